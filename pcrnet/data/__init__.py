@@ -1,0 +1,1 @@
+"""Splits, datasets and augmentation: what the network is fed."""

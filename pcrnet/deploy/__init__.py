@@ -1,0 +1,1 @@
+"""The bundle: everything that turns one patient's files into calibrated probabilities."""

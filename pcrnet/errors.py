@@ -1,0 +1,110 @@
+"""Every error that a user can cause.
+
+Each message names the patient, file or field, what was expected, what was found, and the remedy.
+The command line prints it without a traceback and exits with code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class PcrnetError(Exception):
+    """Base of all errors that a user can cause and can remedy.
+
+    Args:
+        problem: What was expected and what was found.
+        remedy: What the user can do about it.
+        patient: Pseudonym of the patient concerned.
+        file: The file, folder or table concerned; its name as the user gave it.
+        field: The column, tag, header field or configuration key concerned.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        remedy: str = "",
+        patient: str | None = None,
+        file: object = None,
+        field: str | None = None,
+    ) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        self.patient = patient
+        self.file = None if file is None else str(file)
+        self.field = field
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        where = [
+            f"{label} {value}"
+            for label, value in (
+                ("patient", self.patient),
+                ("file", self.file),
+                ("field", self.field),
+            )
+            if value is not None
+        ]
+        text = f"{', '.join(where)}: {self.problem}" if where else self.problem
+        return f"{text}\n  remedy: {self.remedy}" if self.remedy else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Worker processes send errors to their parent; the default loses keyword arguments.
+        return (_rebuild, (type(self), dict(self.__dict__)))
+
+
+def _rebuild(kind: type[PcrnetError], state: dict[str, object]) -> PcrnetError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, state["problem"])
+    error.__dict__.update(state)
+    return error
+
+
+class ProblemListError(PcrnetError):
+    """Several problems found in one pass, so that the user can mend them all at once."""
+
+    def __init__(self, title: str, problems: Sequence[PcrnetError]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"- {problem}" for problem in self.problems)
+        super().__init__(f"{title}\n{lines}")
+
+
+class ConfigError(PcrnetError):
+    """A configuration file or override that does not describe an experiment."""
+
+
+class CohortError(PcrnetError):
+    """A cohort table, or a row of it, that cannot be used as it stands."""
+
+
+class ImageError(PcrnetError):
+    """An image that cannot be turned into a volume in true millimetres and true units."""
+
+
+class GeometryError(ImageError):
+    """An image whose geometry is missing, contradictory or not a regular volume."""
+
+
+class UnitError(ImageError):
+    """An image whose values cannot be brought to the channel's physical unit."""
+
+
+class InsufficientScansError(PcrnetError):
+    """A patient with fewer scans than the stated minimum: refused rather than guessed."""
+
+
+class IntegrityError(PcrnetError):
+    """A stored file that differs from what was written: damaged, truncated or altered."""
+
+
+class RunError(PcrnetError):
+    """A run directory that cannot be started, continued or evaluated as asked."""
+
+
+class PredictionsError(PcrnetError):
+    """A predictions table that breaks its contract."""
+
+
+class BundleError(PcrnetError):
+    """A bundle that cannot be used, or that does not fit the cohort it was given."""

@@ -1,0 +1,1 @@
+"""Statistics on predictions. Knows only tables of predictions; imports no torch."""

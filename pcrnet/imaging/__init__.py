@@ -1,0 +1,1 @@
+"""From image files to tensors in true millimetres and true units."""

@@ -1,0 +1,1 @@
+"""The dual-branch network: encoders, fusion and the joint outcome head."""

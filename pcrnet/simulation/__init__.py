@@ -1,0 +1,1 @@
+"""The in-silico trial: patients whose true probabilities of response are known."""

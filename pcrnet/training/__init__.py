@@ -1,0 +1,1 @@
+"""Fits: one at a time, and as the nested cross-validation."""
