@@ -113,7 +113,7 @@ class ImagingConfig(Section):
 
     spacing_mm: tuple[Positive, Positive, Positive] = (4.0, 4.0, 4.0)
     size: tuple[PositiveInt, PositiveInt, PositiveInt] = (32, 32, 24)
-    """Voxels along right-to-left, back-to-front and foot-to-head."""
+    """Voxels along left-to-right, back-to-front and foot-to-head (the axes of RAS)."""
     channels: dict[Name, ChannelKind] = Field(default={})
     """Channel to its intensity rule, where the name does not tell it (``pet``, ``adc``, ``dce_*``;
     every other channel is z-scored)."""
@@ -466,7 +466,7 @@ class _PlainLoader(yaml.SafeLoader):
     """SafeLoader with the numbers and booleans of YAML 1.2 and without duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(

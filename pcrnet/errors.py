@@ -7,6 +7,7 @@ The command line prints it without a traceback and exits with code 2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 
 class PcrnetError(Exception):
@@ -16,7 +17,8 @@ class PcrnetError(Exception):
         problem: What was expected and what was found.
         remedy: What the user can do about it.
         patient: Pseudonym of the patient concerned.
-        file: The file, folder or table concerned; its name as the user gave it.
+        file: The table or cell concerned (``cohort.csv row 3``). The path inside a cell is never
+            shown: folder names carry patients' names.
         field: The column, tag, header field or configuration key concerned.
     """
 
@@ -35,6 +37,15 @@ class PcrnetError(Exception):
         self.file = None if file is None else str(file)
         self.field = field
         super().__init__(problem)
+
+    def located(
+        self, *, patient: str | None = None, file: object = None, field: str | None = None
+    ) -> Self:
+        """Fill in where the problem lies, as far as it was not known where it was raised."""
+        self.patient = self.patient if self.patient is not None else patient
+        self.file = self.file if self.file is not None or file is None else str(file)
+        self.field = self.field if self.field is not None else field
+        return self
 
     def __str__(self) -> str:
         where = [
