@@ -1,0 +1,104 @@
+"""A dark page with rows and columns of panels, labels around them and colour bars below."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pcrnet.imaging.panels import BACKGROUND, MUTED, TEXT, WARNING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PANEL = 1.75
+_LEFT, _TOP, _BAR, _BOTTOM, _GAP, _MARGIN = 0.95, 0.85, 0.16, 0.8, 0.08, 0.15
+_CHARACTERS_PER_INCH = 16  # of the footnote's type
+_DOTS_PER_INCH = 120
+
+
+class Sheet:
+    """Places panels on a figure outside pyplot's global state; lengths are inches.
+
+    Args:
+        aspects: Height over width of the panels of each row.
+        columns: Number of columns.
+    """
+
+    def __init__(self, aspects: Sequence[float], columns: int) -> None:
+        from matplotlib.figure import Figure
+
+        self._heights = [_PANEL * aspect for aspect in aspects]
+        self._width = _LEFT + columns * (_PANEL + _GAP) + _MARGIN
+        self._height = self._row_top(len(aspects)) + _BAR + _BOTTOM
+        self._figure = Figure(figsize=(self._width, self._height), facecolor=BACKGROUND)
+
+    def panel(self, row: int, column: int) -> Axes:
+        """The axes of one panel."""
+        box = (self._column_left(column), self._row_top(row), _PANEL, self._heights[row])
+        return self._axes(*box)
+
+    def bar(self, column: int) -> Axes:
+        """The axes of the colour bar below a column."""
+        top = self._row_top(len(self._heights)) + 0.06
+        return self._axes(self._column_left(column) + 0.05, top, _PANEL - 0.1, _BAR)
+
+    def label_row(self, row: int, name: str, detail: str = "") -> None:
+        """Write a row's name and, smaller, a detail to its left."""
+        x, y = _LEFT - 0.1, self._row_top(row) + self._heights[row] / 2
+        self._text(x, y, name, fontsize=10, ha="right", va="bottom")
+        self._text(x, y + 0.04, detail, color=MUTED, fontsize=8, ha="right", va="top")
+
+    def label_column(self, column: int, name: str) -> None:
+        """Write a column's name above it."""
+        x = self._column_left(column) + _PANEL / 2
+        self._text(x, _TOP - 0.08, name, fontsize=10, ha="center", va="bottom")
+
+    def head(self, title: str, warning: str = "") -> None:
+        """Write the title and, at the right, what the reader must not overlook."""
+        style = {"weight": "bold", "va": "center"}
+        self._text(_MARGIN, 0.34, title, fontsize=13, **style)
+        x = self._width - _MARGIN
+        self._text(x, 0.34, warning, color=WARNING, fontsize=10, ha="right", **style)
+
+    def foot(self, text: str) -> None:
+        """Write small print at the bottom, in as many lines as it needs."""
+        characters = int(_CHARACTERS_PER_INCH * (self._width - 2 * _MARGIN))
+        lines = textwrap.fill(text, width=characters)
+        self._text(_MARGIN, self._height - 0.1, lines, color=MUTED, fontsize=7.5, va="bottom")
+
+    def png(self) -> bytes:
+        """The page as PNG, equal bytes for equal content: no time, no software name inside."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        FigureCanvasAgg(self._figure)
+        stream = io.BytesIO()
+        self._figure.savefig(
+            stream,
+            format="png",
+            dpi=_DOTS_PER_INCH,
+            facecolor=BACKGROUND,
+            metadata={"Software": None},
+        )
+        return stream.getvalue()
+
+    def _column_left(self, column: int) -> float:
+        return _LEFT + column * (_PANEL + _GAP)
+
+    def _row_top(self, row: int) -> float:
+        return _TOP + sum(height + _GAP for height in self._heights[:row])
+
+    def _axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        bottom = self._height - top - height
+        return self._figure.add_axes(
+            (
+                left / self._width,
+                bottom / self._height,
+                width / self._width,
+                height / self._height,
+            )
+        )
+
+    def _text(self, x: float, y: float, text: str, color: str = TEXT, **style: Any) -> None:  # noqa: ANN401 - matplotlib's text properties
+        self._figure.text(x / self._width, 1.0 - y / self._height, text, color=color, **style)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from pcrnet.imaging.panels import BACKGROUND, draw_missing
+from pcrnet.imaging.sheet import Sheet
+
+
+def _sheet(columns: int = 2) -> Sheet:
+    sheet = Sheet([1.0, 0.5], columns)
+    sheet.head("P-001", "SIMULATED")
+    for row in range(2):
+        sheet.label_row(row, "baseline", "day +0")
+        for column in range(columns):
+            draw_missing(sheet.panel(row, column))
+    sheet.foot("small print " * 20)
+    return sheet
+
+
+def test_equal_content_gives_equal_bytes():
+    assert _sheet().png() == _sheet().png()
+
+
+def test_no_software_name_or_time_is_inside_the_file():
+    assert Image.open(io.BytesIO(_sheet().png())).info.keys() <= {"dpi"}
+
+
+def test_panels_lie_inside_the_page_and_do_not_overlap():
+    sheet = Sheet([1.0, 0.5, 2.0], 3)
+    boxes = [sheet.panel(row, column).get_position() for row in range(3) for column in range(3)]
+    boxes += [sheet.bar(column).get_position() for column in range(3)]
+    for number, box in enumerate(boxes):
+        assert 0 <= box.x0 < box.x1 <= 1
+        assert 0 <= box.y0 < box.y1 <= 1
+        for other in boxes[:number]:
+            apart = (
+                box.x0 >= other.x1 or other.x0 >= box.x1 or box.y0 >= other.y1 or other.y0 >= box.y1
+            )
+            assert apart
+
+
+def test_text_does_not_run_over_the_border():
+    pixels = np.asarray(Image.open(io.BytesIO(_sheet(1).png())).convert("RGB"))
+    background = [int(BACKGROUND[i : i + 2], 16) for i in (1, 3, 5)]
+    for edge in (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]):
+        assert (edge == background).all()
