@@ -1,0 +1,194 @@
+"""What the columns of a cohort table mean, and which are probably misspelt."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pcrnet.cohort.outcome import OUTCOME_COLUMNS
+from pcrnet.errors import CohortError
+
+_MASK, _DAYS = "mask", "days"
+_FIXED = ("patient_id", "site", *OUTCOME_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table by their meaning, each under the name that it has in the table."""
+
+    scans: Mapping[tuple[str, str], str]
+    """Timepoint and channel, both configured, to column."""
+    other_scans: Mapping[tuple[str, str], str]
+    """Channels that are not configured, at configured timepoints."""
+    masks: Mapping[str, str]
+    days: Mapping[str, str]
+    outcomes: tuple[str, ...]
+    covariates: tuple[str, ...]
+    unused: tuple[str, ...]
+    """Columns that this experiment leaves aside."""
+
+
+def read_columns(
+    header: Sequence[str],
+    *,
+    timepoints: Sequence[str],
+    channels: Sequence[str],
+    covariates: Sequence[str],
+) -> tuple[Columns, list[CohortError]]:
+    """Sort the columns by meaning and list everything that is wrong with them."""
+    problems = [*_badly_named(header), *_misspelt(header, timepoints, channels, covariates)]
+    names = dict.fromkeys(name for name in header if name)
+    parts = {
+        name: (before, after)
+        for name in names
+        for before, dot, after in [name.partition(".")]
+        if dot
+    }
+    columns = Columns(
+        scans={
+            part: name
+            for name, part in parts.items()
+            if part[0] in timepoints and part[1] in channels
+        },
+        other_scans={
+            part: name
+            for name, part in parts.items()
+            if part[0] in timepoints and part[1] not in (*channels, _MASK, _DAYS)
+        },
+        masks={t: f"{t}.{_MASK}" for t in timepoints if f"{t}.{_MASK}" in names},
+        days={t: f"{t}.{_DAYS}" for t in timepoints if f"{t}.{_DAYS}" in names},
+        outcomes=tuple(name for name in OUTCOME_COLUMNS if name in names),
+        covariates=tuple(name for name in covariates if name in names),
+        unused=(),
+    )
+    used = {
+        *("patient_id", "site", *columns.outcomes, *columns.covariates),
+        *(*columns.scans.values(), *columns.masks.values(), *columns.days.values()),
+    }
+    problems += _missing(
+        columns, list(parts), names, timepoints=timepoints, channels=channels, covariates=covariates
+    )
+    unused = tuple(name for name in names if name not in used)
+    return Columns(**{**vars(columns), "unused": unused}), problems
+
+
+def _badly_named(header: Sequence[str]) -> Iterator[CohortError]:
+    if "patient_id" not in header:
+        yield CohortError(
+            f"none of the {len(header)} columns is called patient_id",
+            field="patient_id",
+            remedy="the first row must hold the column names, separated by commas",
+        )
+    for position, name in enumerate(header, start=1):
+        if not name:
+            yield CohortError(f"column {position} has no name", remedy="name it, or delete it")
+        elif header.index(name) != position - 1:
+            yield CohortError(
+                f"columns {header.index(name) + 1} and {position} have the same name",
+                field=name,
+                remedy="keep one of them",
+            )
+
+
+def _misspelt(
+    header: Sequence[str],
+    timepoints: Sequence[str],
+    channels: Sequence[str],
+    covariates: Sequence[str],
+) -> Iterator[CohortError]:
+    for name in header:
+        if not name or name in _FIXED or name in covariates:
+            continue
+        meant = _meant(name, timepoints, (*channels, _MASK, _DAYS))
+        if meant is not None and meant != name:
+            yield CohortError(
+                f"unknown column that looks like {meant}",
+                field=name,
+                remedy=f"rename it to {meant}, or to something that does not resemble it",
+            )
+
+
+def _meant(name: str, timepoints: Sequence[str], suffixes: Sequence[str]) -> str | None:
+    """The column that a name stands for or is probably meant to be; None where neither."""
+    for fixed in _FIXED:
+        if _compact(name) == _compact(fixed):
+            return fixed
+    for before, after in _halves(name):
+        for first, second in ((before, after), (after, before)):
+            timepoint, suffix = _nearest(first, timepoints), _nearest(second, suffixes)
+            if timepoint and suffix:
+                return f"{timepoint}.{suffix}"
+    for timepoint in timepoints:
+        for suffix in suffixes:
+            if _compact(name) == _compact(timepoint + suffix):
+                return f"{timepoint}.{suffix}"
+    return None
+
+
+def _halves(name: str) -> Iterator[tuple[str, str]]:
+    # A dot says where the halves part; without one, any separator may.
+    for separator in re.finditer(r"\." if "." in name else r"[_\-\s/:|]+", name):
+        yield name[: separator.start()], name[separator.end() :]
+
+
+def _nearest(text: str, options: Sequence[str]) -> str | None:
+    if text in options:
+        return text
+    letters = re.sub(r"\d", "", text)
+    # Two names that differ in their numbers alone (week3, week6; t1, t2) are two things.
+    candidates = [
+        o for o in options if re.sub(r"\d", "", o) != letters or _compact(o) == _compact(text)
+    ]
+    by_compact = {_compact(option): option for option in candidates}
+    near = difflib.get_close_matches(_compact(text), by_compact, n=1, cutoff=0.8)
+    return by_compact[near[0]] if near else None
+
+
+def _compact(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(character for character in folded if character.isalnum())
+
+
+def _missing(
+    columns: Columns,
+    dotted: Sequence[str],
+    names: Mapping[str, None],
+    *,
+    timepoints: Sequence[str],
+    channels: Sequence[str],
+    covariates: Sequence[str],
+) -> Iterator[CohortError]:
+    there = f"the image columns there are: {', '.join(dotted) or 'none'}"
+    for timepoint in timepoints:
+        if not any(of == timepoint for of, _ in columns.scans):
+            yield CohortError(
+                f"no column holds a configured scan of the timepoint {timepoint}; {there}",
+                field="data.timepoints",
+                remedy="set data.timepoints to those of the table, or add the column (its cells "
+                "may be empty)",
+            )
+    for channel in channels:
+        if not any(of == channel for _, of in columns.scans):
+            yield CohortError(
+                f"no column holds the channel {channel}; {there}",
+                field="data.branches",
+                remedy="set data.branches to the channels of the table, or add the column (its "
+                "cells may be empty)",
+            )
+    for name in covariates:
+        if name not in names:
+            near = difflib.get_close_matches(name, list(names), n=1)
+            yield CohortError(
+                f"the table has no column {name}" + (f"; did you mean {near[0]}?" if near else ""),
+                field="data.covariates",
+                remedy="name columns of the table, or leave the covariate out",
+            )
+        elif name in ("patient_id", *OUTCOME_COLUMNS) or name in dotted:
+            yield CohortError(
+                f"{name} cannot be a covariate: it is a name, an outcome or a scan",
+                field="data.covariates",
+                remedy="leave it out of data.covariates",
+            )
