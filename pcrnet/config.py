@@ -13,7 +13,7 @@ import re
 import types
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -24,14 +24,26 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+_SectionT = TypeVar("_SectionT", bound="Section")
 
 
 class Section(BaseModel):
     """A frozen part of the experiment; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def _same_length(section: _SectionT, *names: str) -> _SectionT:
+    lengths = {name: len(getattr(section, name)) for name in names}
+    if len(set(lengths.values())) != 1 or not min(lengths.values()):
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise ValueError(f"one entry a stage is needed in each list, but {found}")
+    return section
 
 
 class RunConfig(Section):
@@ -78,7 +90,7 @@ class DataConfig(Section):
     """A patient with fewer scans than this is refused, in training and in prediction."""
     cache: str | None = None
     """Folder of the preprocessed tensors; null: ``<run.root>/cache``."""
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: NonNegativeInt = 0
     """Loader processes. The cohort is memory-mapped, so 0 is the fastest on most machines."""
 
     @property
@@ -151,11 +163,16 @@ class AugmentationConfig(Section):
 
 
 class ResNetConfig(Section):
-    """Pre-activation residual encoder; the first stage halves the grid."""
+    """Normaliser-free residual encoder; every stage halves the grid."""
 
     kind: Literal["resnet"] = "resnet"
-    widths: tuple[PositiveInt, ...] = (16, 32, 64)
-    blocks: PositiveInt = 1
+    widths: tuple[PositiveInt, ...] = (12, 24, 48)
+    blocks: tuple[NonNegativeInt, ...] = (0, 1, 1)
+    """Residual blocks of each stage; the first stage is where a block costs the most."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        return _same_length(self, "widths", "blocks")
 
 
 class ConvNeXtConfig(Section):
@@ -163,7 +180,11 @@ class ConvNeXtConfig(Section):
 
     kind: Literal["convnext"] = "convnext"
     widths: tuple[PositiveInt, ...] = (16, 32, 64)
-    blocks: PositiveInt = 1
+    blocks: tuple[NonNegativeInt, ...] = (0, 1, 1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        return _same_length(self, "widths", "blocks")
 
 
 class DenseNetConfig(Section):
@@ -192,6 +213,10 @@ class SwinConfig(Section):
     depths: tuple[PositiveInt, ...] = (2, 2)
     heads: tuple[PositiveInt, ...] = (2, 4)
     window: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        return _same_length(self, "depths", "heads")
 
 
 EncoderConfig = Annotated[
@@ -270,11 +295,10 @@ class TrainingConfig(Section):
     precision: Literal["auto", "32", "bf16"] = "auto"
     """auto: bf16 where the training device computes in it, else 32."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: PositiveInt = 1
-    """Devices that share one fit (distributed data parallel)."""
     parallel_fits: PositiveInt = 1
-    """Fits that run at the same time, each on a device (or share of the cores) of its own."""
-    compile: bool = False
+    """Fits that run at the same time, each on a GPU (or share of the cores) of its own."""
+    deterministic: bool = True
+    """Ask torch for deterministic algorithms; an encoder that has none says so."""
     max_steps: PositiveInt | None = None
     """Stop each fit after so many steps: for trying a configuration out."""
 

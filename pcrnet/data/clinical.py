@@ -1,0 +1,138 @@
+"""Clinical covariates: from the text of the cohort table to numbers the network is fed.
+
+The encoding is fitted on the training patients of one fit and travels with its weights. Nothing is
+imputed: an unknown value is an absent token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.cohort.table import Patient
+from pcrnet.errors import CohortError
+
+
+@dataclass(frozen=True)
+class NumericCovariate:
+    """A number, standardised by the training patients' mean and standard deviation."""
+
+    name: str
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class CategoricalCovariate:
+    """One of the categories seen among the training patients; any other counts as unknown."""
+
+    name: str
+    categories: tuple[str, ...]
+
+
+Covariate = NumericCovariate | CategoricalCovariate
+
+
+@dataclass(frozen=True)
+class ClinicalEncoding:
+    """How covariates become features. Shapes: N patients, F features, J covariates."""
+
+    covariates: tuple[Covariate, ...]
+
+    @classmethod
+    def fit(cls, patients: Sequence[Patient], names: Sequence[str]) -> Self:
+        """Learn the encoding from the training patients and from nobody else.
+
+        A column is numeric when every known value of it is a finite number, else categorical.
+        """
+        return cls(tuple(_fit_covariate(patients, name) for name in names))
+
+    @property
+    def covariate_of_feature(self) -> tuple[int, ...]:
+        """For each of the F features the index of its covariate."""
+        return tuple(
+            index
+            for index, covariate in enumerate(self.covariates)
+            for _ in range(_feature_count(covariate))
+        )
+
+    def encode(self, patient: Patient) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Features (F,) and presence (J,) of one patient.
+
+        Raises:
+            CohortError: Text where the training cohort had numbers.
+        """
+        features: list[float] = []
+        present: list[bool] = []
+        for covariate in self.covariates:
+            values, known = _encode(covariate, patient)
+            features += values
+            present.append(known)
+        return np.asarray(features, dtype=np.float32), np.asarray(present, dtype=np.bool_)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Plain data that :meth:`from_dict` reads back."""
+        return [
+            {"kind": "numeric", "name": item.name, "mean": item.mean, "deviation": item.deviation}
+            if isinstance(item, NumericCovariate)
+            else {"kind": "categorical", "name": item.name, "categories": list(item.categories)}
+            for item in self.covariates
+        ]
+
+    @classmethod
+    def from_dict(cls, data: Sequence[dict[str, Any]]) -> Self:
+        """The encoding that :meth:`to_dict` wrote."""
+        return cls(
+            tuple(
+                NumericCovariate(item["name"], float(item["mean"]), float(item["deviation"]))
+                if item["kind"] == "numeric"
+                else CategoricalCovariate(item["name"], tuple(item["categories"]))
+                for item in data
+            )
+        )
+
+
+def _fit_covariate(patients: Sequence[Patient], name: str) -> Covariate:
+    known = [text for patient in patients if (text := patient.covariates.get(name)) is not None]
+    numbers = [_number(text) for text in known]
+    if all(number is not None for number in numbers):
+        values = np.asarray(numbers, dtype=np.float64)
+        mean = float(values.mean()) if len(values) else 0.0
+        deviation = float(values.std()) if len(values) else 0.0
+        # A constant column carries nothing; dividing by its zero spread would invent something.
+        return NumericCovariate(name, mean, deviation if deviation > 0 else 1.0)
+    return CategoricalCovariate(name, tuple(sorted(set(known))))
+
+
+def _feature_count(covariate: Covariate) -> int:
+    return 1 if isinstance(covariate, NumericCovariate) else len(covariate.categories)
+
+
+def _encode(covariate: Covariate, patient: Patient) -> tuple[list[float], bool]:
+    text = patient.covariates.get(covariate.name)
+    if isinstance(covariate, CategoricalCovariate):
+        values = [float(text == category) for category in covariate.categories]
+        return values, any(values)
+    if text is None:
+        return [0.0], False
+    number = _number(text)
+    if number is None:
+        raise CohortError(
+            "the training patients had numbers in this column, this patient has text",
+            patient=patient.patient_id,
+            field=covariate.name,
+            remedy="write a number, or leave the cell empty when the value is unknown",
+        )
+    return [(number - covariate.mean) / covariate.deviation], True
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None

@@ -1,0 +1,106 @@
+"""Patients as tensors: what the loaders hand to the network.
+
+Shapes: B patients, T timepoints, C channels, X Y Z voxels, F covariate features, J covariates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from pcrnet.cohort.table import Patient
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.data.seeds import derive_seed
+from pcrnet.imaging.preprocess import PatientTensor
+
+
+class TensorSource(Protocol):
+    """Where preprocessed tensors come from: the cache, in training as in prediction."""
+
+    def get(self, patient: Patient) -> PatientTensor:
+        """The patient's tensor."""
+
+
+class Batch(NamedTuple):
+    """B patients.
+
+    Attributes:
+        image: float16 (B, T, C, X, Y, Z), physical units.
+        present: bool (B, T, C).
+        days: float32 (B, T), NaN unknown.
+        covariates: float32 (B, F).
+        covariate_present: bool (B, J).
+        allowed: bool (B, 4); the outcome cells that agree with what is known.
+        patient: int64 (B,); index of the patient within the dataset.
+    """
+
+    image: Tensor
+    present: Tensor
+    days: Tensor
+    covariates: Tensor
+    covariate_present: Tensor
+    allowed: Tensor
+    patient: Tensor
+
+
+class PatientDataset(Dataset[Batch]):
+    """Patients with their tensors, covariates and outcomes, read batch by batch.
+
+    The tensors stay memory-mapped: the operating system keeps the cohort in memory once, for all
+    fits and all loader processes.
+    """
+
+    def __init__(
+        self, patients: Sequence[Patient], source: TensorSource, encoding: ClinicalEncoding
+    ) -> None:
+        self.patients = tuple(patients)
+        self._source = source
+        encoded = [encoding.encode(patient) for patient in self.patients]
+        self._covariates = [torch.from_numpy(features) for features, _ in encoded]
+        self._covariate_present = [torch.from_numpy(present) for _, present in encoded]
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """The patients at ``indices`` as one batch (what the loader asks for)."""
+        patients = [self.patients[index] for index in indices]
+        tensors = [self._source.get(patient) for patient in patients]
+        return Batch(
+            image=torch.from_numpy(np.stack([tensor.image for tensor in tensors])),
+            present=torch.from_numpy(np.stack([tensor.present for tensor in tensors])),
+            days=torch.from_numpy(np.stack([tensor.days for tensor in tensors])),
+            covariates=torch.stack([self._covariates[index] for index in indices]),
+            covariate_present=torch.stack([self._covariate_present[index] for index in indices]),
+            allowed=torch.tensor([patient.outcome.allowed_cells for patient in patients]),
+            patient=torch.tensor(list(indices)),
+        )
+
+
+class EpochSampler(Sampler[int]):
+    """A new order of the patients in every epoch, from the seed and the epoch alone."""
+
+    def __init__(self, length: int, *seed_parts: object) -> None:
+        self._length = length
+        self._seed_parts = seed_parts
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator()
+        generator.manual_seed(derive_seed(*self._seed_parts, "order", self.epoch))
+        yield from torch.randperm(self._length, generator=generator).tolist()

@@ -1,0 +1,191 @@
+"""Fusion: from the tokens that are present to one vector a patient.
+
+Shapes: B patients, G groups (branch × timepoint), s cells of the feature grid, J covariates,
+S = G·s + J tokens, W token width. ``present`` is True where a token comes from something acquired;
+what is absent never reaches the result.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, assert_never
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pcrnet.config import (
+    ConcatFusionConfig,
+    FusionConfig,
+    GatedFusionConfig,
+    TransformerFusionConfig,
+)
+from pcrnet.errors import ConfigError
+
+
+class Tokens(NamedTuple):
+    """What fusion is given.
+
+    Attributes:
+        image: (B, G, s, W).
+        image_present: bool (B, G).
+        covariates: (B, J, W); J may be 0.
+        covariate_present: bool (B, J).
+    """
+
+    image: Tensor
+    image_present: Tensor
+    covariates: Tensor
+    covariate_present: Tensor
+
+    def flat(self) -> tuple[Tensor, Tensor]:
+        """All tokens (B, S, W) and their presence (B, S)."""
+        cells = self.image.shape[2]
+        present = self.image_present.repeat_interleave(
+            cells, dim=1, output_size=cells * self.image_present.shape[1]
+        )
+        return (
+            torch.cat([self.image.flatten(1, 2), self.covariates], dim=1),
+            torch.cat([present, self.covariate_present], dim=1),
+        )
+
+
+def build_fusion(
+    config: FusionConfig, groups: int, covariates: int, width: int, dropout: float
+) -> nn.Module:
+    """Build a module that maps :class:`Tokens` to (B, W).
+
+    Raises:
+        ConfigError: The number of attention heads does not divide the token width.
+    """
+    match config:
+        case ConcatFusionConfig():
+            return ConcatFusion(config, groups, covariates, width, dropout)
+        case GatedFusionConfig():
+            return GatedFusion(config, width)
+        case TransformerFusionConfig():
+            return TransformerFusion(config, width, dropout)
+        case _:
+            assert_never(config)
+
+
+class ConcatFusion(nn.Module):
+    """Mean and maximum of each group, side by side with its presence flag, then an MLP."""
+
+    def __init__(
+        self, config: ConcatFusionConfig, groups: int, covariates: int, width: int, dropout: float
+    ) -> None:
+        super().__init__()
+        inputs = groups * (2 * width + 1) + covariates * (width + 1)
+        self.mlp = nn.Sequential(
+            nn.Linear(inputs, config.hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(config.hidden, width),
+        )
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """Fuse to (B, W)."""
+        pooled = torch.cat([tokens.image.mean(dim=2), tokens.image.amax(dim=2)], dim=-1)
+        parts = []
+        for values, present in (
+            (pooled, tokens.image_present),
+            (tokens.covariates, tokens.covariate_present),
+        ):
+            # where, not a product: an absent scan may hold anything, NaN included.
+            parts.append(torch.where(present[..., None], values, 0.0).flatten(1))
+            parts.append(present.to(values.dtype))
+        fused: Tensor = self.mlp(torch.cat(parts, dim=1))
+        return fused
+
+
+class GatedFusion(nn.Module):
+    """Gated attention pooling over all tokens that are present.
+
+    Source: Ilse et al., Attention-based deep multiple instance learning, ICML 2018, equation 9.
+    """
+
+    def __init__(self, config: GatedFusionConfig, width: int) -> None:
+        super().__init__()
+        self.content = nn.Linear(width, config.hidden)
+        self.gate = nn.Linear(width, config.hidden)
+        self.weight = nn.Linear(config.hidden, 1)
+        self.anchor = nn.Parameter(torch.zeros(1, 1, width))
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """Fuse to (B, W)."""
+        values, present = tokens.flat()
+        batch = len(values)
+        # The anchor is always present, so that the softmax has something to sum over.
+        values = torch.cat([self.anchor.expand(batch, -1, -1).to(values.dtype), values], dim=1)
+        present = torch.cat([present.new_ones(batch, 1), present], dim=1)
+        values = torch.where(present[..., None], values, 0.0)
+        score = self.weight(torch.tanh(self.content(values)) * torch.sigmoid(self.gate(values)))
+        score = score.squeeze(-1).float().masked_fill(~present, float("-inf"))
+        share = torch.softmax(score, dim=1).to(values.dtype)
+        return torch.einsum("bs,bsw->bw", share, values)
+
+
+class TransformerFusion(nn.Module):
+    """Self-attention over the tokens that are present, read out by a query token."""
+
+    def __init__(self, config: TransformerFusionConfig, width: int, dropout: float) -> None:
+        super().__init__()
+        if width % config.heads:
+            raise ConfigError(
+                f"model.width must be a multiple of the fusion's heads, found {width} and "
+                f"{config.heads}",
+                field="model.fusion.heads",
+                remedy="choose heads that divide model.width",
+            )
+        self.query = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.blocks = nn.ModuleList(
+            AttentionBlock(width, config.heads, config.mlp_ratio, dropout)
+            for _ in range(config.depth)
+        )
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """Fuse to (B, W)."""
+        values, present = tokens.flat()
+        batch = len(values)
+        values = torch.where(present[..., None], values, 0.0)
+        values = torch.cat([self.query.expand(batch, -1, -1).to(values.dtype), values], dim=1)
+        present = torch.cat([present.new_ones(batch, 1), present], dim=1)
+        for block in self.blocks:
+            values = block(values, present)
+        return values[:, 0]
+
+
+class AttentionBlock(nn.Module):
+    """Pre-norm self-attention and MLP; keys that are absent are masked."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        hidden = round(width * mlp_ratio)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, width),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, values: Tensor, present: Tensor) -> Tensor:
+        """(B, S, W) and bool (B, S) to (B, S, W)."""
+        batch, length, width = values.shape
+        projected = self.query_key_value(self.attention_norm(values))
+        # (B, S, 3·W) -> three of (B, heads, S, W / heads)
+        query, key, value = projected.reshape(
+            batch, length, 3, self.heads, width // self.heads
+        ).permute(2, 0, 3, 1, 4)
+        # No dropout on the attention weights: it would cost the fused kernel, and twice the time.
+        mixed = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=present[:, None, None, :]
+        )
+        values = values + self.output(mixed.transpose(1, 2).reshape(batch, length, width))
+        result: Tensor = values + self.mlp(self.mlp_norm(values))
+        return result
