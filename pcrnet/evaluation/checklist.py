@@ -1,0 +1,264 @@
+"""What the reporting guidelines ask for, and where this report answers it.
+
+One list serves TRIPOD+AI (Collins et al., BMJ 2024;385:e078378), CLAIM (Mongan et al., Radiol
+Artif Intell 2020;2:e200029) and STARD 2015 (Bossuyt et al., BMJ 2015;351:h5527). Numbers are those
+of the guidelines, the words are ours. What no table of predictions can know (who was asked, who
+paid) is marked open, for the authors to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+Part = Literal[
+    "Title and introduction",
+    "Methods: patients and data",
+    "Methods: model",
+    "Methods: analysis",
+    "Results",
+    "Discussion and openness",
+]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that a reader must be able to find."""
+
+    part: Part
+    ask: str
+    tripod: str = ""
+    claim: str = ""
+    stard: str = ""
+    place: str | None = None
+    """Anchor of the section of the report that answers it."""
+
+
+@dataclass(frozen=True)
+class AnsweredItem:
+    """An item with its answer in one report; ``place`` is None where it is open."""
+
+    item: Item
+    place: str | None
+
+
+_INTRODUCTION: Part = "Title and introduction"
+_PATIENTS: Part = "Methods: patients and data"
+_MODEL: Part = "Methods: model"
+_ANALYSIS: Part = "Methods: analysis"
+_RESULTS: Part = "Results"
+_OPENNESS: Part = "Discussion and openness"
+
+ITEMS: tuple[Item, ...] = (
+    Item(
+        _INTRODUCTION,
+        "The title names a prediction model of diagnostic accuracy, its technique, its patients "
+        "and its outcome",
+        "1",
+        "1",
+        "1",
+        "answer",
+    ),
+    Item(_INTRODUCTION, "Structured abstract", "2", "2", "2"),
+    Item(
+        _INTRODUCTION,
+        "Clinical background, intended use, and where in the care of the patient it would stand",
+        "3a, 3b",
+        "3",
+        "3",
+    ),
+    Item(_INTRODUCTION, "Known inequalities in health between groups of patients", "3c"),
+    Item(
+        _INTRODUCTION,
+        "Objectives and hypotheses: what is developed, what is confirmed, against which values",
+        "4",
+        "4, 6",
+        "4",
+        "endpoints",
+    ),
+    Item(_PATIENTS, "Planned before the data were collected, or after", "5a", "5", "5"),
+    Item(
+        _PATIENTS, "Sources of the data, and the dates between which they arose", "5a, 5b", "7", "8"
+    ),
+    Item(_PATIENTS, "Centres and setting", "6a", "7", "8", "table-one"),
+    Item(_PATIENTS, "Criteria of eligibility, and how patients were found", "6b", "8", "6, 7, 9"),
+    Item(_PATIENTS, "Therapies received", "6c", "", "22"),
+    Item(
+        _PATIENTS,
+        "Preparation of the data: units, grids, intensity rules, selection of subsets",
+        "7",
+        "9, 10",
+        "10a",
+        "configuration",
+    ),
+    Item(_PATIENTS, "How patients were made unidentifiable", "", "12"),
+    Item(
+        _PATIENTS,
+        "Definition of the outcome (the reference standard) and why it was chosen",
+        "8a",
+        "11, 14, 15",
+        "10b, 11",
+        "answer",
+    ),
+    Item(
+        _PATIENTS,
+        "Who assessed the outcome, how they were trained, how well they agree",
+        "8b",
+        "16, 17, 18",
+    ),
+    Item(
+        _PATIENTS,
+        "Whether assessors of outcome and of images knew of each other's results",
+        "8c, 9c",
+        "",
+        "13a, 13b",
+    ),
+    Item(_PATIENTS, "Interval between scans, surgery and pathology", "", "", "22", "table-one"),
+    Item(
+        _PATIENTS,
+        "Predictors: which scans and covariates, how and when they were measured",
+        "9a, 9b",
+        "11, 13",
+        "10a",
+        "configuration",
+    ),
+    Item(_PATIENTS, "How the number of patients was arrived at", "10", "19", "18", "power"),
+    Item(
+        _PATIENTS,
+        "Missing scans, missing outcomes and indeterminate results, and what was done with them",
+        "11",
+        "13",
+        "15, 16",
+        "flow",
+    ),
+    Item(
+        _MODEL,
+        "How patients were divided, and that no patient stands on both sides",
+        "12a",
+        "20, 21",
+        "",
+        "estimation",
+    ),
+    Item(
+        _MODEL,
+        "How predictors enter: scaling, embedding, functional form",
+        "12b",
+        "9, 22",
+        "",
+        "configuration",
+    ),
+    Item(
+        _MODEL,
+        "Kind of model, its structure, its inputs and outputs, and why it was chosen",
+        "12c, 15, 22",
+        "22, 24",
+        "10a",
+        "configuration",
+    ),
+    Item(
+        _MODEL,
+        "Training: loss, augmentation, schedule, hyper-parameters, choice of the final model",
+        "12c",
+        "25, 26, 27",
+        "",
+        "configuration",
+    ),
+    Item(_MODEL, "Software and its versions", "12c", "23", "", "provenance"),
+    Item(_MODEL, "Recalibration or updating, and its effect", "12f, 24", "", "", "calibration"),
+    Item(
+        _MODEL, "Imbalance of the classes and what was done about it", "13", "", "", "calibration"
+    ),
+    Item(_MODEL, "What was done about fairness, and why", "14", "", "", "subgroups"),
+    Item(
+        _MODEL,
+        "Differences between the data of training and of evaluation",
+        "12g, 16, 20c",
+        "32",
+        "",
+        "estimation",
+    ),
+    Item(
+        _ANALYSIS,
+        "Threshold for calling a response, and whether it was fixed beforehand",
+        "15",
+        "",
+        "12a",
+        "operating-point",
+    ),
+    Item(_ANALYSIS, "Categories of the reference standard", "8a", "14", "12b", "answer"),
+    Item(
+        _ANALYSIS,
+        "Measures of performance, and how intervals and tests were made",
+        "12e",
+        "28, 29",
+        "14",
+        "reading",
+    ),
+    Item(
+        _ANALYSIS,
+        "Comparison of models and robustness against missing parts of the input",
+        "12e",
+        "30",
+        "14, 17",
+        "ablations",
+    ),
+    Item(_ANALYSIS, "Variation between centres", "12d, 23b", "30", "17", "subgroups"),
+    Item(_ANALYSIS, "Explanation of single predictions", "", "31", "", "cases"),
+    Item(_RESULTS, "Flow of patients, with a diagram", "20a", "33", "19", "flow"),
+    Item(_RESULTS, "Characteristics of the patients", "20b", "34", "20, 21a", "table-one"),
+    Item(
+        _RESULTS,
+        "Number of patients and of responders in every analysis",
+        "21",
+        "33",
+        "21b",
+        "metrics",
+    ),
+    Item(_RESULTS, "Cross-table of prediction and outcome", "", "", "23", "operating-point"),
+    Item(
+        _RESULTS,
+        "Accuracy with intervals: discrimination and calibration",
+        "23a",
+        "35, 36",
+        "24",
+        "metrics",
+    ),
+    Item(_RESULTS, "Accuracy in subgroups, with intervals", "23a", "36", "24", "subgroups"),
+    Item(_RESULTS, "What it would bring to act on the predictions", "12e", "28", "", "use"),
+    Item(_RESULTS, "Cases in which the model fails", "", "37", "", "cases"),
+    Item(_RESULTS, "Harm from the index test or the reference standard", "", "", "25"),
+    Item(_OPENNESS, "Interpretation, in the light of other studies", "25", "39", "27"),
+    Item(
+        _OPENNESS,
+        "Limitations: bias, uncertainty, how far it generalises",
+        "26",
+        "38",
+        "26",
+        "reading",
+    ),
+    Item(
+        _OPENNESS,
+        "What happens when an input is poor or missing, and what a user must be able to do",
+        "27a, 27b",
+        "",
+        "15",
+        "subgroups",
+    ),
+    Item(_OPENNESS, "Next steps before use", "27c", "39", "27"),
+    Item(_OPENNESS, "Approval by an ethics committee, and consent", "17"),
+    Item(_OPENNESS, "Funding and conflicts of interest", "18a, 18b", "42", "30"),
+    Item(_OPENNESS, "Protocol and registration", "18c, 18d", "40, 41", "28, 29", "endpoints"),
+    Item(_OPENNESS, "Availability of data", "18e", "41"),
+    Item(_OPENNESS, "Availability of code", "18f", "41", "", "provenance"),
+    Item(_OPENNESS, "Part of patients and the public in the study", "19"),
+)
+
+
+def answer_items(places: Collection[str]) -> tuple[AnsweredItem, ...]:
+    """Match the items with the sections that a report has.
+
+    Args:
+        places: Anchors of the sections that this report really contains.
+    """
+    return tuple(AnsweredItem(item, item.place if item.place in places else None) for item in ITEMS)
