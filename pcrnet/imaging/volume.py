@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,3 +31,38 @@ class Volume:
     def spacing_mm(self) -> NDArray[np.float64]:
         """Voxel edge lengths along i, j and k, in millimetres."""
         return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0), dtype=np.float64)
+
+
+def flip_lps_ras(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn a 4×4 affine into LPS millimetres (DICOM, ITK) into RAS (NIfTI), or back."""
+    return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine, dtype=np.float64)
+
+
+def world_corners(affine: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.float64]:
+    """The eight outer corners of a grid, half a voxel beyond the corner voxels' centres.
+
+    Returns:
+        Shape (8, 3), RAS millimetres.
+    """
+    corners = np.array(list(itertools.product(*((-0.5, n - 0.5) for n in shape))))
+    return np.asarray(corners @ affine[:3, :3].T + affine[:3, 3], dtype=np.float64)
+
+
+def canonical(volume: Volume) -> Volume:
+    """The same volume with its axes permuted and flipped to lie nearest to R, A and S.
+
+    No voxel is interpolated; the array is a view.
+    """
+    cosines = volume.affine[:3, :3] / volume.spacing_mm
+    order = max(
+        itertools.permutations(range(3)),
+        key=lambda axes: sum(abs(cosines[world, axis]) for world, axis in enumerate(axes)),
+    )
+    array = volume.array.transpose(order)
+    columns = volume.affine[:, [*order, 3]].copy()
+    for axis in range(3):
+        if columns[axis, axis] < 0:
+            array = np.flip(array, axis)
+            columns[:3, 3] += columns[:3, axis] * (array.shape[axis] - 1)
+            columns[:3, axis] *= -1
+    return Volume(array=array, affine=columns, unit=volume.unit)

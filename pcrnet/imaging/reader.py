@@ -1,0 +1,161 @@
+"""One file, or one DICOM series, as a volume in true millimetres and true units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pcrnet.config import ChannelKind, ImagingConfig
+from pcrnet.errors import GeometryError, ImageError, UnitError
+from pcrnet.imaging.nifti import read_nifti
+from pcrnet.imaging.volume import Unit, Volume
+
+_UNITS: dict[ChannelKind, Unit] = {
+    "suv": "SUVbw",
+    "adc": "1e-3 mm2/s",
+    "dce": "arbitrary",
+    "zscore": "arbitrary",
+}
+MASK = "mask"
+"""The column, beside the channels, whose files are label images."""
+
+
+def read_volume(path: Path, channel: str, kind: ChannelKind | None = None) -> Volume:
+    """Read one scan.
+
+    Args:
+        path: A NIfTI file, or the folder or zip of one DICOM series; told by content.
+        channel: Name of the channel; ``mask`` reads a label image.
+        kind: What its values mean; by default what the channel's name tells.
+
+    Returns:
+        float32 in RAS millimetres, in the unit of the channel: SUVbw, 10⁻³ mm²/s or arbitrary.
+
+    Raises:
+        ImageError: Unreadable, damaged, not an image, or without any contrast.
+        GeometryError: Not one regular 3D volume.
+        UnitError: Values that cannot be in the channel's unit.
+    """
+    if channel == MASK:
+        return _read_mask(path)
+    kind = kind or ImagingConfig().channel_kind(channel)
+    volume = _read_dicom(path, kind) if is_dicom(path) else _read_scan(path, kind)
+    check_values(volume, kind)
+    return volume
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a path is for the DICOM reader: a folder, a zip, or a file of that format."""
+    if path.is_dir():
+        return True
+    if not path.is_file():
+        raise ImageError("is neither a file nor a folder", remedy="correct the path")
+    with path.open("rb") as stream:
+        start = stream.read(132)
+    return start.startswith(b"PK\x03\x04") or start[128:] == b"DICM"
+
+
+def check_values(volume: Volume, kind: ChannelKind) -> None:
+    """Refuse values that cannot be what the channel should hold.
+
+    ADC: the 90th percentile of the positive voxels lies within 0.1–30 (10⁻³ mm²/s; free water at
+    37 °C is 3.0). SUV: the 99th percentile of the positive voxels lies within 0.02–100, and
+    negative values are noise: at most 5 % of the activity, none below both −1 and a tenth of the
+    maximum.
+
+    Raises:
+        ImageError: All voxels are equal.
+        UnitError: Implausible values; the likely factor is named where there is one.
+    """
+    lowest, highest = float(volume.array.min()), float(volume.array.max())
+    if lowest == highest:
+        raise ImageError(
+            f"every voxel is {lowest:g}: the image is empty",
+            remedy="convert it anew, or leave the cell empty if the scan was not acquired",
+        )
+    match kind:
+        case "adc":
+            _check_adc(volume)
+        case "suv":
+            _check_suv(volume, lowest, highest)
+
+
+def _check_adc(volume: Volume) -> None:
+    typical = _positive_percentile(volume, 90)
+    if 0.1 <= typical <= 30.0:
+        return
+    likely = {
+        "10⁻⁶ mm²/s": (300.0, 30_000.0, 0.001),
+        "mm²/s": (0.0001, 0.03, 1000.0),
+    }
+    for unit, (low, high, factor) in likely.items():
+        if low <= typical <= high:
+            raise UnitError(
+                f"ADC is expected in 10⁻³ mm²/s; the values look like {unit} (90th percentile "
+                f"{typical:.3g})",
+                remedy=f"multiply the image by {factor:g}",
+            )
+    raise UnitError(
+        f"ADC is expected in 10⁻³ mm²/s; a 90th percentile of {typical:.3g} is not plausible",
+        remedy="give the ADC map itself, not a diffusion-weighted image, in 10⁻³ mm²/s",
+    )
+
+
+def _check_suv(volume: Volume, lowest: float, highest: float) -> None:
+    typical = _positive_percentile(volume, 99)
+    if typical > 100.0:
+        raise UnitError(
+            f"PET is expected in SUV; the values look like Bq/mL (99th percentile {typical:.3g})",
+            remedy="give the DICOM series, or the image divided by the SUV factor: decay-corrected "
+            "dose in Bq over weight in g",
+        )
+    if typical < 0.02:
+        raise UnitError(
+            f"PET is expected in SUV; a 99th percentile of {typical:.3g} is not plausible",
+            remedy="give the DICOM series, or the image in g/mL",
+        )
+    array = volume.array
+    activity, deficit = (
+        float(array.sum(where=of, dtype=np.float64)) for of in (array > 0, array < 0)
+    )
+    if -deficit > 0.05 * activity or lowest < min(-1.0, -0.1 * highest):
+        raise UnitError(
+            f"PET in SUV cannot be negative beyond noise; the lowest value is {lowest:.3g}",
+            remedy="give the image as reconstructed, neither standardised nor log-transformed",
+        )
+
+
+def _positive_percentile(volume: Volume, percent: float) -> float:
+    # Every third slice is enough to tell factors of 1000 apart.
+    sample = volume.array[..., :: 3 if volume.array.size > 1_000_000 else 1]
+    positive = sample[sample > 0]
+    return float(np.percentile(positive, percent)) if positive.size else 0.0
+
+
+def _read_scan(path: Path, kind: ChannelKind) -> Volume:
+    array, affine = read_nifti(path)
+    return Volume(array=array, affine=affine, unit=_UNITS[kind])
+
+
+def _read_mask(path: Path) -> Volume:
+    if is_dicom(path):
+        raise ImageError("a mask must be a NIfTI file", remedy="convert it to .nii.gz")
+    array, affine = read_nifti(path)
+    if array.min() < 0 or (array != np.round(array)).any():
+        raise ImageError(
+            "a mask holds whole numbers, 0 for background; this one holds others",
+            remedy="round the label image, or name the file in the right column",
+        )
+    if not array.any():
+        raise GeometryError(
+            "the mask is empty",
+            remedy="draw the lesion, or leave the cell empty: the crop is then found without it",
+        )
+    return Volume(array=array, affine=affine, unit="label")
+
+
+def _read_dicom(path: Path, kind: ChannelKind) -> Volume:
+    from pcrnet.imaging.dicom import read_dicom_volume
+
+    return read_dicom_volume(path, kind)
