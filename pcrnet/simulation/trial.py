@@ -1,0 +1,339 @@
+"""The in-silico trial as a cohort folder: images, ``cohort.csv`` and the truth in ``oracle.csv``.
+
+Every patient is made from the trial's seed and the patient's number alone, so the folder is the
+same byte for byte however many processes made it and however often they were interrupted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import multiprocessing
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from enum import IntEnum
+from hashlib import sha256
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.config import SimulationConfig
+from pcrnet.errors import RunError
+from pcrnet.simulation.anatomy import healthy_breast
+from pcrnet.simulation.biology import Patient, draw_patient
+from pcrnet.simulation.grid import FloatMap, PhantomGrid
+from pcrnet.simulation.lesions import Phantom, place_lesions
+from pcrnet.simulation.scanner import (
+    SCANNERS,
+    SEQUENCES,
+    ScanGrid,
+    acquire,
+    patient_to_world,
+    plan_grid,
+)
+from pcrnet.storage import read_json, write_bytes, write_json, write_text
+
+COVARIATES: tuple[str, ...] = ("age", "hr_status", "grade", "cT", "cN")
+"""Clinical columns of the simulated ``cohort.csv``, all numeric."""
+TIMEPOINTS = ("baseline", "interim")
+CHANNELS = tuple(channel for channels in SEQUENCES.values() for channel in channels)
+CELL_NAMES = ("yT0_yN0", "yT0_yNpos", "yTpos_yN0", "yTpos_yNpos")
+"""Suffixes of the oracle's columns, in the order of :data:`pcrnet.cohort.outcome.CELLS`."""
+
+_MASKED_ON = ("dce_early", "dce_late", "dce_pre", "t2", "adc", "pet")
+_MANIFEST = "simulation.json"
+_UNFINISHED = "simulation.unfinished.json"
+_GZIP_WBITS = 31  # the gzip container around the widest window
+
+Scan = tuple[str, str]
+"""Timepoint and channel."""
+
+
+class _Stream(IntEnum):
+    """Independent random streams of one patient."""
+
+    BIOLOGY = 0
+    CONDUCT = 1
+    ANATOMY = 2
+    LESIONS = 3
+    POSE = 4
+    SCAN = 5
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """One patient in the trial: everything but the images.
+
+    Attributes:
+        index: Number from 0; with the trial's seed it determines all that follows.
+        patient_id: Such as ``SIM-0001``.
+        site: Name of the site, such as ``site-1``.
+        site_index: Number of the site from 0.
+        right: Whether the right breast is affected.
+        days: Timepoint to days from the start of therapy.
+        scans: What was acquired, as (timepoint, channel).
+        patient: Disease, response and outcome.
+    """
+
+    index: int
+    patient_id: str
+    site: str
+    site_index: int
+    right: bool
+    days: dict[str, int]
+    scans: frozenset[Scan]
+    patient: Patient
+
+    @property
+    def mask_channel(self) -> str:
+        """The baseline channel on whose grid the lesion is drawn."""
+        return next(channel for channel in _MASKED_ON if ("baseline", channel) in self.scans)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Column of ``cohort.csv`` to path relative to it, of all that was acquired."""
+        columns = [
+            (timepoint, channel)
+            for timepoint in TIMEPOINTS
+            for channel in CHANNELS
+            if (timepoint, channel) in self.scans
+        ]
+        return {
+            f"{timepoint}.{name}": f"{self.patient_id}/{timepoint}_{name}.nii.gz"
+            for timepoint, name in [*columns, ("baseline", "mask")]
+        }
+
+
+def simulate_trial(
+    directory: Path,
+    config: SimulationConfig,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a simulated cohort folder, or continue or reuse the one that is there.
+
+    ``oracle.csv`` holds for every patient ``<baseline|interim>_prob_<cell>``, the true probability
+    of each cell of :data:`CELL_NAMES` given everything knowable by then, and the latent quantities
+    behind the images. ``simulation.json`` is written last and says that the folder is complete.
+
+    Args:
+        directory: Folder of the cohort; new, empty, or begun by this function.
+        config: Size, seed and conditions of the trial.
+        progress: Called with patients done and patients in all.
+
+    Returns:
+        Path of ``cohort.csv``.
+
+    Raises:
+        RunError: If the folder holds another simulation or other files.
+    """
+    cohort = directory / "cohort.csv"
+    identity = {"simulated": True, "config": config.model_dump(mode="json"), "code": code_digest()}
+    if _claim(directory, identity):
+        return cohort
+    enrolments = [enrol(config, index) for index in range(config.patients)]
+    missing = [
+        enrolment.index
+        for enrolment in enrolments
+        if not all((directory / path).is_file() for path in enrolment.files.values())
+    ]
+    if progress is not None:
+        progress(config.patients - len(missing), config.patients)
+    for done, _ in enumerate(_make_patients(directory, config, missing), start=1):
+        if progress is not None:
+            progress(config.patients - len(missing) + done, config.patients)
+    for leftover in directory.glob("*/.*.partial.*"):
+        leftover.unlink(missing_ok=True)
+    write_text(directory / "oracle.csv", _table([_oracle_row(each) for each in enrolments]))
+    write_text(cohort, _table([_cohort_row(each) for each in enrolments]))
+    write_json(directory / _MANIFEST, identity)
+    (directory / _UNFINISHED).unlink(missing_ok=True)
+    return cohort
+
+
+def code_digest() -> str:
+    """SHA-256 over the source of the simulation: another digest, other images."""
+    digest = sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()
+
+
+def _claim(directory: Path, identity: dict[str, object]) -> bool:
+    """Whether the folder is complete already; otherwise mark it as begun."""
+    for name in (_MANIFEST, _UNFINISHED):
+        manifest = directory / name
+        if manifest.is_file():
+            if read_json(manifest) != identity:
+                raise RunError(
+                    "the folder holds a simulation with another configuration or another version "
+                    "of the simulation's code",
+                    file=manifest,
+                    remedy="choose a new folder, or delete this one",
+                )
+            return name == _MANIFEST
+    if directory.is_dir() and any(directory.iterdir()):
+        raise RunError(
+            "expected a new or empty folder for the simulation, found other files",
+            file=directory,
+            remedy="choose a new folder",
+        )
+    write_json(directory / _UNFINISHED, identity)
+    return False
+
+
+def _make_patients(
+    directory: Path, config: SimulationConfig, indices: Sequence[int]
+) -> Iterator[int]:
+    """Make the images of these patients on all cores; yields each one's index when it is done."""
+    workers = min(os.cpu_count() or 1, len(indices))
+    if workers <= 1:
+        for index in indices:
+            yield make_patient(directory, config, index)
+        return
+    count = len(indices)
+    context = multiprocessing.get_context("spawn")  # fork is unsafe once torch has threads
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(make_patient, [directory] * count, [config] * count, indices)
+
+
+def enrol(config: SimulationConfig, index: int) -> Enrolment:
+    """Everything about one patient but the images."""
+    rng = _rng(config, index, _Stream.CONDUCT)
+    site_index = int(rng.integers(config.sites))
+    return Enrolment(
+        index=index,
+        patient_id=f"SIM-{index + 1:04d}",
+        site=f"site-{site_index + 1}",
+        site_index=site_index,
+        right=bool(rng.random() < 0.5),
+        days={"baseline": -int(rng.integers(1, 15)), "interim": int(rng.integers(36, 50))},
+        scans=_draw_scans(rng, config.missing_scan_fraction),
+        patient=draw_patient(_rng(config, index, _Stream.BIOLOGY)),
+    )
+
+
+def _draw_scans(rng: np.random.Generator, missing_fraction: float) -> frozenset[Scan]:
+    """What was acquired. Half of the missing scans fall out with the whole MRI of a visit.
+
+    Every scan but the first PET is missing with a chance of ``missing_fraction`` in all.
+    """
+    visit_lost = missing_fraction / 2
+    scan_lost = (missing_fraction - visit_lost) / (1.0 - visit_lost)
+    scans = set()
+    for timepoint in TIMEPOINTS:
+        has_mri = rng.random() >= visit_lost
+        for channel, luck in zip(CHANNELS, rng.random(len(CHANNELS)), strict=True):
+            if channel == "pet":
+                kept = timepoint == "baseline" or luck >= missing_fraction
+            else:
+                kept = has_mri and luck >= scan_lost
+            if kept:
+                scans.add((timepoint, channel))
+    return frozenset(scans)
+
+
+def make_phantom(config: SimulationConfig, enrolment: Enrolment) -> Phantom:
+    """The patient's tissue at both visits, on a grid a little finer than the MRI's."""
+    grid = PhantomGrid.covering(float(np.clip(0.8 * config.mri_spacing_mm, 1.0, 2.0)))
+    healthy = healthy_breast(_rng(config, enrolment.index, _Stream.ANATOMY), grid)
+    lesions_rng = _rng(config, enrolment.index, _Stream.LESIONS)
+    return place_lesions(lesions_rng, grid, healthy, enrolment.patient)
+
+
+def make_patient(directory: Path, config: SimulationConfig, index: int) -> int:
+    """Simulate one patient, write all of the images, and give back the index."""
+    enrolment = enrol(config, index)
+    phantom = make_phantom(config, enrolment)
+    scanner = SCANNERS[enrolment.site_index % len(SCANNERS)]
+    for visit, timepoint in enumerate(TIMEPOINTS):
+        maps = phantom.baseline if timepoint == "baseline" else phantom.interim
+        pose_rng = _rng(config, index, _Stream.POSE, visit)
+        world = patient_to_world(pose_rng, right=enrolment.right, visit_mm=3.0, visit_degrees=2.0)
+        for number, (sequence, channels) in enumerate(SEQUENCES.items()):
+            wanted = [each for each in channels if (timepoint, each) in enrolment.scans]
+            if not wanted:
+                continue
+            rng = _rng(config, index, _Stream.SCAN, visit, number)
+            grid = plan_grid(rng, scanner, sequence, phantom.grid, world, config.mri_spacing_mm)
+            images = acquire(rng, scanner, sequence, maps, phantom.grid, grid)
+            for channel in wanted:
+                path = directory / enrolment.files[f"{timepoint}.{channel}"]
+                _write_image(path, images[channel], grid)
+            if timepoint == "baseline" and enrolment.mask_channel in wanted:
+                mask = grid.sample(phantom.tumour) >= 0.5
+                _write_image(directory / enrolment.files["baseline.mask"], mask, grid)
+    return index
+
+
+def _write_image(path: Path, array: FloatMap | NDArray[np.bool_], grid: ScanGrid) -> None:
+    """Write a NIfTI file: masks as uint8, images in 12 bits with a slope, as scanners do."""
+    if array.dtype == np.bool_:
+        slope, stored = 1.0, array.astype(np.uint8)
+    else:
+        slope = max(float(array.max()), 1e-6) / 4095.0
+        stored = np.rint(array / np.float32(slope)).astype(np.int16)
+    image = nib.Nifti1Image(stored, grid.affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["descrip"] = b"simulated by pcrnet"
+    image.header.set_slope_inter(slope, 0.0)
+    # Noise does not repeat itself: looking for runs only is twice as fast and compresses as well.
+    gzip = zlib.compressobj(level=1, wbits=_GZIP_WBITS, strategy=zlib.Z_RLE)
+    write_bytes(path, gzip.compress(image.to_bytes()) + gzip.flush())
+
+
+def _cohort_row(enrolment: Enrolment) -> dict[str, object]:
+    disease = enrolment.patient.disease
+    row: dict[str, object] = {"patient_id": enrolment.patient_id, "site": enrolment.site}
+    for timepoint in TIMEPOINTS:
+        for channel in (*CHANNELS, "mask") if timepoint == "baseline" else CHANNELS:
+            row[f"{timepoint}.{channel}"] = enrolment.files.get(f"{timepoint}.{channel}", "")
+        row[f"{timepoint}.days"] = enrolment.days[timepoint]
+    row |= {"ypT": enrolment.patient.ypT, "ypN": enrolment.patient.ypN}
+    return row | {
+        "age": disease.age,
+        "hr_status": int(disease.hr_positive),
+        "grade": disease.grade,
+        "cT": disease.cT,
+        "cN": disease.cN,
+    }
+
+
+def _oracle_row(enrolment: Enrolment) -> dict[str, object]:
+    patient = enrolment.patient
+    row: dict[str, object] = {"patient_id": enrolment.patient_id}
+    for timepoint, prob in (("baseline", patient.baseline_prob), ("interim", patient.interim_prob)):
+        row |= {
+            f"{timepoint}_prob_{cell}": value for cell, value in zip(CELL_NAMES, prob, strict=True)
+        }
+    return row | {
+        "tumour_sensitivity": patient.tumour_sensitivity,
+        "node_sensitivity": patient.node_sensitivity,
+        "diameter_mm": patient.disease.diameter_mm,
+        "suv": patient.disease.suv,
+        "adc_1e3_mm2_s": patient.disease.adc_1e3_mm2_s,
+        "ktrans_per_min": patient.disease.ktrans_per_min,
+        "tumour_volume_ratio": patient.tumour_response.volume,
+        "tumour_suv_ratio": patient.tumour_response.suv,
+        "tumour_adc_ratio": patient.tumour_response.adc,
+        "tumour_ktrans_ratio": patient.tumour_response.ktrans,
+        "node_volume_ratio": patient.node_response.volume,
+        "node_suv_ratio": patient.node_response.suv,
+    }
+
+
+def _table(rows: Sequence[dict[str, object]]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _rng(config: SimulationConfig, index: int, stream: _Stream, *parts: int) -> np.random.Generator:
+    return np.random.default_rng((config.seed, index, stream, *parts))
