@@ -14,22 +14,13 @@ from typing import Literal
 
 from pcrnet.cohort.outcome import Head
 from pcrnet.evaluation.intervals import clopper_pearson_lower
+from pcrnet.evaluation.operating_point import Confusion
 from pcrnet.evaluation.power import CoprimaryDesign, DesignPower, design_power, smallest_trial
 from pcrnet.evaluation.protocol import CoprimaryEndpoint, Protocol
 
 Status = Literal["met", "not met", "not tested", "not in this run"]
 
 _POWERS = (0.8, 0.9)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """The 2×2 table at the locked threshold; positive is complete response."""
-
-    true_positive: int
-    false_negative: int
-    true_negative: int
-    false_positive: int
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class SampleSize:
 
 
 def judge_endpoints(
-    protocol: Protocol, counts: Mapping[tuple[Head, str], Counts | str]
+    protocol: Protocol, counts: Mapping[tuple[Head, str], Confusion | str]
 ) -> tuple[EndpointResult, ...]:
     """Test the co-primary endpoints in the order of the protocol.
 
@@ -129,9 +120,8 @@ def sample_size_table(
     )
 
 
-def _test_both(endpoint: CoprimaryEndpoint, counts: Counts, alpha: float) -> EndpointResult:
-    responders = counts.true_positive + counts.false_negative
-    others = counts.true_negative + counts.false_positive
+def _test_both(endpoint: CoprimaryEndpoint, counts: Confusion, alpha: float) -> EndpointResult:
+    responders, others = counts.positives, counts.negatives
     if not responders or not others:
         reason = "sensitivity and specificity need patients with and without response"
         return EndpointResult(endpoint, "not tested", reason=reason)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,11 +61,7 @@ class TableOne:
 
 
 def read_covariates(path: Path, patient_ids: Sequence[str]) -> tuple[Covariate, ...]:
-    """Read ``patients.csv`` in the order of the predictions.
-
-    A column of numbers with more than five different values is numeric; any other is categorical.
-    Columns that are empty, or in which no value is shared by :data:`SMALLEST_LEVEL` patients, are
-    left out.
+    """Read ``patients.csv`` in the order of the predictions; see :func:`covariates_of`.
 
     Raises:
         PredictionsError: No ``patient_id`` column, a duplicate, or a patient who is not in it.
@@ -89,10 +85,22 @@ def read_covariates(path: Path, patient_ids: Sequence[str]) -> tuple[Covariate, 
                 file=path,
                 remedy="give the patients table that belongs to the predictions",
             )
-    covariates = (
-        _covariate(name, [(rows[identifier][name] or "").strip() for identifier in patient_ids])
-        for name in columns
+    return covariates_of(
+        {
+            name: [(rows[identifier][name] or "").strip() for identifier in patient_ids]
+            for name in columns
+        }
     )
+
+
+def covariates_of(columns: Mapping[str, Sequence[str]]) -> tuple[Covariate, ...]:
+    """Covariates from columns of text, an empty cell where the value is unknown.
+
+    A column of numbers with more than five different values is numeric; any other is categorical.
+    Columns that are empty, or in which no value is shared by :data:`SMALLEST_LEVEL` patients, are
+    left out.
+    """
+    covariates = (_covariate(name, values) for name, values in columns.items())
     return tuple(covariate for covariate in covariates if covariate is not None)
 
 
@@ -132,7 +140,7 @@ def table_one(covariates: Sequence[Covariate], groups: Sequence[tuple[str, BoolA
     )
 
 
-def _covariate(name: str, values: list[str]) -> Covariate | None:
+def _covariate(name: str, values: Sequence[str]) -> Covariate | None:
     if not any(values):
         return None
     numbers = _numbers(values)
