@@ -99,13 +99,14 @@ def read_protocol(path: Path) -> Protocol:
         protocol = Protocol.model_validate(values)
     except ValidationError as error:
         problems = "\n".join(
-            f"- {'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
+            "- "
+            + ": ".join((*map(str, detail["loc"]), detail["msg"].removeprefix("Value error, ")))
             for detail in error.errors()
         )
         raise ConfigError(
             f"does not describe a trial's endpoints:\n{problems}",
             file=path,
-            remedy="see docs/protocol.md for the keys",
+            remedy="configs/protocols/NCT06708910.yaml shows every key",
         ) from error
     if protocol.ledger is None:
         return protocol
