@@ -180,18 +180,18 @@ def _look(scans: _Scans, number: int) -> Look:
             return ADC_LOOK
         case "dce":
             phases = [other for other, kind in enumerate(scans.kinds) if kind == "dce"]
-            return _window(scans, phases)
+            return _window(scans, phases, "relative signal")
         case "zscore":
-            return _window(scans, [number])
+            return _window(scans, [number], "z-score")
 
 
-def _window(scans: _Scans, numbers: Sequence[int]) -> Look:
+def _window(scans: _Scans, numbers: Sequence[int], label: str) -> Look:
     """The range of the values shown, over all visits, less its outermost percentiles."""
     chosen = np.zeros_like(scans.present)
     chosen[:, list(numbers)] = True
     values = scans.image[scans.present & chosen]
     low, high = np.percentile(values, (1.0, 99.7)) if values.size else (0.0, 1.0)
-    return Look("a.u.", round(float(low), 2), round(max(float(high), float(low) + 0.01), 2))
+    return Look(label, round(float(low), 2), round(max(float(high), float(low) + 0.01), 2))
 
 
 def _choose_slice(scans: _Scans, axis: int) -> tuple[int, str]:
@@ -214,10 +214,10 @@ def _choose_slice(scans: _Scans, axis: int) -> tuple[int, str]:
 
 
 def _peak(values: NDArray[np.float32], where: NDArray[np.bool_] | None) -> tuple[int, ...]:
-    """Index of the highest mean of 3×3×3 voxels: a single noisy voxel does not decide."""
-    from scipy.ndimage import uniform_filter
+    """Index of the highest value after slight smoothing: a single noisy voxel does not decide."""
+    from scipy.ndimage import gaussian_filter
 
-    smooth = uniform_filter(values, 3, mode="nearest")
+    smooth = gaussian_filter(values, 1.0, mode="nearest")
     if where is not None:
         smooth = np.where(where, smooth, -np.inf)
     return tuple(int(place) for place in np.unravel_index(int(np.argmax(smooth)), smooth.shape))
