@@ -101,6 +101,50 @@ class UnitError(ImageError):
     """An image whose values cannot be brought to the channel's physical unit."""
 
 
+class DicomFileError(ImageError):
+    """A DICOM file or archive that is damaged, truncated, over-large or not DICOM at all."""
+
+
+class MissingTagError(ImageError):
+    """A DICOM tag without which a number would have to be invented; ``field`` names it."""
+
+
+class SeriesError(ImageError):
+    """A folder or archive that does not hold exactly one image series."""
+
+
+class PhaseError(ImageError):
+    """A time or diffusion series of which no single volume fits the channel."""
+
+
+class TracerError(UnitError):
+    """A PET of another tracer than those allowed."""
+
+
+class LocalizerError(GeometryError):
+    """A localizer or projection instead of a volume."""
+
+
+class OrientationError(GeometryError):
+    """Slices of one series that are not parallel."""
+
+
+class SliceGapError(GeometryError):
+    """Slices whose distances are not regular: one is missing, or several stacks are mixed."""
+
+
+class DuplicateSliceError(GeometryError):
+    """Several images at one position that neither time nor b-value tells apart."""
+
+
+class GantryTiltError(GeometryError):
+    """A stack whose slices are sheared against their normal."""
+
+
+class NotAVolumeError(GeometryError):
+    """Images that do not stack to a volume."""
+
+
 class InsufficientScansError(PcrnetError):
     """A patient with fewer scans than the stated minimum: refused rather than guessed."""
 
@@ -115,6 +159,10 @@ class RunError(PcrnetError):
 
 class PredictionsError(PcrnetError):
     """A predictions table that breaks its contract."""
+
+
+class PredictionsListError(ProblemListError, PredictionsError):
+    """Every breach of the contract of a predictions table."""
 
 
 class BundleError(PcrnetError):

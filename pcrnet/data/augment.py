@@ -108,7 +108,7 @@ def apply(
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
-    ).unflatten(0, (batch, timepoints))
+    ).reshape(batch, timepoints, *image.shape[2:])
     gain = parameters.gain[:, :, branch_of_channel]
     moved = moved * gain[..., None, None, None]
     if config.noise > 0:

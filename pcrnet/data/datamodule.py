@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -106,6 +106,7 @@ class FitDataModule(LightningDataModule):
         return values.to(like.device, non_blocking=True)
 
 
-def _already_a_batch(batch: Batch) -> Batch:
+def _already_a_batch(batch: Any) -> Batch:  # noqa: ANN401 - the loader expects a list here
     # PatientDataset.__getitems__ collates; the loader must not do it again.
+    assert isinstance(batch, Batch)  # noqa: S101
     return batch

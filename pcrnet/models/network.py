@@ -92,6 +92,9 @@ class PcrNet(nn.Module):
         groups = len(data.branches) * len(data.timepoints)
         self.fusion = build_fusion(model.fusion, groups, covariates, model.width, model.dropout)
         self.head = JointHead(model.width, model.dropout)
+        for parameter in self.encoders.parameters():
+            if parameter.ndim == 5:  # measured: convolutions run up to twice as fast this way
+                parameter.data = _channels_last(parameter.data)
 
     def forward(
         self,
@@ -205,5 +208,4 @@ def position_embedding(imaging: ImagingConfig, stride: int, width: int) -> Tenso
 
 
 def _channels_last(values: Tensor) -> Tensor:
-    # Measured on CPU and CUDA: convolutions run up to twice as fast in this layout.
     return values.contiguous(memory_format=torch.channels_last_3d)

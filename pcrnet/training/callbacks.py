@@ -6,7 +6,6 @@ import copy
 import csv
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,15 @@ from pytorch_lightning.callbacks import WeightAveraging
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pcrnet.storage import atomic_path, sha256_file, write_text
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What a person following the run wants to know after an epoch."""
-
-    fit: str
-    epoch: int
-    epochs: int
-    loss: float
+from pcrnet.training.events import EpochReport
 
 
 class AveragedWeights(WeightAveraging):
     """Exponential moving average of the weights, used for validation and as the result."""
 
     def __init__(self, decay: float) -> None:
-        super().__init__(multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        super().__init__(multi_avg_fn=average, use_buffers=False)
 
 
 class ResumePoint(Callback):
@@ -125,22 +116,27 @@ class Progress(Callback):
 class BestWeights(Callback):
     """Early stopping on the fit's own validation slice; remembers the best weights.
 
-    It stands before :class:`AveragedWeights` in the list of callbacks, because it must see the
-    averaged weights that were validated before they are swapped back.
+    It stands before :class:`AveragedWeights` in the list of callbacks: the weights that were
+    validated are the averaged ones, and they must be seen before they are swapped back.
     """
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
         self.best_loss = float("inf")
-        self.best_epoch = 0
+        self.best_epoch = -1
         self.weights: dict[str, torch.Tensor] | None = None
+        self._validated: dict[str, torch.Tensor] | None = None
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the weights that were validated; their loss is known a moment later."""
+        self._validated = copy.deepcopy(pl_module.state_dict())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the epoch with the best so far."""
         loss = float(trainer.callback_metrics["validation/loss"])
         if loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, trainer.current_epoch
-            self.weights = copy.deepcopy(pl_module.state_dict())
+            self.weights = self._validated
         elif trainer.current_epoch - self.best_epoch >= self.patience:
             trainer.should_stop = True
 

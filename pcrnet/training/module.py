@@ -76,7 +76,8 @@ def learning_rate_factor(step: int, warmup: int, steps: int) -> float:
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Weight decay for matrices and filters; none for biases, gains and embeddings."""
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         is_map = parameter.ndim >= 2 and name.endswith("weight")
         (decayed if is_map else free).append(parameter)

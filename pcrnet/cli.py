@@ -1,0 +1,209 @@
+"""The command line: one subcommand a task, each a thin call of one function.
+
+Whatever a user can cause ends with a message and exit code 2; only faults of pcrnet itself show a
+traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pcrnet import __version__
+from pcrnet.config import SimulationConfig, load_experiment
+from pcrnet.errors import PcrnetError
+
+if TYPE_CHECKING:
+    from pcrnet.deploy.predictor import Predictor
+
+_BAD_INPUT = 2
+_INTERRUPTED = 130
+
+
+def guarded(command: Callable[[], None], *, usage: str | None = None) -> int:
+    """Run a command and turn what a user can cause into a message.
+
+    Args:
+        command: What to run.
+        usage: Printed for ``-h`` and ``--help`` instead of running the command.
+
+    Returns:
+        Exit code: 0, 2 for bad input, 130 when interrupted from the keyboard.
+    """
+    if usage is not None and {"-h", "--help"} & set(sys.argv[1:]):
+        sys.stdout.write(usage.strip() + "\n")
+        return 0
+    try:
+        command()
+    except PcrnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command continues where this one stopped\n")
+        return _INTERRUPTED
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and run it; returns the exit code."""
+    parser = _parser()
+    # Overrides may begin with dashes, which argparse would take for options of its own.
+    options, overrides = parser.parse_known_args(arguments)
+    if overrides and not options.takes_overrides:
+        parser.error(f"unrecognised arguments: {' '.join(overrides)}")
+    options.overrides = [*getattr(options, "settings", []), *overrides]
+    return guarded(lambda: options.run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pcrnet",
+        description="From PET/MRI at several timepoints to calibrated probabilities of response.",
+    )
+    parser.add_argument("--version", action="version", version=f"pcrnet {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], None], text: str, *, overrides: bool = False
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        command.set_defaults(run=run, takes_overrides=overrides)
+        return command
+
+    train = add("train", _train, "train, judge and ship a model", overrides=True)
+    train.add_argument("settings", nargs="*", metavar="CONFIG.yaml or section.key=value")
+
+    check = add("check", _check, "say what a cohort table holds and what is wrong", overrides=True)
+    check.add_argument("cohort", type=Path, metavar="COHORT.csv")
+    check.add_argument("settings", nargs="*", metavar="CONFIG.yaml or section.key=value")
+
+    simulate = add("simulate", _simulate, "write an in-silico trial as a real cohort folder")
+    simulate.add_argument("out", type=Path, metavar="OUT")
+    defaults = SimulationConfig()
+    simulate.add_argument("--patients", type=int, default=defaults.patients)
+    simulate.add_argument("--seed", type=int, default=defaults.seed)
+    simulate.add_argument("--sites", type=int, default=defaults.sites)
+    simulate.add_argument("--mri-spacing-mm", type=float, default=defaults.mri_spacing_mm)
+
+    predict = add("predict", _predict, "predict the patients of a cohort table with a bundle")
+    predict.add_argument("bundle", type=Path, metavar="BUNDLE")
+    predict.add_argument("cohort", type=Path, metavar="COHORT.csv")
+    predict.add_argument("-o", "--out", type=Path, required=True, metavar="PREDICTIONS.csv")
+    predict.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+
+    evaluate = add("evaluate", _evaluate, "judge predictions: a run, a table, or a bundle")
+    evaluate.add_argument("run_directory", nargs="?", type=Path, metavar="RUN")
+    evaluate.add_argument("--predictions", type=Path, metavar="P.csv")
+    evaluate.add_argument("--bundle", type=Path, metavar="BUNDLE")
+    evaluate.add_argument("--cohort", type=Path, metavar="COHORT.csv")
+    evaluate.add_argument("--out", type=Path, metavar="DIR")
+    return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    experiment = load_experiment(options.overrides)
+
+    from pcrnet.console import RunConsole
+    from pcrnet.pipeline import train
+
+    with RunConsole() as console:
+        console.finish(train(experiment, console))
+
+
+def _check(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from pcrnet.cohort.checks import check_cohort, render_report
+
+    experiment = load_experiment(options.overrides)
+    report = check_cohort(options.cohort, experiment)
+    Console().print(render_report(report))
+    if report.problems:
+        raise PcrnetError(
+            f"{len(report.problems)} problems, listed above",
+            file=options.cohort.name,
+            remedy="mend the rows named above; the run refuses them as well",
+        )
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from pydantic import ValidationError
+
+    from pcrnet.simulation.trial import simulate_trial
+
+    try:
+        config = SimulationConfig(
+            patients=options.patients,
+            seed=options.seed,
+            sites=options.sites,
+            mri_spacing_mm=options.mri_spacing_mm,
+        )
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise PcrnetError(detail["msg"], field=f"--{detail['loc'][0]}") from error
+    with _Bar("simulating") as bar:
+        path = simulate_trial(options.out, config, progress=bar.update)
+    sys.stdout.write(f"{path}\n")
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from pcrnet.deploy.predictor import load_predictor
+
+    predictor: Predictor = load_predictor(options.bundle, options.device)
+    with _Bar("predicting") as bar:
+        table = predictor.predict_table(options.cohort, progress=bar.update)
+    table.write(options.out)
+    for reason in table.refused:
+        sys.stderr.write(f"refused: {reason}\n")
+    if predictor.bundle.manifest.simulated:
+        sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
+    sys.stdout.write(f"{options.out}\n")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from pcrnet.config import EvaluationConfig
+    from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
+
+    if options.run_directory is not None:
+        report = evaluate_run(options.run_directory)
+    elif options.out is None:
+        raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
+    elif options.predictions is not None:
+        report = evaluate_table(options.predictions, options.out, EvaluationConfig())
+    elif options.bundle is not None and options.cohort is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+        predictions = options.out / "predictions.csv"
+        _predict(argparse.Namespace(**vars(options) | {"out": predictions, "device": "cpu"}))
+        report = evaluate_table(predictions, options.out, EvaluationConfig())
+    else:
+        raise PcrnetError(
+            "nothing to evaluate",
+            remedy="give a run folder, or --predictions P.csv, or --bundle B --cohort COHORT.csv",
+        )
+    sys.stdout.write(f"{report}\n")
+
+
+class _Bar:
+    """A progress bar on standard error, where that is a terminal."""
+
+    def __init__(self, what: str) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self._progress = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._progress.add_task(what, total=None)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._progress.stop()
+
+    def update(self, done: int, total: int) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, completed=done, total=total)

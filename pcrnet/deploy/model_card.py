@@ -1,0 +1,67 @@
+"""The model card: what a bundle is for, what it needs, and what it does not claim."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pcrnet.deploy.bundle import Manifest
+
+
+def model_card(manifest: Manifest) -> str:
+    """The card as Markdown."""
+    grid = " × ".join(str(n) for n in manifest.imaging.size)
+    spacing = " × ".join(f"{mm:g}" for mm in manifest.imaging.spacing_mm)
+    channels = "\n".join(
+        f"| {branch} | {channel} | {manifest.units[channel]} |"
+        for branch, names in manifest.data.branches.items()
+        for channel in names
+    )
+    points = "\n".join(
+        f"| {head} | {'none' if point is None else format(point, '.4f')} |"
+        for head, point in manifest.operating_points.items()
+    )
+    origin = (
+        "> **Simulated.** This model was trained on an in-silico trial. It knows nothing of "
+        "patients and must not be used on them.\n\n"
+        if manifest.simulated
+        else ""
+    )
+    covariates = ", ".join(manifest.covariates) or "none"
+    return f"""# Model card: {manifest.name}
+
+{origin}Predicts the probability of pathological complete response to neoadjuvant therapy: yT0
+(breast, defined as {manifest.outcome.definition}), yN0 (nodes) and both. Written by pcrnet \
+{manifest.pcrnet_version}.
+
+## Input
+
+Timepoints in order: {", ".join(manifest.data.timepoints)}. Covariates: {covariates}.
+Any scan may be missing; fewer than {manifest.data.minimum_scans} is refused. Each patient is
+brought to one grid of {grid} voxels of {spacing} mm.
+
+| branch | channel | unit |
+| --- | --- | --- |
+{channels}
+
+## Output
+
+Calibrated probabilities that agree with each other: P(yT0yN0) never exceeds P(yT0) or P(yN0).
+The positive class is {manifest.positive_class}.
+
+| head | threshold |
+| --- | --- |
+{points}
+
+## How it was made
+
+{manifest.members} networks, each trained with one fold of the patients left out; their logits are
+averaged, then calibrated ({manifest.calibrator.get("kind", "none")}) on the logits that each
+network gave to the patients it had not seen. Splits: `{manifest.splits_sha256[:16]}`.
+
+## Limits
+
+Not a medical device. The performance to expect is in the report of the run that made this bundle;
+it holds for patients and scanners like those of its cohort, and external validation is owed before
+any use. Probabilities move with the prevalence of response.
+"""

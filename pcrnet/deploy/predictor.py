@@ -1,0 +1,185 @@
+"""From a cohort table to calibrated probabilities, by a bundle and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.cohort.outcome import HEADS, Head
+from pcrnet.cohort.table import Patient, read_cohort
+from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, Bundle
+from pcrnet.errors import IntegrityError, PcrnetError, ProblemListError
+from pcrnet.evaluation.calibration import head_probabilities, joint_cells
+from pcrnet.evaluation.predictions import Predictions, read_predictions, write_predictions
+from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
+
+GOLDEN_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """Predictions, and the patients who were refused one, each with the reason.
+
+    Attributes:
+        predictions: In the order of the cohort; ``None`` when every patient was refused.
+        refused: Why, patient by patient.
+    """
+
+    predictions: Predictions | None
+    refused: tuple[PcrnetError, ...]
+
+    def write(self, path: Path) -> None:
+        """Write the predictions table.
+
+        Raises:
+            ProblemListError: There is nothing to write, because every patient was refused.
+        """
+        if self.predictions is None:
+            raise ProblemListError("no patient could be predicted", self.refused)
+        write_predictions(path, self.predictions)
+
+
+class Predictor:
+    """A bundle that is ready to predict.
+
+    Args:
+        bundle: The bundle.
+        device: Where to compute; probabilities agree between devices to about 1e-5.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+        self.bundle = bundle
+        self.device = device
+
+    def predict_table(
+        self, cohort: Path, *, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> PredictionTable:
+        """Predict every patient of a cohort table.
+
+        Args:
+            cohort: ``cohort.csv`` with the timepoints, channels and covariates of the bundle;
+                outcomes, where given, are carried over.
+            progress: Called with patients done and patients in all.
+
+        Raises:
+            ProblemListError: The table cannot be used as it stands.
+        """
+        manifest = self.bundle.manifest
+        patients = read_cohort(
+            cohort,
+            definition=manifest.outcome.definition,
+            timepoints=manifest.data.timepoints,
+            channels=manifest.data.channels,
+            covariates=manifest.covariates,
+        ).patients
+        predicted: list[Patient] = []
+        logits: list[NDArray[np.float64]] = []
+        scans: list[tuple[str, ...]] = []
+        refused: list[PcrnetError] = []
+        for index, patient in enumerate(patients):
+            try:
+                tensor = preprocess_patient(patient, manifest.data, manifest.imaging)
+                logits.append(self._logits(patient, tensor))
+            except PcrnetError as error:
+                refused.append(error.located(patient=patient.patient_id))
+            else:
+                predicted.append(patient)
+                scans.append(
+                    scans_present(tensor, manifest.data.timepoints, manifest.data.channels)
+                )
+            progress(index + 1, len(patients))
+        if not predicted:
+            return PredictionTable(None, tuple(refused))
+        predictions = self._decide(predicted, np.stack(logits), scans)
+        return PredictionTable(predictions, tuple(refused))
+
+    def _logits(self, patient: Patient, tensor: PatientTensor) -> NDArray[np.float64]:
+        """Logits (3,) averaged over the members: ensemble first, then calibrate."""
+        source = _OneTensor(tensor)
+        every = [
+            member.logits([patient], source, device=self.device)[0]
+            for member in self.bundle.members
+        ]
+        return np.asarray(np.mean(every, axis=0))
+
+    def _decide(
+        self,
+        patients: Sequence[Patient],
+        logits: NDArray[np.float64],
+        scans: list[tuple[str, ...]],
+    ) -> Predictions:
+        operating_points = self.bundle.manifest.operating_points
+        return Predictions(
+            patient_id=tuple(patient.patient_id for patient in patients),
+            site=site_column(patients),
+            label={head: label_column(patients, head) for head in HEADS},
+            prob=head_probabilities(self.bundle.calibrator.cells(logits)),
+            uncalibrated_prob=head_probabilities(joint_cells(logits)),
+            threshold={
+                head: np.full(len(patients), np.nan if point is None else point)
+                for head, point in operating_points.items()
+            },
+            scans=tuple(scans),
+        )
+
+
+def load_predictor(directory: Path, device: str = "cpu") -> Predictor:
+    """Read a bundle, check every file, and make sure that it still gives its golden answers.
+
+    Raises:
+        BundleError: The folder is no bundle.
+        IntegrityError: A file was altered, or this machine answers the golden cases otherwise.
+    """
+    predictor = Predictor(Bundle.read(directory), device)
+    golden = directory / GOLDEN_FOLDER
+    expected = read_predictions(golden / EXPECTED_FILE)
+    found = predictor.predict_table(golden / "cohort.csv").predictions
+    drift = (
+        np.inf
+        if found is None or found.patient_id != expected.patient_id
+        else max(float(np.abs(found.prob[head] - expected.prob[head]).max()) for head in HEADS)
+    )
+    if drift > GOLDEN_TOLERANCE:
+        raise IntegrityError(
+            f"the golden cases are answered {drift:.2g} off, {GOLDEN_TOLERANCE:g} is allowed",
+            file=directory,
+            remedy="compare the versions of torch and pcrnet with those in environment.json of "
+            "the run; do not use these predictions",
+        )
+    return predictor
+
+
+def scans_present(
+    tensor: PatientTensor, timepoints: tuple[str, ...], channels: tuple[str, ...]
+) -> tuple[str, ...]:
+    """``timepoint.channel`` of every scan that the network was shown."""
+    return tuple(
+        f"{timepoint}.{channel}"
+        for timepoint, row in zip(timepoints, tensor.present, strict=True)
+        for channel, present in zip(channels, row, strict=True)
+        if present
+    )
+
+
+def site_column(patients: Sequence[Patient]) -> tuple[str, ...] | None:
+    """Site of each patient, empty where unknown; None when no site is known at all."""
+    sites = tuple(patient.site or "" for patient in patients)
+    return sites if any(sites) else None
+
+
+def label_column(patients: Sequence[Patient], head: Head) -> NDArray[np.float64]:
+    """Labels (n,) of one head: 1, 0 or NaN for unknown."""
+    values = (getattr(patient.outcome, head) for patient in patients)
+    return np.array([np.nan if value is None else float(value) for value in values])
+
+
+@dataclass(frozen=True)
+class _OneTensor:
+    tensor: PatientTensor
+
+    def get(self, patient: Patient) -> PatientTensor:
+        return self.tensor

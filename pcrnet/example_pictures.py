@@ -1,0 +1,77 @@
+"""Which patients a report shows: the clearest calls of either kind, right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pcrnet.evaluation.predictions import Predictions
+from pcrnet.imaging.pictures import patient_picture
+from pcrnet.storage import write_bytes, write_json
+from pcrnet.training.fold import FitJob
+
+_HEAD: Final = "yT0yN0"
+
+
+def write_example_pictures(
+    directory: Path, job: FitJob, predictions: Predictions, *, simulated: bool
+) -> None:
+    """Draw up to four patients and list them in ``pictures.json``.
+
+    Args:
+        directory: Where the PNG files go.
+        job: Patients and their tensors.
+        predictions: Out-of-fold predictions.
+        simulated: Whether the pictures must say so.
+    """
+    data, imaging = job.experiment.data, job.experiment.imaging
+    patients = {patient.patient_id: patient for patient in job.patients}
+    cache = job.cache()
+    listed = []
+    for kind, row in choose_examples(predictions):
+        name = predictions.patient_id[row]
+        label, prob = predictions.label[_HEAD][row], predictions.prob[_HEAD][row]
+        picture = patient_picture(
+            cache.get(patients[name]),
+            data.channels,
+            data.timepoints,
+            spacing_mm=imaging.spacing_mm,
+            kinds={channel: imaging.channel_kind(channel) for channel in data.channels},
+            title=name,
+            simulated=simulated,
+        )
+        file = f"{len(listed) + 1}.png"
+        write_bytes(directory / file, picture)
+        outcome = "complete response" if label == 1 else "residual disease"
+        listed.append(
+            {
+                "file": file,
+                "patient_id": name,
+                "title": kind,
+                "caption": f"Pathology: {outcome}. Predicted P({_HEAD}) = {prob:.2f} by models "
+                "that had not seen the patient.",
+            }
+        )
+    write_json(directory / "pictures.json", listed)
+
+
+def choose_examples(predictions: Predictions) -> Iterator[tuple[str, int]]:
+    """Kind and row of the most confident right and wrong call of either class, where there is one.
+
+    Right and wrong are judged at the locked threshold, or at 0.5 where none was locked.
+    """
+    prob, label = predictions.prob[_HEAD], predictions.label[_HEAD]
+    threshold = predictions.threshold.get(_HEAD, np.full(len(prob), np.nan))
+    called = prob > np.where(np.isfinite(threshold), threshold, 0.5)
+    for kind, chosen, certainty in (
+        ("Response, predicted", (label == 1) & called, prob),
+        ("Residual disease, predicted", (label == 0) & ~called, -prob),
+        ("Residual disease missed", (label == 0) & called, prob),
+        ("Response not recognised", (label == 1) & ~called, -prob),
+    ):
+        rows = np.flatnonzero(chosen)
+        if len(rows):
+            yield kind, int(rows[np.argmax(certainty[rows])])

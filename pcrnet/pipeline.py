@@ -1,0 +1,276 @@
+"""The main job: from a cohort table to a report and a bundle, each stage a step of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.cohort.outcome import HEADS
+from pcrnet.cohort.table import Patient, read_cohort
+from pcrnet.config import Experiment
+from pcrnet.data.splits import Splits, make_splits, read_splits
+from pcrnet.deploy.bundle import describe_bundle, write_bundle
+from pcrnet.deploy.predictor import label_column, scans_present, site_column
+from pcrnet.errors import InsufficientScansError, RunError
+from pcrnet.evaluation.predictions import Predictions, write_predictions
+from pcrnet.example_pictures import write_example_pictures
+from pcrnet.imaging.cache import TensorCache
+from pcrnet.models.member import Member
+from pcrnet.run_directory import RunDirectory
+from pcrnet.storage import sha256_json, write_json
+from pcrnet.training.crossval import collect_logits, run_fits
+from pcrnet.training.events import FitEvent
+from pcrnet.training.fold import FitJob
+from pcrnet.training.nested import FittedDecision, OutOfFold, final_decision, nested_estimate
+from pcrnet.training.plan import FitPlan, plan_fits
+
+
+class Listener(Protocol):
+    """Whoever follows a run: the console, the tracker, a test."""
+
+    def stage(self, title: str) -> None:
+        """A stage begins."""
+
+    def progress(self, done: int, total: int) -> None:
+        """So much of the stage is done."""
+
+    def fits(self, plans: Sequence[FitPlan], epochs: int) -> None:
+        """These fits are about to run."""
+
+    def fit_event(self, event: FitEvent) -> None:
+        """Something happened in a fit."""
+
+    def note(self, text: str) -> None:
+        """Something that a reader of the log should know."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a finished run left its results."""
+
+    directory: Path
+    report: Path
+    bundle: Path
+
+
+def train(experiment: Experiment, listener: Listener) -> RunResult:
+    """Run the whole job; stages that are finished are not done again.
+
+    Args:
+        experiment: The configuration.
+        listener: Told of every stage, epoch and remark.
+
+    Raises:
+        PcrnetError: Whatever a user can cause and remedy.
+    """
+    run = RunDirectory(experiment.run.directory)
+    with run.opened(experiment):
+        cohort, covariates, simulated = _cohort(experiment, listener)
+        patients, scans = _preprocess(experiment, cohort, covariates, run, listener)
+        run.write_patients(patients, covariates, scans)
+        splits = _splits(experiment, patients, run)
+        run.write_environment(experiment, simulated=simulated, splits_sha256=splits.sha256)
+        job = FitJob(experiment, covariates, patients, splits, run.folds)
+        plans = plan_fits(experiment.evaluation.folds, experiment.evaluation.mode)
+        listener.stage("Training")
+        listener.fits(plans, experiment.training.max_epochs)
+        run_fits(job, plans, listener.fit_event)
+
+        listener.stage("Calibration")
+        logits = collect_logits(job, plans, [patient.patient_id for patient in patients])
+        fold, allowed = _fold_and_allowed(patients, splits)
+        out_of_fold = nested_estimate(fold, allowed, logits, experiment.evaluation)
+        final = final_decision(fold, allowed, logits, experiment.evaluation)
+        predictions = _predictions(patients, fold, scans, out_of_fold)
+        write_predictions(run.predictions, predictions)
+        _write_decisions(run, out_of_fold, final)
+        write_example_pictures(run.pictures, job, predictions, simulated=simulated)
+
+        listener.stage("Bundle")
+        _write_bundle(run, job, final, simulated)
+
+        listener.stage("Report")
+        from pcrnet.evaluation.analysis import evaluate_run
+
+        report = evaluate_run(run.path)
+    return RunResult(run.path, report, run.bundle)
+
+
+def _cohort(experiment: Experiment, listener: Listener) -> tuple[Path, tuple[str, ...], bool]:
+    """The cohort table, the covariates to use, and whether it is simulated."""
+    data = experiment.data
+    if data.cohort is not None:
+        return Path(data.cohort), data.covariates or (), is_simulated(Path(data.cohort))
+    from pcrnet.simulation.trial import COVARIATES, simulate_trial
+
+    listener.stage("Simulated trial")
+    directory = Path(experiment.run.root) / "trials" / simulation_name(experiment)
+    path = simulate_trial(directory, data.simulation, progress=listener.progress)
+    listener.note(f"simulated cohort: {path}")
+    return path, COVARIATES if data.covariates is None else data.covariates, True
+
+
+def simulation_name(experiment: Experiment) -> str:
+    """Folder of a simulated trial; trials that differ have different names."""
+    simulation = experiment.data.simulation
+    digest = sha256_json(simulation.model_dump(mode="json"))
+    return f"{simulation.patients}-patients-{digest[:8]}"
+
+
+def is_simulated(cohort: Path) -> bool:
+    """Whether a cohort table came from ``pcrnet simulate``, which marks its folder."""
+    return (cohort.parent / "simulation.json").is_file()
+
+
+def _preprocess(
+    experiment: Experiment,
+    cohort: Path,
+    covariates: Sequence[str],
+    run: RunDirectory,
+    listener: Listener,
+) -> tuple[tuple[Patient, ...], dict[str, tuple[str, ...]]]:
+    """The patients who enter, by name, and the scans that the network is shown of each."""
+    data = experiment.data
+    listener.stage("Preprocessing")
+    read = read_cohort(
+        cohort,
+        definition=experiment.outcome.definition,
+        timepoints=data.timepoints,
+        channels=data.channels,
+        covariates=covariates,
+    ).patients
+    enough = [patient for patient in read if _scan_count(patient) >= data.minimum_scans]
+    write_json(run.flow, _flow(read, enough, data.minimum_scans))
+    if not enough:
+        raise InsufficientScansError(
+            f"no patient has the {data.minimum_scans} scans that are needed",
+            file=cohort.name,
+            field="data.minimum_scans",
+            remedy="lower data.minimum_scans, or name other timepoints and channels",
+        )
+    if len(enough) < len(read):
+        listener.note(f"{len(read) - len(enough)} patients have too few scans and do not enter")
+    cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
+    cache.build(enough, progress=listener.progress)
+    patients = tuple(sorted(enough, key=lambda patient: patient.patient_id))
+    scans = {
+        patient.patient_id: scans_present(cache.get(patient), data.timepoints, data.channels)
+        for patient in patients
+    }
+    return patients, scans
+
+
+def _scan_count(patient: Patient) -> int:
+    return sum(len(visit.scans) for visit in patient.visits.values())
+
+
+def _flow(
+    read: Sequence[Patient], enough: Sequence[Patient], minimum: int
+) -> list[dict[str, object]]:
+    """Steps from the rows of the table to the patients analysed for each head."""
+    steps: list[dict[str, object]] = [
+        {"step": "rows in the cohort table", "n": len(read), "reason": ""},
+        {
+            "step": "patients with enough scans",
+            "n": len(enough),
+            "reason": f"at least {minimum} scan{'s' if minimum > 1 else ''}",
+        },
+    ]
+    for head in HEADS:
+        known = int(np.isfinite(label_column(enough, head)).sum())
+        steps.append({"step": f"analysed for {head}", "n": known, "reason": "outcome known"})
+    return steps
+
+
+def _splits(experiment: Experiment, patients: Sequence[Patient], run: RunDirectory) -> Splits:
+    """The folds of this run: made once, then read back."""
+    evaluation = experiment.evaluation
+    splits = make_splits(patients, evaluation.folds, experiment.run.seed, evaluation.group)
+    if run.splits.is_file():
+        written = read_splits(run.splits)
+        if written != splits:
+            raise RunError(
+                "patients, sites or outcomes have changed since the folds of this run were made",
+                file=run.splits,
+                remedy="choose another run.name, or delete the run's folder",
+            )
+        return written
+    splits.write(run.splits)
+    return splits
+
+
+def _fold_and_allowed(
+    patients: Sequence[Patient], splits: Splits
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    fold = np.array([splits.fold_of[patient.patient_id] for patient in patients], dtype=np.int64)
+    allowed = np.array([patient.outcome.allowed_cells for patient in patients], dtype=np.bool_)
+    return fold, allowed
+
+
+def _predictions(
+    patients: Sequence[Patient],
+    fold: NDArray[np.int64],
+    scans: dict[str, tuple[str, ...]],
+    estimate: OutOfFold,
+) -> Predictions:
+    """The out-of-fold table; each patient beside the threshold locked without their fold."""
+    threshold = {
+        head: np.array([_number(estimate.decisions[own].thresholds[head]) for own in fold])
+        for head in HEADS
+    }
+    return Predictions(
+        patient_id=tuple(patient.patient_id for patient in patients),
+        site=site_column(patients),
+        fold=fold,
+        label={head: label_column(patients, head) for head in HEADS},
+        prob=estimate.probabilities,
+        uncalibrated_prob=estimate.uncalibrated,
+        threshold=threshold,
+        scans=tuple(scans[patient.patient_id] for patient in patients),
+    )
+
+
+def _number(threshold: float | None) -> float:
+    return np.nan if threshold is None else threshold
+
+
+def _write_decisions(run: RunDirectory, estimate: OutOfFold, final: FittedDecision) -> None:
+    def record(decision: FittedDecision) -> dict[str, object]:
+        return {
+            "calibrator": decision.calibrator.to_dict(),
+            "thresholds": decision.thresholds,
+            "patients": decision.patients,
+        }
+
+    write_json(
+        run.decisions,
+        {
+            "outer_folds": [record(decision) for decision in estimate.decisions],
+            "final": record(final),
+        },
+    )
+
+
+def _write_bundle(run: RunDirectory, job: FitJob, final: FittedDecision, simulated: bool) -> None:
+    """The ensemble of the final models with the calibrator fitted on their left-out patients."""
+    experiment = job.experiment
+    folders = [job.directory / FitPlan((fold,)).name for fold in range(job.splits.folds)]
+    members = [
+        Member.read(folder, experiment.data, experiment.imaging, experiment.model)
+        for folder in folders
+    ]
+    manifest = describe_bundle(
+        experiment,
+        covariates=job.covariates,
+        members=len(members),
+        calibrator=final.calibrator,
+        operating_points=final.thresholds,
+        splits_sha256=job.splits.sha256,
+        simulated=simulated,
+    )
+    write_bundle(run.bundle, manifest, members)

@@ -1,0 +1,213 @@
+"""The run directory: where every stage leaves its record, and what a later stage reads."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pcrnet import __version__
+from pcrnet.cohort.table import Patient
+from pcrnet.config import Experiment, parse_experiment, read_yaml
+from pcrnet.errors import RunError
+from pcrnet.storage import atomic_path, sha256_json, write_json, write_text
+
+_LIBRARIES = (
+    "torch",
+    "pytorch-lightning",
+    "monai",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "nibabel",
+    "pydicom",
+)
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths below ``runs/<name>/``; nothing else in pcrnet spells them out."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved experiment."""
+        return self.path / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, machine, seeds and hashes."""
+        return self.path / "environment.json"
+
+    @property
+    def splits(self) -> Path:
+        """Patient to fold."""
+        return self.path / "splits.json"
+
+    @property
+    def folds(self) -> Path:
+        """One folder a fit."""
+        return self.path / "folds"
+
+    @property
+    def predictions(self) -> Path:
+        """Out-of-fold predictions."""
+        return self.path / "predictions.csv"
+
+    @property
+    def patients(self) -> Path:
+        """Who the patients are: site, covariates, days and scans."""
+        return self.path / "patients.csv"
+
+    @property
+    def flow(self) -> Path:
+        """From rows of the table to patients analysed."""
+        return self.path / "flow.json"
+
+    @property
+    def decisions(self) -> Path:
+        """Calibrator and thresholds of every outer fold, and of the final model."""
+        return self.path / "decisions.json"
+
+    @property
+    def pictures(self) -> Path:
+        """Example images of the report."""
+        return self.path / "pictures"
+
+    @property
+    def ablations(self) -> Path:
+        """Predictions of the same run with scans taken away."""
+        return self.path / "ablations"
+
+    @property
+    def baselines(self) -> Path:
+        """Predictions of simpler models under the same protocol."""
+        return self.path / "baselines"
+
+    @property
+    def bundle(self) -> Path:
+        """The deployable model."""
+        return self.path / "bundle"
+
+    @contextmanager
+    def opened(self, experiment: Experiment) -> Iterator[None]:
+        """Hold the run for this process, new or continued.
+
+        Raises:
+            RunError: Another process is training it, or it was begun with another configuration.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "run.lock").open("a") as lock:
+            try:
+                # The lock ends with the process, however it ends.
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(
+                    "another process is training this run",
+                    file=self.path,
+                    remedy="wait for it, or choose another run.name",
+                ) from error
+            self._begin_or_continue(experiment)
+            yield
+
+    def _begin_or_continue(self, experiment: Experiment) -> None:
+        if not self.config.is_file():
+            write_text(self.config, experiment.to_yaml())
+            return
+        before = _deciding(parse_experiment(read_yaml(self.config)))
+        changed = sorted(
+            key for key, value in _deciding(experiment).items() if before.get(key) != value
+        )
+        if changed:
+            raise RunError(
+                f"the run was begun with other values of {', '.join(changed)}",
+                file=self.path,
+                remedy="choose another run.name, delete the folder, or take the values back",
+            )
+        write_text(self.config, experiment.to_yaml())
+
+    def write_environment(self, experiment: Experiment, **facts: object) -> None:
+        """Record what the numbers depend on beside the configuration."""
+        import torch
+
+        gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        write_json(
+            self.environment,
+            {
+                "pcrnet": __version__,
+                "python": platform.python_version(),
+                "platform": f"{platform.system()} {platform.machine()}",
+                "cpus": os.cpu_count(),
+                "gpus": gpus,
+                "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+                "seed": experiment.run.seed,
+                "config_sha256": sha256_json(_deciding(experiment)),
+                **facts,
+            },
+        )
+
+    def write_patients(
+        self,
+        patients: Sequence[Patient],
+        covariates: Sequence[str],
+        scans: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Write who the patients are, one row each."""
+        timepoints = list(patients[0].visits)
+        columns = [
+            "patient_id",
+            "site",
+            *covariates,
+            *(f"{timepoint}.days" for timepoint in timepoints),
+            "scans",
+        ]
+        with atomic_path(self.patients) as temporary, temporary.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+            writer.writeheader()
+            for patient in patients:
+                days = {
+                    f"{name}.days": visit.days
+                    for name, visit in patient.visits.items()
+                    if visit.days is not None
+                }
+                known = {
+                    name: text
+                    for name in covariates
+                    if (text := patient.covariates.get(name)) is not None
+                }
+                writer.writerow(
+                    {
+                        "patient_id": patient.patient_id,
+                        "site": patient.site or "",
+                        "scans": ";".join(scans[patient.patient_id]),
+                        **known,
+                        **days,
+                    }
+                )
+
+
+def _deciding(experiment: Experiment) -> dict[str, Any]:
+    """Dotted keys and values that decide numbers; where and how fast a run computes does not."""
+    values = experiment.model_dump(mode="json")
+    free = {
+        "run.root",
+        "data.cache",
+        "data.workers",
+        "training.parallel_fits",
+        "evaluation.protocol",
+    }
+    return {
+        f"{section}.{key}": value
+        for section, fields in values.items()
+        if section != "tracking"
+        for key, value in fields.items()
+        if f"{section}.{key}" not in free
+    }

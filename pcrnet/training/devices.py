@@ -1,0 +1,31 @@
+"""Where a fit computes, and in what precision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from pcrnet.config import TrainingConfig
+
+
+def uses_gpu(config: TrainingConfig) -> bool:
+    """Whether fits run on a GPU."""
+    return config.accelerator != "cpu" and torch.cuda.is_available()
+
+
+def computing_device(config: TrainingConfig, index: int) -> torch.device:
+    """The device of the fit in slot ``index``; slots share the GPUs in turn."""
+    if uses_gpu(config):
+        return torch.device("cuda", index % torch.cuda.device_count())
+    return torch.device("cpu")
+
+
+def lightning_precision(config: TrainingConfig) -> Literal["bf16-mixed", "32-true"]:
+    """Precision of training; prediction is always in float32."""
+    if config.precision == "auto":
+        # On CPUs bf16 gains little and costs digits; on the GPUs that have it, it is the point.
+        bf16 = uses_gpu(config) and torch.cuda.is_bf16_supported()
+    else:
+        bf16 = config.precision == "bf16"
+    return "bf16-mixed" if bf16 else "32-true"

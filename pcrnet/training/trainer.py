@@ -1,0 +1,64 @@
+"""The Lightning trainer of one fit."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pytorch_lightning import Callback, Trainer
+
+from pcrnet.config import TrainingConfig
+from pcrnet.training.devices import computing_device, lightning_precision, uses_gpu
+
+
+def make_trainer(
+    config: TrainingConfig, callbacks: Sequence[Callback], device_index: int, *, validate: bool
+) -> Trainer:
+    """A trainer that writes nothing itself; our callbacks do.
+
+    Args:
+        config: Length, precision and device.
+        callbacks: In the order in which they are to run.
+        device_index: Slot of the fit; it chooses the GPU.
+        validate: Whether there are patients that early stopping watches.
+    """
+    gpu = computing_device(config, device_index).index
+    return Trainer(
+        accelerator="gpu" if uses_gpu(config) else "cpu",
+        devices=1 if gpu is None else [gpu],
+        precision=lightning_precision(config),
+        max_epochs=config.max_epochs,
+        max_steps=config.max_steps or -1,
+        gradient_clip_val=config.gradient_clip,
+        deterministic="warn" if config.deterministic else False,
+        callbacks=list(callbacks),
+        num_sanity_val_steps=0,
+        limit_val_batches=1.0 if validate else 0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning from announcing devices and advertising loader workers in every fit."""
+    loggers = [
+        logging.getLogger(name)
+        for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators")
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+            warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,30 @@
+"""Train, judge and ship a model.
+
+python train.py [CONFIG.yaml ...] [section.key=value ...]
+
+Without arguments it simulates a small PET/MRI trial and trains on that.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pcrnet.cli import guarded
+from pcrnet.config import load_experiment
+
+
+def main() -> None:
+    """Load the experiment, run it, and say where the report and the bundle are."""
+    experiment = load_experiment(sys.argv[1:])
+
+    # Lightning and MONAI take seconds to import: a mistake in the arguments is told before.
+    from pcrnet.console import RunConsole
+    from pcrnet.pipeline import train
+
+    with RunConsole() as console:
+        result = train(experiment, console)
+        console.finish(result)
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main, usage=__doc__))
