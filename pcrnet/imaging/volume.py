@@ -48,6 +48,27 @@ def world_corners(affine: NDArray[np.float64], shape: Sequence[int]) -> NDArray[
     return np.asarray(corners @ affine[:3, :3].T + affine[:3, 3], dtype=np.float64)
 
 
+def same_grid(
+    affine: NDArray[np.float64],
+    shape: Sequence[int],
+    other_affine: NDArray[np.float64],
+    other_shape: Sequence[int],
+) -> bool:
+    """Whether two grids have the same voxels, to a quarter of a voxel at the corners.
+
+    The order and direction of their axes may differ.
+    """
+    index = np.linalg.inv(affine) @ other_affine
+    turn = np.abs(np.rint(index[:3, :3])).astype(int)
+    if (turn.sum(axis=0) != 1).any() or (turn.sum(axis=1) != 1).any():
+        return False
+    if tuple(turn @ np.array(other_shape)) != tuple(shape):
+        return False
+    corners, others = world_corners(affine, shape), world_corners(other_affine, other_shape)
+    apart = np.linalg.norm(corners[:, None] - others[None], axis=2).min(axis=1).max()
+    return bool(apart < np.linalg.norm(affine[:3, :3], axis=0).min() / 4)
+
+
 def canonical(volume: Volume) -> Volume:
     """The same volume with its axes permuted and flipped to lie nearest to R, A and S.
 

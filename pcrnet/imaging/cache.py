@@ -1,0 +1,294 @@
+"""Preprocessed tensors on disk: computed once, checked when opened, mapped rather than read.
+
+One safetensors file a patient, named by everything that decides its content. Folds, runs and
+worker processes share the folder; a file is written whole or not at all, so that they need no lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.cohort.table import Patient
+from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.errors import ImageError, IntegrityError, PcrnetError, ProblemListError, RunError
+from pcrnet.imaging.digests import DigestMemo, code_digest
+from pcrnet.imaging.framing import Crop
+from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient, require_scans
+from pcrnet.storage import sha256_json, write_bytes
+
+Progress = Callable[[int, int], None]
+"""Called with the number of patients done and their total."""
+
+_DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
+_WORTH_A_PROCESS = 8
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
+
+
+class TensorCache:
+    """The tensors of a cohort under one set of preprocessing settings.
+
+    Args:
+        directory: Where the files are kept; made if absent.
+        data: Timepoints and channels.
+        imaging: Grid and intensity rules.
+        notify: Told, in a sentence, of a damaged file that is made anew.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        data: DataConfig,
+        imaging: ImagingConfig,
+        notify: Callable[[str], None] = _warn,
+    ) -> None:
+        self._directory = directory
+        self._data = data
+        self._imaging = imaging
+        self._notify = notify
+        self._memo = DigestMemo(directory / "digests.json")
+        self._settings = {
+            "code": code_digest(),
+            "timepoints": data.timepoints,
+            "channels": {channel: imaging.channel_kind(channel) for channel in data.channels},
+            "order": data.channels,
+            "spacing_mm": imaging.spacing_mm,
+            "size": imaging.size,
+        }
+        self._entries: dict[str, tuple[Patient, Path]] = {}
+        self._verified: set[Path] = set()
+
+    def get(self, patient: Patient) -> PatientTensor:
+        """The patient's tensor, its arrays mapped from disk and private to the caller.
+
+        It is computed and kept if it is not there, or if the file is damaged. A file's checksum
+        is verified when this process first opens it.
+
+        Raises:
+            PcrnetError: As :func:`~pcrnet.imaging.preprocess.preprocess_patient`.
+            RunError: The folder cannot be written.
+        """
+        require_scans(patient, self._data)
+        entry = self._entry(patient)
+        if entry.exists():
+            try:
+                return self._open(entry)
+            except IntegrityError:
+                whose = f"patient {patient.patient_id}"
+                self._notify(f"the cached tensor of {whose} was damaged; it is made anew")
+        _make_entry(patient, self._data, self._imaging, entry)
+        self._verified.discard(entry)
+        return self._open(entry)
+
+    def key(self, patient: Patient) -> str:
+        """SHA-256 that names the patient's tensor: source bytes, settings and code.
+
+        Raises:
+            ImageError: A file that cannot be read.
+        """
+        return self._entry(patient).stem
+
+    def build(
+        self,
+        patients: Sequence[Patient],
+        progress: Progress | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """Compute every tensor that is not there yet.
+
+        Args:
+            patients: Whose tensors will be asked for.
+            progress: Told after each patient.
+            workers: Processes to use; by default as many as there are cores, or none for little
+                work. Where they are started, the main script must be importable without effects.
+
+        Raises:
+            ProblemListError: What is wrong with any of the patients; the others are kept.
+            RunError: A process was killed, or the folder cannot be written.
+        """
+        problems: list[PcrnetError] = []
+        missing: list[tuple[Patient, Path]] = []
+        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+            for patient, entry in zip(patients, pool.map(self._try_entry, patients), strict=True):
+                if isinstance(entry, PcrnetError):
+                    problems.append(entry)
+                elif not entry.exists():
+                    missing.append((patient, entry))
+        self._save_memo()
+        if workers is None:
+            workers = min(os.cpu_count() or 1, len(missing) // _WORTH_A_PROCESS)
+        done = len(patients) - len(missing)
+        for problem in self._run(missing, workers):
+            done += 1
+            if problem is not None:
+                problems.append(problem)
+            if progress is not None:
+                progress(done, len(patients))
+        if problems:
+            problems.sort(key=lambda problem: (problem.file or "", problem.field or ""))
+            raise ProblemListError("images cannot be used", problems)
+
+    def _run(
+        self, missing: Sequence[tuple[Patient, Path]], workers: int
+    ) -> Iterable[PcrnetError | None]:
+        if workers <= 1:
+            for patient, entry in missing:
+                yield _try_make_entry(patient, self._data, self._imaging, entry)
+            return
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            futures = [
+                pool.submit(_try_make_entry, patient, self._data, self._imaging, entry)
+                for patient, entry in missing
+            ]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except BrokenProcessPool as error:
+                raise RunError(
+                    "a process that reads images was ended from outside",
+                    remedy="free memory and start again: what is finished is kept",
+                ) from error
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _try_entry(self, patient: Patient) -> Path | PcrnetError:
+        try:
+            require_scans(patient, self._data)
+            return self._entry(patient)
+        except PcrnetError as error:
+            return error
+
+    def _entry(self, patient: Patient) -> Path:
+        """The patient's file, found anew only when the row of the table has changed."""
+        known = self._entries.get(patient.patient_id)
+        if known is not None and known[0] == patient:
+            return known[1]
+        visits = [patient.visits[timepoint] for timepoint in self._data.timepoints]
+        files = {
+            f"{visit.timepoint}.{column}": path
+            for visit in visits
+            for column, path in [*visit.scans.items(), ("mask", visit.mask)]
+            if path is not None
+        }
+        digests: dict[str, str] = {}
+        for column, path in files.items():
+            try:
+                digests[column] = self._memo.digest(path)
+            except OSError as error:
+                raise ImageError(
+                    f"cannot be read ({type(error).__name__})",
+                    patient=patient.patient_id,
+                    file=patient.location,
+                    field=column,
+                    remedy="check that the file is there and may be read",
+                ) from None
+        days = [visit.days for visit in visits]
+        key = sha256_json({"settings": self._settings, "files": digests, "days": days})
+        entry = self._directory / f"{key}.safetensors"
+        self._entries[patient.patient_id] = (patient, entry)
+        return entry
+
+    def _open(self, entry: Path) -> PatientTensor:
+        tensor = _map_entry(entry, verify=entry not in self._verified)
+        expected = (len(self._data.timepoints), len(self._data.channels), *self._imaging.size)
+        if tensor.image.shape != expected:
+            raise IntegrityError("a cached tensor has another shape than its name promises")
+        self._verified.add(entry)
+        return tensor
+
+    def _save_memo(self) -> None:
+        try:
+            self._memo.save()
+        except OSError as error:
+            raise _cannot_write(error) from error
+
+
+def _try_make_entry(
+    patient: Patient, data: DataConfig, imaging: ImagingConfig, entry: Path
+) -> PcrnetError | None:
+    try:
+        _make_entry(patient, data, imaging, entry)
+    except RunError:
+        raise
+    except PcrnetError as error:
+        return error
+    return None
+
+
+def _make_entry(patient: Patient, data: DataConfig, imaging: ImagingConfig, entry: Path) -> None:
+    from safetensors.numpy import save
+
+    tensor = preprocess_patient(patient, data, imaging)
+    arrays: dict[str, NDArray[Any]] = {
+        name: getattr(tensor, name) for name in ("image", "present", "days", "centre_mm")
+    }
+    plain = save(arrays)
+    metadata = {"crop": tensor.crop, "sha256": _digest(plain[_data_start(plain) :], tensor.crop)}
+    try:
+        write_bytes(entry, save(arrays, metadata))
+    except OSError as error:
+        raise _cannot_write(error) from error
+
+
+def _cannot_write(error: OSError) -> RunError:
+    return RunError(
+        f"the cache of preprocessed images cannot be written ({error.strerror})",
+        field="data.cache",
+        remedy="free space, or set data.cache to a folder that can be written",
+    )
+
+
+def _map_entry(entry: Path, *, verify: bool) -> PatientTensor:
+    """Map a file's arrays copy-on-write: they may be written to without touching the file.
+
+    Raises:
+        IntegrityError: The file is not what was written.
+    """
+    try:
+        with entry.open("rb") as stream:
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        start = _data_start(mapped)
+        header = json.loads(mapped[8:start])
+        metadata = header.pop("__metadata__")
+        crop: Crop = metadata["crop"]
+        if crop not in get_args(Crop):
+            raise ValueError("unknown crop")
+        if verify and _digest(memoryview(mapped)[start:], crop) != metadata["sha256"]:
+            raise ValueError("checksum")
+        arrays = {name: _view(mapped, start, spec) for name, spec in header.items()}
+        return PatientTensor(**arrays, crop=crop)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(
+            "a cached tensor is damaged", remedy="delete the file; it is made anew"
+        ) from error
+
+
+def _view(mapped: mmap.mmap, start: int, spec: dict[str, Any]) -> NDArray[Any]:
+    begin, end = spec["data_offsets"]
+    dtype = np.dtype(_DTYPES[spec["dtype"]])
+    flat = np.frombuffer(mapped, dtype, (end - begin) // dtype.itemsize, start + begin)
+    return flat.reshape(spec["shape"])
+
+
+def _data_start(file: bytes | mmap.mmap) -> int:
+    """Where the tensors begin: after the length of the header, 8 bytes, and the header."""
+    return 8 + int.from_bytes(file[:8], "little")
+
+
+def _digest(data: bytes | memoryview, crop: str) -> str:
+    return hashlib.sha256(crop.encode() + b"\0" + hashlib.sha256(data).digest()).hexdigest()

@@ -1,0 +1,86 @@
+"""What a file holds, as a digest that is not computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from pcrnet.storage import sha256_file, write_json
+
+_SETTLED_NS = 2_000_000_000
+
+
+class DigestMemo:
+    """SHA-256 of source files, remembered by the identity that the file system gives them.
+
+    Device, inode, size, time of modification and time of status change together stand for the
+    content. A file changed less than two seconds ago is not remembered: a second change could
+    leave all five as they are. No path is stored.
+
+    Args:
+        path: JSON file that keeps the memo between runs; lost or damaged, it is built anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, str] = {}
+        with suppress(OSError, ValueError):
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            self._known = {str(key): str(value) for key, value in dict(stored).items()}
+        self._changed = False
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a file, or of a folder's files taken together, whatever their names.
+
+        Raises:
+            OSError: The path cannot be read.
+        """
+        if path.is_dir():
+            parts = sorted(self.digest(file) for file in _files_below(path))
+            return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        status = path.stat()
+        identity = ":".join(
+            str(part)
+            for part in (
+                status.st_dev,
+                status.st_ino,
+                status.st_size,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+            )
+        )
+        if identity not in self._known:
+            digest = sha256_file(path)
+            if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _SETTLED_NS:
+                return digest
+            self._known[identity] = digest
+            self._changed = True
+        return self._known[identity]
+
+    def save(self) -> None:
+        """Keep what has been learnt since the memo was read; other processes' finds are merged."""
+        if self._changed:
+            self._known = DigestMemo(self._path)._known | self._known
+            write_json(self._path, self._known)
+            self._changed = False
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the source files that turn images into tensors: this folder's."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            yield Path(parent) / name

@@ -1,0 +1,116 @@
+"""From physical values to network input, one rule for each kind of channel.
+
+SUV and ADC keep their absolute scale. The DCE phases of one visit share one scale, so that
+enhancement survives. Every other MR channel is standardised within the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.config import ChannelKind
+from pcrnet.errors import ImageError
+from pcrnet.imaging.volume import Volume
+
+_BODY_FRACTION = 0.1
+_MAX_SAMPLES = 500_000
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Network input = (value − offset) / scale; ``background`` stands where nothing was imaged."""
+
+    offset: float = 0.0
+    scale: float = 1.0
+    background: float = 0.0
+
+    def apply(
+        self, values: NDArray[np.float32], coverage: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Scale resampled values, shape (x, y, z), and fill what the scan did not cover."""
+        scaled = (values - np.float32(self.offset)) / np.float32(self.scale)
+        return np.where(coverage, scaled, np.float32(self.background))
+
+
+def visit_scalings(
+    volumes: Mapping[str, Volume], kinds: Mapping[str, ChannelKind]
+) -> dict[str, Scaling]:
+    """The scaling of each channel of one visit.
+
+    - suv, adc: unchanged; background 0.
+    - dce: divided by the median of the body on the pre-contrast phase (``dce_pre``, else the
+      first phase there is); background 0.
+    - zscore: minus mean, over standard deviation, of the body; background is the 1st percentile
+      of the scan, which is what air looks like.
+
+    Statistics are of the whole scan, not of the crop, so that they do not depend on where the
+    crop lies.
+
+    Args:
+        volumes: Channel to volume, in the configured order.
+        kinds: Channel to intensity rule.
+
+    Raises:
+        ImageError: A scan without contrast within the body.
+    """
+    phases = [channel for channel in volumes if kinds[channel] == "dce"]
+    scalings: dict[str, Scaling] = {}
+    for channel, volume in volumes.items():
+        try:
+            match kinds[channel]:
+                case "suv" | "adc":
+                    scalings[channel] = Scaling()
+                case "zscore":
+                    scalings[channel] = _standardised(volume)
+                case "dce":
+                    reference = "dce_pre" if "dce_pre" in phases else phases[0]
+                    scalings[channel] = scalings.get(reference) or _relative(volumes[reference])
+        except ImageError as error:
+            raise error.located(field=channel) from None
+    return scalings
+
+
+def body_threshold(array: NDArray[np.float32]) -> float:
+    """A tenth of the 99th percentile: above it lies tissue, below it the noise of air."""
+    return _BODY_FRACTION * float(np.percentile(_sample(array), 99))
+
+
+def _standardised(volume: Volume) -> Scaling:
+    body = _body(volume)
+    mean, deviation = float(body.mean(dtype=np.float64)), float(body.std(dtype=np.float64))
+    if not deviation > 1e-6 * max(abs(mean), 1e-6):
+        raise _no_contrast()
+    darkest = float(np.percentile(_sample(volume.array), 1))
+    return Scaling(offset=mean, scale=deviation, background=(darkest - mean) / deviation)
+
+
+def _relative(volume: Volume) -> Scaling:
+    scale = float(np.median(_body(volume)))
+    if not scale > 0:
+        raise _no_contrast()
+    return Scaling(scale=scale)
+
+
+def _body(volume: Volume) -> NDArray[np.float32]:
+    sample = _sample(volume.array)
+    body = sample[sample > body_threshold(volume.array)]
+    if body.size == 0:
+        raise _no_contrast()
+    return body
+
+
+def _sample(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Evenly spread voxels, enough for a percentile."""
+    step = max(1, round((array.size / _MAX_SAMPLES) ** (1 / 3)))
+    return np.asarray(array[::step, ::step, ::step])
+
+
+def _no_contrast() -> ImageError:
+    return ImageError(
+        "the body cannot be told from the background: the image has no contrast",
+        remedy="look at the image; convert it anew, or leave the cell empty",
+    )

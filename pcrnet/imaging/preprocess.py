@@ -1,0 +1,215 @@
+"""One patient's files as the tensor that the network sees.
+
+Training, ``pcrnet predict`` and the golden cases of a bundle all come through
+:func:`preprocess_patient`. Shapes: T timepoints and C channels in the order of the configuration;
+X, Y, Z voxels along left-to-right, back-to-front and foot-to-head (RAS).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.cohort.table import Patient, Visit
+from pcrnet.config import ChannelKind, DataConfig, ImagingConfig
+from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, PcrnetError
+from pcrnet.imaging.framing import Crop, find_centre, mask_centre
+from pcrnet.imaging.grid import Grid, resample
+from pcrnet.imaging.intensity import visit_scalings
+from pcrnet.imaging.nifti import read_nifti_header
+from pcrnet.imaging.reader import MASK, read_volume
+from pcrnet.imaging.volume import Volume, same_grid
+
+
+@dataclass(frozen=True, eq=False)
+class PatientTensor:
+    """What the network sees of one patient.
+
+    Attributes:
+        image: float16, shape (T, C, X, Y, Z). SUV, 10⁻³ mm²/s, DCE relative to the pre-contrast
+            body, or z-scores; 0 throughout a channel that is not present.
+        present: bool, shape (T, C).
+        days: float32, shape (T,); days from the start of therapy, NaN where unknown.
+        centre_mm: float64, shape (3,); middle of the crop in RAS of the first visit.
+        crop: What the crop was centred on.
+    """
+
+    image: NDArray[np.float16]
+    present: NDArray[np.bool_]
+    days: NDArray[np.float32]
+    centre_mm: NDArray[np.float64]
+    crop: Crop
+
+
+def preprocess_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
+    """Read all scans of a patient and bring them onto one grid in true units.
+
+    Raises:
+        InsufficientScansError: Fewer scans than ``data.minimum_scans``.
+        ImageError: A file that cannot be used; its subclasses GeometryError (also: a scan beside
+            the crop, a mask on no channel's grid) and UnitError. Patient, row and column are named.
+    """
+    require_scans(patient, data)
+    visits = [patient.visits[timepoint] for timepoint in data.timepoints]
+    try:
+        return _preprocess(visits, data, imaging)
+    except PcrnetError as error:
+        raise error.located(patient=patient.patient_id, file=patient.location) from None
+
+
+def require_scans(patient: Patient, data: DataConfig) -> None:
+    """Refuse a patient with fewer scans than ``data.minimum_scans``.
+
+    Raises:
+        InsufficientScansError: With the number there is and the number asked for.
+    """
+    scans = sum(len(patient.visits[timepoint].scans) for timepoint in data.timepoints)
+    if scans < data.minimum_scans:
+        raise InsufficientScansError(
+            f"has {scans} of the scans asked for; data.minimum_scans is {data.minimum_scans}",
+            patient=patient.patient_id,
+            file=patient.location,
+            remedy="add the missing scans, leave the patient out, or lower data.minimum_scans",
+        )
+
+
+def visit_transforms(
+    volumes: Mapping[str, Mapping[str, Volume]],
+) -> dict[str, NDArray[np.float64]]:
+    """How each visit lies against the first.
+
+    Args:
+        volumes: Timepoint to channel to volume, in order of time, visits with scans only.
+
+    Returns:
+        Timepoint to a rigid 4×4 from RAS millimetres of the first visit to those of the visit.
+    """
+    return {timepoint: np.eye(4) for timepoint in volumes}
+
+
+def _preprocess(visits: list[Visit], data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
+    kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
+    volumes = {
+        visit.timepoint: _read_scans(visit, data.channels, kinds) for visit in visits if visit.scans
+    }
+    masks = {
+        visit.timepoint: _read_mask(visit, volumes.get(visit.timepoint, {})) for visit in visits
+    }
+    transforms = visit_transforms(volumes)
+    centre, crop = _choose_centre(volumes, masks, transforms, kinds)
+    grid = Grid.centred(centre, imaging.spacing_mm, imaging.size)
+    shape = (len(data.timepoints), len(data.channels))
+    image = np.zeros((*shape, *imaging.size), dtype=np.float16)
+    present = np.zeros(shape, dtype=bool)
+    for row, timepoint in enumerate(data.timepoints):
+        if timepoint not in volumes:
+            continue
+        moved = grid.moved(transforms[timepoint])
+        for channel, values in _visit_on_grid(timepoint, volumes[timepoint], kinds, moved).items():
+            column = data.channels.index(channel)
+            image[row, column] = values
+            present[row, column] = True
+    days = [np.nan if visit.days is None else visit.days for visit in visits]
+    return PatientTensor(
+        image=image,
+        present=present,
+        days=np.array(days, dtype=np.float32),
+        centre_mm=centre,
+        crop=crop,
+    )
+
+
+def _read_scans(
+    visit: Visit, channels: tuple[str, ...], kinds: Mapping[str, ChannelKind]
+) -> dict[str, Volume]:
+    return {
+        channel: _read(visit, channel, visit.scans[channel], kinds[channel])
+        for channel in channels
+        if channel in visit.scans
+    }
+
+
+def _read(visit: Visit, column: str, path: Path, kind: ChannelKind | None) -> Volume:
+    try:
+        return read_volume(path, column, kind)
+    except PcrnetError as error:
+        raise _in_column(error, visit.timepoint, column) from None
+
+
+def _in_column(error: PcrnetError, timepoint: str, column: str) -> PcrnetError:
+    """Name the column of the table, keeping the header field or tag in the text."""
+    if error.field is not None and error.field != column:
+        error.problem = f"{error.field}: {error.problem}"
+    error.field = f"{timepoint}.{column}"
+    return error
+
+
+def _read_mask(visit: Visit, volumes: Mapping[str, Volume]) -> Volume | None:
+    if visit.mask is None:
+        return None
+    mask = _read(visit, MASK, visit.mask, None)
+    if not any(same_grid(mask.affine, mask.array.shape, *of) for of in _grids(visit, volumes)):
+        raise GeometryError(
+            "the mask is not on the grid of any channel of its timepoint",
+            field=f"{visit.timepoint}.{MASK}",
+            remedy="resample the mask to the image that it was drawn on (nearest neighbour)",
+        )
+    return mask
+
+
+def _grids(
+    visit: Visit, volumes: Mapping[str, Volume]
+) -> Iterator[tuple[NDArray[np.float64], tuple[int, ...]]]:
+    """The grids that a mask may lie on: those of scans that are not used as well."""
+    for volume in volumes.values():
+        yield volume.affine, volume.array.shape
+    for path in visit.other_scans.values():
+        with contextlib.suppress(PcrnetError):  # what is not used need not be readable
+            header = read_nifti_header(path)
+            yield header.affine, header.shape
+
+
+def _choose_centre(
+    volumes: Mapping[str, Mapping[str, Volume]],
+    masks: Mapping[str, Volume | None],
+    transforms: Mapping[str, NDArray[np.float64]],
+    kinds: Mapping[str, ChannelKind],
+) -> tuple[NDArray[np.float64], Crop]:
+    """The middle of the crop in RAS millimetres of the first visit."""
+    for timepoint, mask in masks.items():
+        if mask is not None:
+            to_first = np.linalg.inv(transforms.get(timepoint, np.eye(4)))
+            return to_first[:3, :3] @ mask_centre(mask) + to_first[:3, 3], "mask"
+    return find_centre(next(iter(volumes.values())), kinds)
+
+
+def _visit_on_grid(
+    timepoint: str, volumes: Mapping[str, Volume], kinds: Mapping[str, ChannelKind], grid: Grid
+) -> dict[str, NDArray[np.float16]]:
+    try:
+        scalings = visit_scalings(volumes, kinds)
+    except ImageError as error:
+        raise _in_column(error, timepoint, str(error.field)) from None
+    result: dict[str, NDArray[np.float16]] = {}
+    for channel, volume in volumes.items():
+        values, coverage = resample(volume, grid)
+        if not coverage.any():
+            raise GeometryError(
+                "the scan does not overlap the crop around the lesion",
+                field=f"{timepoint}.{channel}",
+                remedy="check that all scans of the patient share one frame of reference",
+            )
+        with np.errstate(over="ignore"):
+            result[channel] = scalings[channel].apply(values, coverage).astype(np.float16)
+        if not np.isfinite(result[channel]).all():
+            raise ImageError(
+                "holds values beyond ±65504 after scaling",
+                field=f"{timepoint}.{channel}",
+                remedy="look at the image: such values are no tissue",
+            )
+    return result
