@@ -16,19 +16,27 @@ _FIXED = ("patient_id", "site", *OUTCOME_COLUMNS)
 
 
 @dataclass(frozen=True)
+class VisitColumns:
+    """The columns of one timepoint."""
+
+    scans: Mapping[str, str]
+    """Configured channel to column."""
+    other_scans: Mapping[str, str]
+    """Channel that is not configured to column."""
+    mask: str | None
+    days: str | None
+
+
+@dataclass(frozen=True)
 class Columns:
     """The columns of a table by their meaning, each under the name that it has in the table."""
 
-    scans: Mapping[tuple[str, str], str]
-    """Timepoint and channel, both configured, to column."""
-    other_scans: Mapping[tuple[str, str], str]
-    """Channels that are not configured, at configured timepoints."""
-    masks: Mapping[str, str]
-    days: Mapping[str, str]
+    visits: Mapping[str, VisitColumns]
+    """One for each configured timepoint, in their order."""
     outcomes: tuple[str, ...]
     covariates: tuple[str, ...]
     unused: tuple[str, ...]
-    """Columns that this experiment leaves aside."""
+    """Columns that the experiment leaves aside."""
 
 
 def read_columns(
@@ -39,40 +47,37 @@ def read_columns(
     covariates: Sequence[str],
 ) -> tuple[Columns, list[CohortError]]:
     """Sort the columns by meaning and list everything that is wrong with them."""
-    problems = [*_badly_named(header), *_misspelt(header, timepoints, channels, covariates)]
-    names = dict.fromkeys(name for name in header if name)
-    parts = {
-        name: (before, after)
-        for name in names
-        for before, dot, after in [name.partition(".")]
-        if dot
-    }
+    visits = {timepoint: _visit_columns(header, timepoint, channels) for timepoint in timepoints}
+    outcomes = tuple(name for name in OUTCOME_COLUMNS if name in header)
+    found = tuple(name for name in covariates if name in header)
+    used = {"patient_id", "site", *outcomes, *found}
+    for visit in visits.values():
+        used |= {*visit.scans.values(), *(name for name in (visit.mask, visit.days) if name)}
     columns = Columns(
-        scans={
-            part: name
-            for name, part in parts.items()
-            if part[0] in timepoints and part[1] in channels
-        },
-        other_scans={
-            part: name
-            for name, part in parts.items()
-            if part[0] in timepoints and part[1] not in (*channels, _MASK, _DAYS)
-        },
-        masks={t: f"{t}.{_MASK}" for t in timepoints if f"{t}.{_MASK}" in names},
-        days={t: f"{t}.{_DAYS}" for t in timepoints if f"{t}.{_DAYS}" in names},
-        outcomes=tuple(name for name in OUTCOME_COLUMNS if name in names),
-        covariates=tuple(name for name in covariates if name in names),
-        unused=(),
+        visits=visits,
+        outcomes=outcomes,
+        covariates=found,
+        unused=tuple(dict.fromkeys(name for name in header if name and name not in used)),
     )
-    used = {
-        *("patient_id", "site", *columns.outcomes, *columns.covariates),
-        *(*columns.scans.values(), *columns.masks.values(), *columns.days.values()),
-    }
-    problems += _missing(
-        columns, list(parts), names, timepoints=timepoints, channels=channels, covariates=covariates
+    problems = [
+        *_badly_named(header),
+        *_misspelt(header, timepoints, channels, covariates),
+        *_missing_images(header, visits, channels),
+        *_missing_covariates(header, covariates),
+    ]
+    return columns, problems
+
+
+def _visit_columns(header: Sequence[str], timepoint: str, channels: Sequence[str]) -> VisitColumns:
+    prefix = f"{timepoint}."
+    columns = {name.removeprefix(prefix): name for name in header if name.startswith(prefix)}
+    mask, days = columns.pop(_MASK, None), columns.pop(_DAYS, None)
+    return VisitColumns(
+        scans={channel: columns[channel] for channel in channels if channel in columns},
+        other_scans={of: name for of, name in columns.items() if of not in channels},
+        mask=mask,
+        days=days,
     )
-    unused = tuple(name for name in names if name not in used)
-    return Columns(**{**vars(columns), "unused": unused}), problems
 
 
 def _badly_named(header: Sequence[str]) -> Iterator[CohortError]:
@@ -152,41 +157,39 @@ def _compact(text: str) -> str:
     return "".join(character for character in folded if character.isalnum())
 
 
-def _missing(
-    columns: Columns,
-    dotted: Sequence[str],
-    names: Mapping[str, None],
-    *,
-    timepoints: Sequence[str],
-    channels: Sequence[str],
-    covariates: Sequence[str],
+def _missing_images(
+    header: Sequence[str], visits: Mapping[str, VisitColumns], channels: Sequence[str]
 ) -> Iterator[CohortError]:
-    there = f"the image columns there are: {', '.join(dotted) or 'none'}"
-    for timepoint in timepoints:
-        if not any(of == timepoint for of, _ in columns.scans):
+    images = [name for name in header if "." in name]
+    there = f"the image columns there are: {', '.join(images) or 'none'}"
+    for timepoint, visit in visits.items():
+        if not visit.scans:
             yield CohortError(
-                f"no column holds a configured scan of the timepoint {timepoint}; {there}",
+                f"no column holds a configured channel of the timepoint {timepoint}; {there}",
                 field="data.timepoints",
                 remedy="set data.timepoints to those of the table, or add the column (its cells "
                 "may be empty)",
             )
-    for channel in channels:
-        if not any(of == channel for _, of in columns.scans):
-            yield CohortError(
-                f"no column holds the channel {channel}; {there}",
-                field="data.branches",
-                remedy="set data.branches to the channels of the table, or add the column (its "
-                "cells may be empty)",
-            )
+    absent = [c for c in channels if not any(c in visit.scans for visit in visits.values())]
+    if absent:
+        yield CohortError(
+            f"no column holds the channel{'s' * (len(absent) > 1)} {', '.join(absent)}; {there}",
+            field="data.branches",
+            remedy="set data.branches to the channels of the table, or add the columns (their "
+            "cells may be empty)",
+        )
+
+
+def _missing_covariates(header: Sequence[str], covariates: Sequence[str]) -> Iterator[CohortError]:
     for name in covariates:
-        if name not in names:
-            near = difflib.get_close_matches(name, list(names), n=1)
+        if name not in header:
+            near = difflib.get_close_matches(name, list(header), n=1)
             yield CohortError(
                 f"the table has no column {name}" + (f"; did you mean {near[0]}?" if near else ""),
                 field="data.covariates",
                 remedy="name columns of the table, or leave the covariate out",
             )
-        elif name in ("patient_id", *OUTCOME_COLUMNS) or name in dotted:
+        elif name in ("patient_id", *OUTCOME_COLUMNS) or "." in name:
             yield CohortError(
                 f"{name} cannot be a covariate: it is a name, an outcome or a scan",
                 field="data.covariates",

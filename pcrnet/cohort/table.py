@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import math
-import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pcrnet.cohort.columns import Columns, read_columns
+from pcrnet.cohort.cells import find_file, name_key, name_problems, parse_days
+from pcrnet.cohort.columns import Columns, VisitColumns, read_columns
+from pcrnet.cohort.csv_file import read_rows
 from pcrnet.cohort.outcome import Outcome, OutcomeDefinition, parse_outcome
 from pcrnet.errors import CohortError, ProblemListError
 
-_LONGEST_ID = 64
+_MASK = "mask"
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def scan_cohort(
     Raises:
         CohortError: The file is no table at all.
     """
-    header, rows = _read_rows(path)
+    header, rows = read_rows(path)
     columns, problems = read_columns(
         header, timepoints=timepoints, channels=channels, covariates=covariates
     )
@@ -124,23 +122,13 @@ def scan_cohort(
     if "patient_id" in header:
         if not rows:
             problems.append(
-                CohortError("the table has no patients", file=path.name, remedy="one row a patient")
+                CohortError("holds no patients", file=path.name, remedy="write one row a patient")
             )
         for number, cells in rows:
-            patient, found = _read_patient(
-                path,
-                number,
-                header,
-                cells,
-                columns=columns,
-                timepoints=timepoints,
-                definition=definition,
-            )
-            where = f"{path.name} row {number}"
-            problems += [problem.located(file=where) for problem in found]
-            if patient is not None:
-                patients.append(patient)
-        problems += [*_duplicate_patients(path, header, rows), *_duplicate_files(patients, columns)]
+            patient, found = _read_row(path, number, header, cells, columns, definition)
+            patients += [patient] if patient is not None else []
+            problems += found
+        problems += [*_duplicate_patients(patients), *_duplicate_files(patients, columns)]
     faulty = {problem.file for problem in problems}
     cohort = Cohort(
         path=path,
@@ -153,84 +141,38 @@ def scan_cohort(
     return cohort, tuple(problems)
 
 
-def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header and the rows that hold anything, each with its number."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise CohortError(
-            f"cannot be read ({type(error).__name__})",
-            file=path.name,
-            remedy="give the path of the cohort table in data.cohort",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise CohortError(
-            f"is not UTF-8 text (byte {error.start})",
-            file=path.name,
-            remedy="save it as CSV UTF-8",
-        ) from None
-    if "\0" in text:
-        raise CohortError("is not text", file=path.name, remedy="save it as CSV UTF-8")
-    try:
-        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise CohortError(
-            f"is not well-formed CSV ({error})",
-            file=path.name,
-            remedy="check the quotation marks, or save the table anew as CSV UTF-8",
-        ) from error
-    rows = [
-        (number, [cell.strip() for cell in cells])
-        for number, cells in enumerate(records, start=1)
-        if any(cell.strip() for cell in cells)
-    ]
-    if not rows:
-        raise CohortError("is empty", file=path.name, remedy="the first row holds column names")
-    header = rows[0][1]
-    for separator, label in ((";", "semicolons"), ("\t", "tabs")):
-        if len(header) == 1 and separator in header[0]:
-            raise CohortError(
-                f"its columns are separated by {label}",
-                file=path.name,
-                remedy="save it as CSV with commas (and decimal points)",
-            )
-    return header, rows[1:]
-
-
-def _read_patient(
+def _read_row(
     path: Path,
     number: int,
     header: Sequence[str],
     cells: Sequence[str],
-    *,
     columns: Columns,
-    timepoints: Sequence[str],
     definition: OutcomeDefinition,
 ) -> tuple[Patient | None, list[CohortError]]:
+    """The patient, without whatever could not be read; and what that was."""
+    where = f"{path.name} row {number}"
     if len(cells) != len(header):
-        return None, [
-            CohortError(
-                f"has {len(cells)} cells where the header has {len(header)}",
-                remedy="a comma is missing or too many; put text that holds commas in quotes",
-            )
-        ]
-    # A column that appears twice has been reported already.
-    row = dict(zip(header, cells, strict=True))
-    problems: list[CohortError] = []
-    problems += [p for name in ("patient_id", "site") for p in _name_problems(row.get(name), name)]
-    try:
-        outcome = parse_outcome(
-            {name: row[name] for name in columns.outcomes}, definition=definition
+        problem = CohortError(
+            f"has {len(cells)} cells where the header has {len(header)}",
+            file=where,
+            remedy="a comma is missing or too many; put text that holds commas in quotes",
         )
+        return None, [problem]
+    row = dict(zip(header, cells, strict=True))
+    patient_id = unicodedata.normalize("NFC", row["patient_id"])
+    problems = [*_id_problems(patient_id), *name_problems(row.get("site", ""), "site")]
+    may_be_shown = not any(problem.field == "patient_id" for problem in problems)
+    try:
+        values = {name: row[name] for name in columns.outcomes}
+        outcome = parse_outcome(values, definition=definition)
     except ProblemListError as error:
         problems += [found for found in error.problems if isinstance(found, CohortError)]
         outcome = Outcome()
-    visits = {
-        timepoint: _read_visit(path.parent, timepoint, row, columns, problems)
-        for timepoint in timepoints
-    }
+    visits: dict[str, Visit] = {}
+    for timepoint, of_visit in columns.visits.items():
+        visits[timepoint], found = _read_visit(path.parent, timepoint, row, of_visit)
+        problems += found
     problems += _days_problems(visits, columns)
-    patient_id = unicodedata.normalize("NFC", row["patient_id"])
     patient = Patient(
         patient_id=patient_id,
         row=number,
@@ -240,104 +182,40 @@ def _read_patient(
         covariates={name: row[name] or None for name in columns.covariates},
         table=path.name,
     )
-    shown = patient_id if not list(_name_problems(patient_id, "patient_id")) else None
-    return patient, [problem.located(patient=shown) for problem in problems]
+    shown = patient_id if may_be_shown else None
+    return patient, [problem.located(patient=shown, file=where) for problem in problems]
 
 
-def _name_problems(text: str | None, field_name: str) -> Iterator[CohortError]:
-    if text == "" and field_name == "patient_id":
+def _id_problems(patient_id: str) -> Iterator[CohortError]:
+    if not patient_id:
         yield CohortError(
-            "the cell is empty", field=field_name, remedy="give every patient a pseudonym"
+            "the cell is empty", field="patient_id", remedy="give every patient a pseudonym"
         )
-    if not text:
-        return
-    if text[0] in "=+-@":
-        yield CohortError(
-            f"begins with {text[0]}, which spreadsheets run as a formula",
-            field=field_name,
-            remedy="begin it with a letter or a digit",
-        )
-    if (
-        not text.isprintable()
-        or set(text) & set("/\\")
-        or text[0] == "."
-        or len(text) > _LONGEST_ID
-    ):
-        yield CohortError(
-            f"is not a name of at most {_LONGEST_ID} printable characters without / and \\ "
-            "that does not begin with a dot",
-            field=field_name,
-            remedy="use a pseudonym of letters, digits, - and _",
-        )
+    yield from name_problems(patient_id, "patient_id")
 
 
 def _read_visit(
-    folder: Path,
-    timepoint: str,
-    row: Mapping[str, str],
-    columns: Columns,
-    problems: list[CohortError],
-) -> Visit:
-    """The visit, leaving out whatever cannot be read; that is added to ``problems``."""
-
-    def path_in(column: str) -> Path | None:
+    folder: Path, timepoint: str, row: Mapping[str, str], columns: VisitColumns
+) -> tuple[Visit, list[CohortError]]:
+    problems: list[CohortError] = []
+    files: dict[str, Path] = {}
+    for suffix, column in [*columns.scans.items(), (_MASK, columns.mask)]:
         try:
-            return _find_file(folder, row[column]) if row[column] else None
+            path = find_file(folder, row[column], column) if column else None
         except CohortError as error:
-            problems.append(error.located(field=column))
-            return None
-
-    found = {of: path_in(name) for (at, of), name in columns.scans.items() if at == timepoint}
-    other = {of: row[name] for (at, of), name in columns.other_scans.items() if at == timepoint}
+            problems.append(error)
+        else:
+            files |= {suffix: path} if path is not None else {}
     days: float | None = None
-    if text := row.get(columns.days.get(timepoint, ""), ""):
-        try:
-            days = float(text)
-        except ValueError:
-            days = math.nan
-        if not math.isfinite(days):
-            days = None
-            problems.append(
-                CohortError(
-                    "expected a number of days from the start of therapy, or an empty cell",
-                    field=columns.days[timepoint],
-                    remedy="write days as 21 or 21.5, negative before the start",
-                )
-            )
-    return Visit(
-        timepoint=timepoint,
-        scans={channel: path for channel, path in found.items() if path is not None},
-        mask=path_in(columns.masks[timepoint]) if timepoint in columns.masks else None,
-        days=days,
-        other_scans={of: folder.absolute() / text for of, text in other.items() if text},
-    )
-
-
-def _find_file(folder: Path, text: str) -> Path:
-    """The absolute path of a cell's file or folder."""
-    if not text.isprintable():
-        raise CohortError("the path holds control characters", remedy="type the path anew")
-    inside = Path(os.path.normpath(text)).parts[:1] != (os.pardir,)
-    if not inside:
-        # Such a path silently means other files once the folder has been copied elsewhere.
-        raise CohortError(
-            "the path leads out of the folder of the table",
-            remedy="put the table above its images, or give an absolute path",
-        )
-    path = Path(os.path.normpath(folder.absolute() / text))
     try:
-        readable = path.exists() and os.access(path, os.R_OK)
-    except OSError:
-        readable = False
-    if not readable:
-        raise CohortError(
-            "the file does not exist, or may not be read",
-            remedy="write the path with / between folders, relative to the folder of the table"
-            if "\\" in text
-            else "correct the path, which is relative to the folder of the table, or leave the "
-            "cell empty if the scan was not acquired",
-        )
-    return path
+        days = parse_days(row[columns.days], columns.days) if columns.days else None
+    except CohortError as error:
+        problems.append(error)
+    mask = files.pop(_MASK, None)
+    other = {
+        of: folder.absolute() / row[name] for of, name in columns.other_scans.items() if row[name]
+    }
+    return Visit(timepoint, scans=files, mask=mask, days=days, other_scans=other), problems
 
 
 def _days_problems(visits: Mapping[str, Visit], columns: Columns) -> Iterator[CohortError]:
@@ -346,24 +224,19 @@ def _days_problems(visits: Mapping[str, Visit], columns: Columns) -> Iterator[Co
         if after <= before:
             yield CohortError(
                 f"the days of {later} are not after those of {earlier}",
-                field=columns.days[later],
+                field=columns.visits[later].days,
                 remedy="correct the days, or list data.timepoints in order of time",
             )
 
 
-def _duplicate_patients(
-    path: Path, header: Sequence[str], rows: Sequence[tuple[int, list[str]]]
-) -> Iterator[CohortError]:
-    column = header.index("patient_id")
+def _duplicate_patients(patients: Sequence[Patient]) -> Iterator[CohortError]:
     first: dict[str, int] = {}
-    for number, cells in rows:
-        if len(cells) != len(header) or not cells[column]:
-            continue
-        key = "".join(unicodedata.normalize("NFKC", cells[column]).casefold().split())
-        if first.setdefault(key, number) != number:
+    for patient in patients:
+        key = name_key(patient.patient_id)
+        if key and first.setdefault(key, patient.row) != patient.row:
             yield CohortError(
                 f"the same patient as in row {first[key]} (case and spaces make no difference)",
-                file=f"{path.name} row {number}",
+                file=patient.location,
                 field="patient_id",
                 remedy="one row a patient: join the two, or give them different pseudonyms",
             )
@@ -372,16 +245,17 @@ def _duplicate_patients(
 def _duplicate_files(patients: Sequence[Patient], columns: Columns) -> Iterator[CohortError]:
     first: dict[Path, str] = {}
     for patient in patients:
-        for visit in patient.visits.values():
-            cells = {columns.scans[visit.timepoint, of]: path for of, path in visit.scans.items()}
-            if visit.mask is not None:
-                cells[columns.masks[visit.timepoint]] = visit.mask
+        for timepoint, visit in patient.visits.items():
+            names = columns.visits[timepoint]
+            cells = {names.scans[channel]: path for channel, path in visit.scans.items()}
+            if names.mask and visit.mask is not None:
+                cells[names.mask] = visit.mask
             for column, path in cells.items():
                 cell = f"row {patient.row}, {column}"
-                if first.setdefault(path.resolve(), cell) != cell:
+                other = first.setdefault(path.resolve(), cell)
+                if other != cell:
                     yield CohortError(
-                        f"the same file as {first[path.resolve()]}",
-                        patient=patient.patient_id,
+                        f"the same file as {other}",
                         file=patient.location,
                         field=column,
                         remedy="every cell has a file of its own; leave the cell empty if the "

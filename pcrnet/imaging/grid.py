@@ -170,17 +170,16 @@ def _contract(
     i, j, k = (matrix[:, along] for matrix, along in zip(weights, part, strict=True))
     # NIfTI stores i fastest: transposed, the array is contiguous.
     block = np.ascontiguousarray(array[tuple(part)].T)
-    block = np.matmul(block, i.T)  # (k, j, x)
-    block = np.matmul(j, block)  # (k, y, x)
-    depth, *plane = block.shape
-    block = np.matmul(k, block.reshape(depth, -1))  # (z, y·x)
-    return block.reshape(-1, *plane).T
+    rows: NDArray[np.float32] = np.matmul(block, i.T)  # (k, j, x)
+    planes: NDArray[np.float32] = np.matmul(j, rows)  # (k, y, x)
+    result: NDArray[np.float32] = np.tensordot(k, planes, axes=1)  # (z, y, x)
+    return result.T
 
 
 def _nearest_weights(centres: NDArray[np.float64], size: int) -> NDArray[np.float32]:
     """Weights that pick the nearest sample: one 1 a row, shape (centres, size)."""
     nearest = np.clip(np.floor(centres + 0.5), 0, size - 1)
-    return (nearest[:, None] == np.arange(size)).astype(np.float32)
+    return np.asarray(nearest[:, None] == np.arange(size), dtype=np.float32)
 
 
 def _box_weights(centres: NDArray[np.float64], width: float, size: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ X, Y, Z voxels along left-to-right, back-to-front and foot-to-head (RAS).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,13 +128,18 @@ def _read_scans(
     visit: Visit, channels: tuple[str, ...], kinds: Mapping[str, ChannelKind]
 ) -> dict[str, Volume]:
     return {
-        channel: _read(visit, channel, visit.scans[channel], kinds[channel])
+        channel: read_cell(visit, channel, visit.scans[channel], kinds[channel])
         for channel in channels
         if channel in visit.scans
     }
 
 
-def _read(visit: Visit, column: str, path: Path, kind: ChannelKind | None) -> Volume:
+def read_cell(visit: Visit, column: str, path: Path, kind: ChannelKind | None = None) -> Volume:
+    """Read the file of one cell; errors name the column, ``<timepoint>.<column>``.
+
+    Raises:
+        ImageError: As :func:`~pcrnet.imaging.reader.read_volume`.
+    """
     try:
         return read_volume(path, column, kind)
     except PcrnetError as error:
@@ -152,22 +157,30 @@ def _in_column(error: PcrnetError, timepoint: str, column: str) -> PcrnetError:
 def _read_mask(visit: Visit, volumes: Mapping[str, Volume]) -> Volume | None:
     if visit.mask is None:
         return None
-    mask = _read(visit, MASK, visit.mask, None)
-    if not any(same_grid(mask.affine, mask.array.shape, *of) for of in _grids(visit, volumes)):
+    mask = read_cell(visit, MASK, visit.mask)
+    require_known_grid(mask, visit, list(volumes.values()))
+    return mask
+
+
+def require_known_grid(mask: Volume, visit: Visit, scans: Sequence[Volume]) -> None:
+    """Refuse a mask that lies on the grid of no scan of its timepoint, used or not.
+
+    Raises:
+        GeometryError: With the column of the mask.
+    """
+    if not any(same_grid(mask.affine, mask.array.shape, *of) for of in _grids(visit, scans)):
         raise GeometryError(
             "the mask is not on the grid of any channel of its timepoint",
             field=f"{visit.timepoint}.{MASK}",
             remedy="resample the mask to the image that it was drawn on (nearest neighbour)",
         )
-    return mask
 
 
 def _grids(
-    visit: Visit, volumes: Mapping[str, Volume]
+    visit: Visit, scans: Sequence[Volume]
 ) -> Iterator[tuple[NDArray[np.float64], tuple[int, ...]]]:
-    """The grids that a mask may lie on: those of scans that are not used as well."""
-    for volume in volumes.values():
-        yield volume.affine, volume.array.shape
+    for scan in scans:
+        yield scan.affine, scan.array.shape
     for path in visit.other_scans.values():
         with contextlib.suppress(PcrnetError):  # what is not used need not be readable
             header = read_nifti_header(path)
