@@ -20,9 +20,11 @@ def main() -> None:
     # Lightning and MONAI take seconds to import: a mistake in the arguments is told before.
     from pcrnet.console import RunConsole
     from pcrnet.pipeline import train
+    from pcrnet.training.tracking import tracking
 
-    with RunConsole() as console:
-        result = train(experiment, console)
+    with RunConsole() as console, tracking(experiment) as tracker:
+        result = train(experiment, console, tracker)
+        tracker.summarise(result.metrics)
         console.finish(result)
 
 

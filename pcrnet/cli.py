@@ -108,9 +108,12 @@ def _train(options: argparse.Namespace) -> None:
 
     from pcrnet.console import RunConsole
     from pcrnet.pipeline import train
+    from pcrnet.training.tracking import tracking
 
-    with RunConsole() as console:
-        console.finish(train(experiment, console))
+    with RunConsole() as console, tracking(experiment) as tracker:
+        result = train(experiment, console, tracker)
+        tracker.summarise(result.metrics)
+        console.finish(result)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -120,6 +120,28 @@ class OutcomeConfig(Section):
 ChannelKind = Literal["suv", "adc", "dce", "zscore"]
 
 
+class DicomConfig(Section):
+    """How DICOM series become volumes; NIfTI files are not affected."""
+
+    tracers: Annotated[tuple[str, ...], Field(min_length=1)] = ("FDG",)
+    """PET tracers that are let in, by name or by radionuclide (``FES``, ``Ga-68``)."""
+    suv: Literal["bw", "lbm-james", "lbm-janmahasatian", "bsa"] = "bw"
+    """What PET is normalised to: body weight, lean body mass by either formula, or surface."""
+    slice_gap_tolerance: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
+    """How far the distance of two slices may differ from the median one, as a fraction of it."""
+    dce_early_s: tuple[float, float] = (60.0, 150.0)
+    """Seconds after injection between which ``dce_early`` lies."""
+    dce_late_s: tuple[float, float] = (240.0, 600.0)
+    """Seconds after injection between which ``dce_late`` lies."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for low, high in (self.dce_early_s, self.dce_late_s):
+            if not 0.0 <= low < high:
+                raise ValueError("a DCE window is two increasing numbers of seconds, from 0")
+        return self
+
+
 class ImagingConfig(Section):
     """The one grid on which the network sees a patient."""
 
@@ -129,6 +151,7 @@ class ImagingConfig(Section):
     channels: dict[Name, ChannelKind] = Field(default={})
     """Channel to its intensity rule, where the name does not tell it (``pet``, ``adc``, ``dce_*``;
     every other channel is z-scored)."""
+    dicom: DicomConfig = DicomConfig()
 
     def channel_kind(self, channel: str) -> ChannelKind:
         """The intensity rule of a channel."""
@@ -380,8 +403,7 @@ class TrackingConfig(Section):
     """Weights & Biases beside the local record, which stays the truth."""
 
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
-    """auto: online where the user is logged in, offline where wandb is set up but not logged in
-    or ``WANDB_MODE`` says so, disabled elsewhere."""
+    """auto: online where the user is logged in, offline elsewhere. ``WANDB_MODE`` overrules it."""
     project: str = "pcrnet"
     group: str | None = None
 

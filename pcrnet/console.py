@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -18,9 +17,15 @@ from rich.progress import (
 )
 
 from pcrnet.pipeline import RunResult
-from pcrnet.storage import read_json
-from pcrnet.training.events import EpochReport, FitEvent, FitFinished, FitStarted
-from pcrnet.training.plan import FitPlan
+from pcrnet.training.events import (
+    EpochReport,
+    FitFinished,
+    FitsPlanned,
+    Progressed,
+    Remark,
+    RunEvent,
+    StageStarted,
+)
 
 
 class RunConsole:
@@ -54,63 +59,67 @@ class RunConsole:
     ) -> None:
         self._bar.stop()
 
-    def stage(self, title: str) -> None:
-        """Announce a stage with the time since the start."""
+    def __call__(self, event: RunEvent) -> None:
+        """Show an event of the run."""
+        match event:
+            case StageStarted():
+                self._stage(event.title)
+            case Progressed():
+                self._move(event.done, event.total, "patients", "")
+            case Remark():
+                self._note(event.text)
+            case FitsPlanned():
+                self._fits = _FitClock(len(event.fits), event.epochs)
+                self._note(f"{len(event.fits)} fits of up to {event.epochs} epochs")
+            case EpochReport():
+                self._epoch(event)
+            case FitFinished():
+                self._fit_finished(event)
+
+    def _stage(self, title: str) -> None:
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
         elapsed = _clock(time.monotonic() - self._started)
         self.console.print(f"[bold]{title}[/bold] [dim]{elapsed}[/dim]")
 
-    def progress(self, done: int, total: int) -> None:
-        """Move the bar of the current stage."""
-        self._move(done, total, "patients", "")
-
-    def fits(self, plans: Sequence[FitPlan], epochs: int) -> None:
-        """Prepare the bar of all fits."""
-        self._fits = _FitClock(len(plans), epochs)
-        self.note(f"{len(plans)} fits of up to {epochs} epochs")
-
-    def fit_event(self, event: FitEvent) -> None:
-        """Move the bar; a finished fit leaves a line."""
+    def _epoch(self, event: EpochReport) -> None:
         clock = self._fits
-        match event:
-            case FitStarted():
-                pass
-            case EpochReport():
-                clock.epoch(event)
-                remark = f"{event.fit} epoch {event.epoch}/{event.epochs} loss {event.loss:.3f}"
-                left = f" · about {_clock(clock.seconds_left())} left"
-                self._move(clock.finished, clock.fits, "fits", remark + left)
-            case FitFinished():
-                clock.finish(event)
-                what = "trained" if event.trained else "was finished before"
-                left = clock.seconds_left()
-                about = f", about {_clock(left)} left" if left > 0 and event.trained else ""
-                loss = clock.loss.get(event.fit)
-                shown = "" if loss is None else f", loss {loss:.3f}"
-                self.note(f"fit {clock.finished} of {clock.fits} {what}: {event.fit}{shown}{about}")
+        clock.epoch(event)
+        remark = f"{event.fit} epoch {event.epoch}/{event.epochs} loss {event.loss:.3f}"
+        remark += f" · about {_clock(clock.seconds_left())} left"
+        self._move(clock.finished, clock.fits, "fits", remark)
 
-    def note(self, text: str) -> None:
-        """Print a remark."""
+    def _fit_finished(self, event: FitFinished) -> None:
+        clock = self._fits
+        clock.finish(event)
+        line = f"fit {clock.finished} of {clock.fits} "
+        line += f"trained: {event.fit}" if event.trained else f"was finished before: {event.fit}"
+        if event.fit in clock.loss:
+            line += f", loss {clock.loss[event.fit]:.3f}"
+        left = clock.seconds_left()
+        if event.trained and left > 0:
+            line += f", about {_clock(left)} left"
+        self._note(line)
+
+    def _note(self, text: str) -> None:
         self.console.print(f"  {text}", soft_wrap=True)
 
     def finish(self, result: RunResult) -> None:
         """Say where the results are, and the first numbers of the report."""
-        metrics = read_json(result.report.parent / "metrics.json")
         elapsed = _clock(time.monotonic() - self._started)
         self.console.print(f"[bold]Done[/bold] [dim]{elapsed}[/dim]")
-        for head, values in metrics["heads"].items():
+        for head, values in result.metrics.items():
             auc = values["auc"]
             if auc["value"] is None:
-                self.note(f"AUC({head}): {auc['reason']}")
+                self._note(f"AUC({head}): {auc['reason']}")
             else:
-                self.note(
+                self._note(
                     f"cross-validated AUC({head}) {auc['value']:.3f} "
                     f"({auc['low']:.3f} to {auc['high']:.3f}, n = {auc['n']})"
                 )
-        self.note(f"report: {result.report}")
-        self.note(f"bundle: {result.bundle}")
+        self._note(f"report: {result.report}")
+        self._note(f"bundle: {result.bundle}")
 
     def _move(self, done: int, total: int, what: str, remark: str) -> None:
         if self._task is None:

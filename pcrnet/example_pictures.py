@@ -30,7 +30,7 @@ def write_example_pictures(
     data, imaging = job.experiment.data, job.experiment.imaging
     patients = {patient.patient_id: patient for patient in job.patients}
     cache = job.cache()
-    listed = []
+    listed: list[dict[str, str]] = []
     for kind, row in choose_examples(predictions):
         name = predictions.patient_id[row]
         label, prob = predictions.label[_HEAD][row], predictions.prob[_HEAD][row]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,31 +22,12 @@ from pcrnet.example_pictures import write_example_pictures
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.models.member import Member
 from pcrnet.run_directory import RunDirectory
-from pcrnet.storage import sha256_json, write_json
+from pcrnet.storage import read_json, sha256_json, write_json
 from pcrnet.training.crossval import collect_logits, run_fits
-from pcrnet.training.events import FitEvent
+from pcrnet.training.events import FitsPlanned, Listener, Progressed, Remark, RunEvent, StageStarted
 from pcrnet.training.fold import FitJob
 from pcrnet.training.nested import FittedDecision, OutOfFold, final_decision, nested_estimate
 from pcrnet.training.plan import FitPlan, plan_fits
-
-
-class Listener(Protocol):
-    """Whoever follows a run: the console, the tracker, a test."""
-
-    def stage(self, title: str) -> None:
-        """A stage begins."""
-
-    def progress(self, done: int, total: int) -> None:
-        """So much of the stage is done."""
-
-    def fits(self, plans: Sequence[FitPlan], epochs: int) -> None:
-        """These fits are about to run."""
-
-    def fit_event(self, event: FitEvent) -> None:
-        """Something happened in a fit."""
-
-    def note(self, text: str) -> None:
-        """Something that a reader of the log should know."""
 
 
 @dataclass(frozen=True)
@@ -57,31 +38,45 @@ class RunResult:
     report: Path
     bundle: Path
 
+    @property
+    def metrics(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """``heads`` of ``metrics.json``."""
+        heads: dict[str, dict[str, dict[str, Any]]] = read_json(
+            self.report.parent / "metrics.json"
+        )["heads"]
+        return heads
 
-def train(experiment: Experiment, listener: Listener) -> RunResult:
+
+def train(experiment: Experiment, *listeners: Listener) -> RunResult:
     """Run the whole job; stages that are finished are not done again.
 
     Args:
         experiment: The configuration.
-        listener: Told of every stage, epoch and remark.
+        listeners: Told of every stage, epoch and remark: the console, the tracker, a test.
 
     Raises:
         PcrnetError: Whatever a user can cause and remedy.
     """
+
+    def listen(event: RunEvent) -> None:
+        for listener in listeners:
+            listener(event)
+
     run = RunDirectory(experiment.run.directory)
     with run.opened(experiment):
-        cohort, covariates, simulated = _cohort(experiment, listener)
-        patients, scans = _preprocess(experiment, cohort, covariates, run, listener)
+        cohort, covariates, simulated = _cohort(experiment, listen)
+        patients, scans = _preprocess(experiment, cohort, covariates, run, listen)
         run.write_patients(patients, covariates, scans)
         splits = _splits(experiment, patients, run)
         run.write_environment(experiment, simulated=simulated, splits_sha256=splits.sha256)
         job = FitJob(experiment, covariates, patients, splits, run.folds)
         plans = plan_fits(experiment.evaluation.folds, experiment.evaluation.mode)
-        listener.stage("Training")
-        listener.fits(plans, experiment.training.max_epochs)
-        run_fits(job, plans, listener.fit_event)
+        listen(StageStarted("Training"))
+        names = tuple(plan.name for plan in plans)
+        listen(FitsPlanned(names, experiment.training.max_epochs))
+        run_fits(job, plans, listen)
 
-        listener.stage("Calibration")
+        listen(StageStarted("Calibration"))
         logits = collect_logits(job, plans, [patient.patient_id for patient in patients])
         fold, allowed = _fold_and_allowed(patients, splits)
         out_of_fold = nested_estimate(fold, allowed, logits, experiment.evaluation)
@@ -91,27 +86,29 @@ def train(experiment: Experiment, listener: Listener) -> RunResult:
         _write_decisions(run, out_of_fold, final)
         write_example_pictures(run.pictures, job, predictions, simulated=simulated)
 
-        listener.stage("Bundle")
+        listen(StageStarted("Bundle"))
         _write_bundle(run, job, final, simulated)
 
-        listener.stage("Report")
+        listen(StageStarted("Report"))
         from pcrnet.evaluation.analysis import evaluate_run
 
         report = evaluate_run(run.path)
     return RunResult(run.path, report, run.bundle)
 
 
-def _cohort(experiment: Experiment, listener: Listener) -> tuple[Path, tuple[str, ...], bool]:
+def _cohort(experiment: Experiment, listen: Listener) -> tuple[Path, tuple[str, ...], bool]:
     """The cohort table, the covariates to use, and whether it is simulated."""
     data = experiment.data
     if data.cohort is not None:
         return Path(data.cohort), data.covariates or (), is_simulated(Path(data.cohort))
     from pcrnet.simulation.trial import COVARIATES, simulate_trial
 
-    listener.stage("Simulated trial")
+    listen(StageStarted("Simulated trial"))
     directory = Path(experiment.run.root) / "trials" / simulation_name(experiment)
-    path = simulate_trial(directory, data.simulation, progress=listener.progress)
-    listener.note(f"simulated cohort: {path}")
+    path = simulate_trial(
+        directory, data.simulation, progress=lambda done, total: listen(Progressed(done, total))
+    )
+    listen(Remark(f"simulated cohort: {path}"))
     return path, COVARIATES if data.covariates is None else data.covariates, True
 
 
@@ -132,11 +129,11 @@ def _preprocess(
     cohort: Path,
     covariates: Sequence[str],
     run: RunDirectory,
-    listener: Listener,
+    listen: Listener,
 ) -> tuple[tuple[Patient, ...], dict[str, tuple[str, ...]]]:
     """The patients who enter, by name, and the scans that the network is shown of each."""
     data = experiment.data
-    listener.stage("Preprocessing")
+    listen(StageStarted("Preprocessing"))
     read = read_cohort(
         cohort,
         definition=experiment.outcome.definition,
@@ -154,9 +151,9 @@ def _preprocess(
             remedy="lower data.minimum_scans, or name other timepoints and channels",
         )
     if len(enough) < len(read):
-        listener.note(f"{len(read) - len(enough)} patients have too few scans and do not enter")
+        listen(Remark(f"{len(read) - len(enough)} patients have too few scans and do not enter"))
     cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
-    cache.build(enough, progress=listener.progress)
+    cache.build(enough, progress=lambda done, total: listen(Progressed(done, total)))
     patients = tuple(sorted(enough, key=lambda patient: patient.patient_id))
     scans = {
         patient.patient_id: scans_present(cache.get(patient), data.timepoints, data.channels)

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from multiprocessing import connection
 from typing import TYPE_CHECKING
@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.training.events import FitEvent, FitFinished, FitStarted
+from pcrnet.training.events import FitFinished, Listener, RunEvent
 from pcrnet.training.fold import FitJob, read_logits, run_fit
 from pcrnet.training.plan import FitPlan
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
-
-Listener = Callable[[FitEvent], None]
 
 
 def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
@@ -52,7 +50,6 @@ def collect_logits(
 
 
 def _run_one(plan: FitPlan, job: FitJob, device_index: int, listen: Listener) -> None:
-    listen(FitStarted(plan.name))
     trained = run_fit(plan, job, device_index=device_index, listen=listen)
     listen(FitFinished(plan.name, trained))
 
@@ -63,7 +60,7 @@ def _run_side_by_side(
     # CUDA and OpenMP survive no fork.
     context = multiprocessing.get_context("spawn")
     slots: Queue[int] = context.Queue()
-    events: Queue[FitEvent | None] = context.Queue()
+    events: Queue[RunEvent | None] = context.Queue()
     for slot in range(parallel):
         slots.put(slot)
     threads = max(1, (os.cpu_count() or 1) // parallel)
@@ -82,16 +79,16 @@ def _run_side_by_side(
             future.result()
 
 
-def _relay(events: Queue[FitEvent | None], listen: Listener) -> None:
+def _relay(events: Queue[RunEvent | None], listen: Listener) -> None:
     while (event := events.get()) is not None:
         listen(event)
 
 
 _slot: int = 0
-_events: Queue[FitEvent | None] | None = None
+_events: Queue[RunEvent | None] | None = None
 
 
-def _start_worker(slots: Queue[int], events: Queue[FitEvent | None], threads: int) -> None:
+def _start_worker(slots: Queue[int], events: Queue[RunEvent | None], threads: int) -> None:
     """Give the worker process its slot, its threads and a way to end with its parent."""
     global _slot, _events  # noqa: PLW0603 - a pool's initialiser has no other way to leave state
     import torch

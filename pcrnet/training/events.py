@@ -1,15 +1,39 @@
-"""What a person following a run is told. Plain records, so that worker processes can send them."""
+"""What whoever follows a run is told. Plain records, so that worker processes can send them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class FitStarted:
-    """A fit begins, or is found finished."""
+class StageStarted:
+    """A stage of the run begins."""
 
-    fit: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """So many patients of the stage are done."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that a reader of the log should know; it may name files of this machine."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class FitsPlanned:
+    """These fits are about to run, each for at most ``epochs``."""
+
+    fits: tuple[str, ...]
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -30,4 +54,5 @@ class FitFinished:
     trained: bool
 
 
-FitEvent = FitStarted | EpochReport | FitFinished
+RunEvent = StageStarted | Progressed | Remark | FitsPlanned | EpochReport | FitFinished
+Listener = Callable[[RunEvent], None]

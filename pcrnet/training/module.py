@@ -53,7 +53,9 @@ class PcrModule(LightningModule):
     def configure_optimizers(self) -> dict[str, object]:
         """AdamW; warm-up, then a cosine to zero over the planned number of steps."""
         optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, self.config.weight_decay), lr=self.config.learning_rate
+            parameter_groups(self.network, self.config.weight_decay),
+            lr=self.config.learning_rate,
+            fused=True,
         )
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         warmup = max(1, round(steps * self.config.warmup_fraction))

@@ -46,13 +46,9 @@ def make_trainer(
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Keep Lightning from announcing devices and advertising loader workers in every fit."""
-    loggers = [
-        logging.getLogger(name)
-        for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators")
-    ]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -60,5 +56,4 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logger.setLevel(level)
