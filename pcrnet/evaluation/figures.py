@@ -35,16 +35,6 @@ _SQUARE_IN = (3.9, 3.7)
 
 
 @dataclass(frozen=True)
-class SmoothCalibration:
-    """A smooth calibration curve: observed share of response over the predicted probability."""
-
-    prob: FloatArray
-    observed: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-
-@dataclass(frozen=True)
 class ForestRow:
     """A line of a forest plot; a row without an estimate is a heading or says why it is empty."""
 
@@ -93,8 +83,8 @@ def draw_precision_recall(curve: Curve, response_rate: float, *, to: Path) -> st
 
 
 def draw_calibration(
-    after: SmoothCalibration,
-    before: SmoothCalibration | None,
+    after: Curve,
+    before: Curve | None,
     *,
     prob_of_responders: FloatArray,
     prob_of_others: FloatArray,
@@ -105,15 +95,15 @@ def draw_calibration(
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
         if before is not None:
             axes.plot(
-                before.prob,
-                before.observed,
+                before.x,
+                before.y,
                 color=ORANGE,
                 linewidth=1.3,
                 linestyle=(0, (5, 2)),
                 label="before recalibration",
             )
-        axes.fill_between(after.prob, after.low, after.high, color=BLUE, alpha=0.16, linewidth=0)
-        axes.plot(after.prob, after.observed, color=BLUE, label="as predicted")
+        axes.fill_between(after.x, after.low, after.high, color=BLUE, alpha=0.16, linewidth=0)
+        axes.plot(after.x, after.y, color=BLUE, label="as predicted")
         _unit_axes(axes, "", "observed share of response")
         axes.legend(loc="upper left")
         bins = np.linspace(0.0, 1.0, 26)
@@ -165,10 +155,18 @@ def draw_decision_curve(curve: DecisionCurve, *, to: Path) -> str:
         return save_figure(figure, to)
 
 
-def draw_forest(rows: Sequence[ForestRow], overall: Estimate, axis_label: str, *, to: Path) -> str:
+def draw_forest(
+    rows: Sequence[ForestRow],
+    overall: Estimate,
+    axis_label: str,
+    *,
+    first_label: str,
+    first_note: str = "",
+    to: Path,
+) -> str:
     """Estimates with intervals, one line each, against the overall one."""
     with styled_figure(7.2, 0.6 + 0.235 * (len(rows) + 1)) as (figure, (axes,)):
-        lines = [ForestRow("All patients", overall, f"{overall.n}"), *rows]
+        lines = [ForestRow(first_label, overall, first_note), *rows]
         positions = -np.arange(len(lines), dtype=float)
         if overall.value is not None:
             axes.axvline(overall.value, color=FAINT, linewidth=1.2, zorder=0)

@@ -113,7 +113,7 @@ def categorical(name: str, values: Sequence[str | None]) -> CategoricalCovariate
     shown = sorted(shown, key=lambda level: -counts[level])[:_MOST_LEVELS]
     levels = sorted(shown, key=_natural_order)
     if any(level not in shown for level in counts):
-        levels.append(_OTHER)
+        levels = [level for level in levels if level != _OTHER] + [_OTHER]
     code = {level: index for index, level in enumerate(levels)}
     other = code.get(_OTHER, -1)
     codes = [code.get(value, other) if value else -1 for value in values]

@@ -1,0 +1,167 @@
+"""The finished evaluation as plain records: what metrics.json holds and the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pcrnet.cohort.outcome import Head
+from pcrnet.config import EvaluationConfig
+from pcrnet.evaluation.curves import Curve
+from pcrnet.evaluation.decision import Consequences, DecisionCurve
+from pcrnet.evaluation.endpoints import EndpointResult, SampleSize
+from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.openings import Opening
+from pcrnet.evaluation.operating_point import Confusion
+from pcrnet.evaluation.patients import TableOne
+from pcrnet.evaluation.power import DesignPower
+from pcrnet.evaluation.protocol import Protocol, SecondaryEndpoint
+from pcrnet.evaluation.sources import Sources
+
+HEAD_LABELS: Mapping[Head, str] = {"yT0": "yT0", "yN0": "yN0", "yT0yN0": "yT0 yN0"}
+
+
+@dataclass(frozen=True)
+class PredictiveValues:
+    """PPV and NPV where complete response is as common as ``prevalence``."""
+
+    prevalence: float
+    ppv: Estimate
+    npv: Estimate
+
+
+@dataclass(frozen=True)
+class HeadResult:
+    """Everything about one outcome; what could not be computed is None or an empty collection."""
+
+    head: Head
+    n: int
+    """Women in whom the outcome is known."""
+    responders: int
+    metrics: Mapping[str, Estimate]
+    uncalibrated: Mapping[str, Estimate] = field(default_factory=dict)
+    table: Confusion | None = None
+    predictive_values: tuple[PredictiveValues, ...] = ()
+    fold_aucs: tuple[float, ...] = ()
+    roc: Curve | None = None
+    precision_recall: Curve | None = None
+    calibration: Curve | None = None
+    """Observed share of response over the predicted probability."""
+    calibration_before: Curve | None = None
+    decision: DecisionCurve | None = None
+    consequences: Consequences | None = None
+
+    @property
+    def label(self) -> str:
+        """Name for reading."""
+        return HEAD_LABELS[self.head]
+
+
+@dataclass(frozen=True)
+class SubgroupResult:
+    """One outcome in one subgroup."""
+
+    covariate: str
+    level: str
+    first: bool
+    """Whether it opens the list of its covariate."""
+    n: int
+    responders: int
+    metrics: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class ComparedHead:
+    """One outcome predicted another way, against the main prediction in the same women."""
+
+    auc: Estimate
+    difference: Estimate
+    """AUC of the main prediction less this one."""
+    p: float | None
+    """Two-sided, paired DeLong."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Another prediction of the same women: with scans dropped, or by a simpler model."""
+
+    kind: str
+    """``ablations`` or ``baselines``."""
+    name: str
+    heads: Mapping[Head, ComparedHead]
+
+
+@dataclass(frozen=True)
+class DesignTables:
+    """Power and sample size of one co-primary endpoint."""
+
+    title: str
+    powers: tuple[DesignPower, ...]
+    sizes: tuple[SampleSize, ...]
+
+
+@dataclass(frozen=True)
+class SecondaryResult:
+    """A secondary endpoint: its metrics, or why there are none."""
+
+    endpoint: SecondaryEndpoint
+    metrics: Mapping[str, Estimate]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The confirmatory analysis by the protocol."""
+
+    protocol: Protocol
+    results: tuple[EndpointResult, ...]
+    secondary: tuple[SecondaryResult, ...]
+    designs: tuple[DesignTables, ...]
+    openings: tuple[Opening, ...] | None
+    """None where the protocol locks no test set."""
+
+    def analysis_title(self, name: str) -> str:
+        """The timepoints of an analysis, for reading."""
+        return " + ".join(self.protocol.analyses[name].timepoints)
+
+
+@dataclass(frozen=True)
+class FailureCase:
+    """A woman whose prediction was wrong, and how wrong."""
+
+    patient_id: str
+    prob: float
+    threshold: float
+    responder: bool
+
+    @property
+    def distance(self) -> float:
+        """How far the probability lies on the wrong side of the threshold."""
+        return abs(self.prob - self.threshold)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One report's worth of results."""
+
+    sources: Sources
+    config: EvaluationConfig
+    heads: tuple[HeadResult, ...]
+    conditional: Mapping[str, Estimate]
+    """yT0yN0 given yT0, among women with yT0."""
+    subgroups: Mapping[Head, tuple[SubgroupResult, ...]]
+    comparisons: tuple[Comparison, ...]
+    table_one: TableOne | None
+    failures: tuple[FailureCase, ...]
+    confirmation: Confirmation | None
+
+    @property
+    def main(self) -> HeadResult:
+        """The head that the report opens with: yT0yN0 where it was predicted."""
+        return next((head for head in self.heads if head.head == "yT0yN0"), self.heads[0])
+
+    @property
+    def folds(self) -> int | None:
+        """Number of outer folds; None for one external test set."""
+        fold = self.sources.predictions.fold
+        return None if fold is None else len(set(fold.tolist()))

@@ -1,0 +1,126 @@
+"""The tables of the report: rows of estimates, a column or more for each outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult
+
+METRIC_GROUPS: dict[str, dict[str, str]] = {}
+_NET_BENEFIT_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+_COMPARISON_TITLES = {
+    "ablations": "With scans withheld",
+    "baselines": "Simpler models",
+}
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One measure, an estimate for each head."""
+
+    label: str
+    estimates: tuple[Estimate, ...]
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class MetricGroup:
+    """Measures that belong together."""
+
+    title: str
+    rows: tuple[MetricRow, ...]
+
+
+def metric_groups(heads: Sequence[HeadResult]) -> list[MetricGroup]:
+    """Every measure of metrics.json by subject; what no group names comes last."""
+    shown = list(METRIC_GROUPS.items())
+    named = {name for _, names in shown for name in names}
+    rest = [name for head in heads for name in head.metrics if name not in named]
+    shown.append(
+        ("Further measures", {name: name.replace("_", " ") for name in dict.fromkeys(rest)})
+    )
+    groups = (
+        MetricGroup(
+            title,
+            tuple(
+                _metric_row(heads, name, label)
+                for name, label in names.items()
+                if any(name in head.metrics for head in heads)
+            ),
+        )
+        for title, names in shown
+    )
+    return [group for group in groups if group.rows]
+
+
+def _metric_row(heads: Sequence[HeadResult], name: str, label: str) -> MetricRow:
+    missing = Estimate.undefined("not computed", n=0, method="")
+    estimates = tuple(head.metrics.get(name, missing) for head in heads)
+    method = next((estimate.method for estimate in estimates if estimate.method), "")
+    return MetricRow(label, estimates, method)
+
+
+def recalibration_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
+    """Measures of calibration before and after, two estimates for each head."""
+    if not all(head.uncalibrated for head in heads):
+        return []
+    names = METRIC_GROUPS["Calibration"] | {"auc": "AUC"}
+    return [
+        MetricRow(
+            label,
+            tuple(
+                estimate
+                for head in heads
+                for estimate in (head.uncalibrated[name], head.metrics[name])
+            ),
+        )
+        for name, label in names.items()
+        if all(name in head.uncalibrated and name in head.metrics for head in heads)
+    ]
+
+
+@dataclass(frozen=True)
+class NetBenefitRow:
+    """Net operations avoided per 100 women at one threshold: value, low, high for each head."""
+
+    threshold: float
+    odds: float
+    values: tuple[tuple[float, float, float], ...]
+
+
+def net_benefit_rows(heads: Sequence[HeadResult]) -> list[NetBenefitRow]:
+    """The decision curves read off at a few thresholds."""
+    curves = [head.decision for head in heads if head.decision is not None]
+    rows = []
+    for threshold in _NET_BENEFIT_THRESHOLDS if curves else ():
+        at = int(abs(curves[0].thresholds - threshold).argmin())
+        values = tuple(
+            (100 * float(c.model[at]), 100 * float(c.low[at]), 100 * float(c.high[at]))
+            for c in curves
+        )
+        rows.append(NetBenefitRow(threshold, threshold / (1 - threshold), values))
+    return rows
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """Another prediction; ``group`` heads the first of its kind."""
+
+    group: str
+    label: str
+    cells: tuple[ComparedHead | None, ...]
+
+
+def comparison_rows(analysis: Analysis) -> list[ComparisonRow]:
+    """Ablations, then baselines, against the main prediction."""
+    rows: list[ComparisonRow] = []
+    seen: set[str] = set()
+    for comparison in analysis.comparisons:
+        title = "" if comparison.kind in seen else _COMPARISON_TITLES[comparison.kind]
+        seen.add(comparison.kind)
+        cells = tuple(comparison.heads.get(head.head) for head in analysis.heads)
+        rows.append(ComparisonRow(title, comparison.name.replace("_", " "), cells))
+    return rows

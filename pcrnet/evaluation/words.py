@@ -1,0 +1,230 @@
+"""The sentences of the report that depend on its numbers; the rest stands in the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pcrnet.cohort.outcome import Head
+from pcrnet.config import (
+    CalibrationConfig,
+    Experiment,
+    NetBenefitRule,
+    OperatingPointConfig,
+    SensitivityRule,
+    SpecificityRule,
+    YoudenRule,
+)
+from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
+
+_ORGANS: dict[Head, str] = {
+    "yT0": "the breast",
+    "yN0": "the axillary nodes",
+    "yT0yN0": "breast and nodes",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a co-primary endpoint; ``kind`` is met, failed or open."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """Sentences about one report's results."""
+
+    title: str
+    lead: str
+    operating_point: str
+    """What the locked threshold means for 100 women; empty without one."""
+    verdicts: tuple[Verdict, ...]
+    facts: tuple[tuple[str, str], ...]
+    """Name and text of what was predicted, from what, in whom and how."""
+    calibration: str
+    consequences: str
+    """The same as ``operating_point``, with intervals."""
+    conditional: str
+
+
+def write_words(analysis: Analysis) -> Words:
+    """Put the results into sentences."""
+    main = analysis.main
+    return Words(
+        title=f"Complete response of {_ORGANS[main.head]}: how well it was predicted",
+        lead=_lead(analysis),
+        operating_point=_operating_point(main),
+        verdicts=_verdicts(analysis.confirmation),
+        facts=_facts(analysis),
+        calibration=_calibration(main),
+        consequences=_consequences(main),
+        conditional=_conditional(analysis),
+    )
+
+
+def meaning(head: Head, experiment: Experiment | None) -> str:
+    """What the positive class of a head says, in plain words."""
+    strict = experiment is None or experiment.outcome.definition == "ypT0"
+    tumour = "tumour" if strict else "invasive tumour"
+    return {
+        "yT0": f"no {tumour} left in the breast",
+        "yN0": "no tumour left in the axillary nodes",
+        "yT0yN0": f"no {tumour} left in the breast, none in the axillary nodes",
+    }[head]
+
+
+def with_interval(estimate: Estimate, digits: int = 2) -> str:
+    """``0.83 (95 % CI 0.79 to 0.86)``; the reason where there is no value."""
+    if estimate.value is None:
+        return f"not defined ({estimate.reason})"
+    text = f"{estimate.value:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} (95 % CI {estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+
+
+def _lead(analysis: Analysis) -> str:
+    main, auc = analysis.main, analysis.main.metrics["auc"]
+    if auc.value is None:
+        return f"{main.label} could not be judged in {main.n} women: {auc.reason}."
+    return (
+        f"In {main.n} women, predictions {_from_what(analysis.sources.experiment)}told {main.label} "
+        f"from residual tumour with an AUC of {with_interval(auc)}."
+    )
+
+
+def _from_what(experiment: Experiment | None) -> str:
+    if experiment is None:
+        return ""
+    branches = _listed([branch.upper() for branch in experiment.data.branches])
+    return f"from {branches} at {_listed(experiment.data.timepoints)} "
+
+
+def _operating_point(main: HeadResult) -> str:
+    result = main.consequences
+    if result is None:
+        return ""
+    return (
+        f"Were surgery spared to the women called {main.label}, then of 100 women "
+        f"{_whole(result.spared)} would be spared it, {_whole(result.rightly)} of them rightly; "
+        f"in {_whole(result.missed)} residual tumour would be missed."
+    )
+
+
+def _verdicts(confirmation: Confirmation | None) -> tuple[Verdict, ...]:
+    if confirmation is None:
+        return ()
+    kinds = {"met": "met", "not met": "failed"}
+    verdicts = []
+    for result in confirmation.results:
+        limits = "; ".join(
+            f"{test.measure} {test.successes} of {test.n}, lower limit {test.lower:.3f} "
+            f"against {test.null:.2f}"
+            for test in result.tests
+        )
+        name = HEAD_LABELS[result.endpoint.head]
+        timepoints = confirmation.analysis_title(result.endpoint.analysis)
+        text = f"Co-primary endpoint {name}, {timepoints}: {result.status} ({result.reason or limits})."
+        verdicts.append(Verdict(kinds.get(result.status, "open"), text))
+    return tuple(verdicts)
+
+
+def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
+    sources, experiment = analysis.sources, analysis.sources.experiment
+    sites = len(set(sources.predictions.site or ()))
+    women = f"{len(sources.predictions)} women" + (f" at {sites} sites" if sites > 1 else "")
+    facts = [
+        ("Patients", f"{women}, simulated" if sources.simulated else women),
+        ("Predicted", f"{analysis.main.label}: {meaning(analysis.main.head, experiment)}"),
+    ]
+    if experiment is None:
+        folds = analysis.folds
+        facts.append(("Estimated in", f"{folds} folds" if folds else "one external test set"))
+        return tuple(facts)
+    branches = "; ".join(
+        f"{branch.upper()} ({', '.join(channels)})"
+        for branch, channels in experiment.data.branches.items()
+    )
+    evaluation = experiment.evaluation
+    scheme = "nested cross-validation" if evaluation.mode == "nested" else "cross-fitting, optimistic"
+    facts += [
+        ("Predicted from", f"{branches} at {_listed(experiment.data.timepoints)}"),
+        ("Estimated by", f"{scheme}, {analysis.folds} folds by {evaluation.group}"),
+        ("Threshold", _rule(evaluation.operating_point)),
+        ("Calibration", _calibrator(evaluation.calibration)),
+    ]
+    return tuple(facts)
+
+
+def _rule(rule: OperatingPointConfig) -> str:
+    match rule:
+        case YoudenRule():
+            return "largest sensitivity + specificity on inner folds"
+        case SensitivityRule():
+            return f"sensitivity of at least {rule.target:.2f} on inner folds"
+        case SpecificityRule():
+            return f"specificity of at least {rule.target:.2f} on inner folds"
+        case NetBenefitRule():
+            return f"probability above {rule.threshold:.2f}, fixed beforehand"
+
+
+def _calibrator(config: CalibrationConfig) -> str:
+    return {
+        "chain": "shrunk chain on the joint outcome, fitted on inner folds",
+        "temperature": "temperature and bias on the joint outcome, fitted on inner folds",
+        "none": "none: the network’s own probabilities",
+    }[config.kind]
+
+
+def _calibration(main: HeadResult) -> str:
+    slope = main.metrics.get("calibration_slope")
+    if slope is None or slope.value is None or slope.low is None or slope.high is None:
+        return ""
+    if slope.high < 1:
+        judged = "the predictions are too extreme"
+    elif slope.low > 1:
+        judged = "the predictions are too timid"
+    else:
+        judged = "which agrees with the ideal of 1"
+    return f"For {main.label} the calibration slope is {with_interval(slope)}; {judged}."
+
+
+def _consequences(main: HeadResult) -> str:
+    result = main.consequences
+    if result is None:
+        return ""
+    return (
+        f"At the locked threshold for {main.label}, of 100 women {_range(result.spared)} would be "
+        f"spared surgery: {_range(result.rightly)} of them rightly, while residual tumour would "
+        f"be missed in {_range(result.missed)}. A further {_range(result.needless)} would be "
+        "operated on although nothing was left."
+    )
+
+
+def _conditional(analysis: Analysis) -> str:
+    if not analysis.conditional:
+        return ""
+    auc, observed = analysis.conditional["auc"], analysis.conditional["observed"]
+    predicted = analysis.conditional["predicted"]
+    return (
+        f"Among the {auc.n} women without tumour in the breast, P(yT0 yN0) / P(yT0) told free nodes "
+        f"from involved ones with an AUC of {with_interval(auc)}. The nodes were free in "
+        f"{with_interval(observed)} of them; predicted was {with_interval(predicted)}."
+    )
+
+
+def _whole(estimate: Estimate) -> str:
+    return "?" if estimate.value is None else f"{estimate.value:.0f}"
+
+
+def _range(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return _whole(estimate)
+    return f"{_whole(estimate)} ({estimate.low:.0f} to {estimate.high:.0f})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
