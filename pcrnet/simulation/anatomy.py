@@ -20,7 +20,7 @@ from pcrnet.simulation.tissue import (
 AXILLA_MM = (50.0, -20.0, 28.0)
 """Middle of the axillary fat, where level I nodes lie; canonical frame."""
 
-_SKIN_MM = 2.5
+_SKIN_MM = 2.0
 _PECTORAL_MM = 9.0
 _CHEST_WALL_MM = 11.0
 _LABELLED = (AIR, LUNG, SKIN, FAT, MUSCLE)

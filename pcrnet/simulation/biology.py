@@ -163,12 +163,13 @@ def cell_probabilities(
         covariance += SHOWN_CORRELATION * INTERIM_SHARE
     spread = np.sqrt(unknown_share)
     tumour = (TUMOUR_MEAN + knowable[0]) / spread
-    correlation = covariance / unknown_share
     if cN == 0:
-        # No node is seen, so nothing about it is learnt, and its chance is the same all along.
+        # No node is seen, so nothing is learnt of it: all of its liability stays hidden.
         node = CLINICALLY_NEGATIVE_MEAN
+        correlation = HIDDEN_CORRELATION * np.sqrt(hidden_share / unknown_share)
     else:
         node = (NODE_MEAN - NODE_BURDEN * (cN - 1) + knowable[1]) / spread
+        correlation = covariance / unknown_share
     both = bivariate_normal_cdf(tumour, node, correlation)
     only_tumour = max(float(ndtr(tumour)) - both, 0.0)
     only_node = max(float(ndtr(node)) - both, 0.0)

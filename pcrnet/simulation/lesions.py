@@ -67,6 +67,7 @@ def place_lesions(
     fraction = np.zeros(grid.shape, dtype=np.float32)
     fraction[tumour.region.box] = tumour.fraction * healthy.solid(tumour.region.box)
     baseline, interim = healthy, healthy.copy()
+    interim.ktrans[...] *= rng.lognormal(-0.15, 0.2)  # therapy calms healthy tissue as well
     for node in nodes:
         add_untreated(baseline, node)
         add_treated(interim, node, patient.node_response)
@@ -85,6 +86,7 @@ def grow_tumour(rng: np.random.Generator, grid: PhantomGrid, disease: Disease) -
         for _ in range(int(rng.integers(1, 4))):
             direction = rng.standard_normal(3)
             direction /= np.linalg.norm(direction)
+            direction[1] = abs(direction[1])  # behind the tumour soon comes muscle
             away_mm = radius_mm * rng.uniform(1.2, 1.5) + 4.0
             masses.append((centre_mm + away_mm * direction, rng.uniform(3.0, 5.0)))
     tissue = _viable_tissue(disease, uptake=1.0)
@@ -170,7 +172,7 @@ def _grow(
         for centre_mm, radius_mm in masses
     )
     region = grid.region(main_centre_mm, reach_mm)
-    detail_mm = float(np.clip(0.3 * main_radius_mm, 2.0, 5.0))
+    detail_mm = max(0.3 * main_radius_mm, 2.0)
     lobules_mm = lobulation * main_radius_mm * region.smooth_field(rng, detail_mm)
     depths_mm = []
     for centre_mm, radius_mm in masses:

@@ -15,14 +15,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from pcrnet.simulation.contrast import dce_signals
 from pcrnet.simulation.grid import FIELD_OF_VIEW_MM, FloatMap, PhantomGrid
 from pcrnet.simulation.tissue import TissueMaps
-from pcrnet.simulation.tracer_kinetics import (
-    HAEMATOCRIT,
-    extended_tofts,
-    parker_arterial_input,
-    spoiled_gradient_signal,
-)
 
 SEQUENCES: dict[str, tuple[str, ...]] = {
     "pet": ("pet",),
@@ -31,9 +26,6 @@ SEQUENCES: dict[str, tuple[str, ...]] = {
     "adc": ("adc",),
 }
 """Sequence to the channels that it yields, in the order in which they are acquired."""
-
-DCE_SECONDS = {"dce_early": 90.0, "dce_late": 360.0}
-"""Seconds from the arrival of the bolus to the middle of the phase."""
 
 _FWHM_PER_SIGMA = 2.3548
 _AXES = {
@@ -124,13 +116,13 @@ class ScanGrid:
         Shapes (voxels,) and (3, voxels); shared by all maps that are sampled on this grid.
         """
         matrix = self.to_phantom.astype(np.float32)
-        last = np.array(self.phantom_shape)[:, None] - 1
+        last = np.array(self.phantom_shape, dtype=np.float32)[:, None] - 1
         # Written out, because a matrix product's rounding depends on the number of its threads.
         i, j, k = (axis.astype(np.float32) for axis in np.ogrid[tuple(map(slice, self.shape))])
         position = np.stack([(a * i + b * j + c * k + d).ravel() for a, b, c, d in matrix[:3]])
-        corner = np.clip(np.floor(position), 0, last - 1).astype(np.int32)
-        fraction = np.clip(position - corner, 0.0, 1.0).astype(np.float32)
-        first, second, third = corner
+        corner = np.clip(np.floor(position), 0.0, last - 1)
+        fraction = np.clip(position - corner, 0.0, 1.0)
+        first, second, third = corner.astype(np.int32)
         flat = (first * self.phantom_shape[1] + second) * self.phantom_shape[2] + third
         return flat, fraction
 
@@ -238,7 +230,7 @@ def acquire(
             echo = maps.water * np.exp(-90.0 / maps.t2_ms)
             return _acquire_mri(rng, scanner, {"t2": echo}, grid, noise=0.16 * scanner.mri_noise)
         case "dce":
-            phases = _dce_signals(maps)
+            phases = dce_signals(maps)
             return _acquire_mri(rng, scanner, phases, grid, noise=0.022 * scanner.mri_noise)
     raise ValueError(f"unknown sequence {sequence}")
 
@@ -253,37 +245,12 @@ def _acquire_pet(
     """Point spread, then noise of the counts: its variance is proportional to the uptake."""
     sigma = scanner.pet_fwhm_mm / _FWHM_PER_SIGMA / phantom.spacing_mm
     blurred = ndimage.gaussian_filter(maps.suv, sigma, mode="nearest", truncate=3.0)
-    suv = grid.sample(blurred) * np.float32(np.exp(0.03 * rng.standard_normal()))
+    suv = grid.sample(blurred) * np.float32(np.exp(0.06 * rng.standard_normal()))
     noise = rng.standard_normal(grid.shape, dtype=np.float32)
     # Reconstruction smooths the noise too; a kernel of 0.6 voxels leaves 0.357 of its deviation.
     noise = ndimage.gaussian_filter(noise, 0.6, mode="nearest", truncate=3.0) / np.float32(0.357)
     noisy = suv + scanner.pet_noise * np.sqrt(suv + 0.05) * noise
     return np.asarray(np.maximum(noisy, 0.0), dtype=np.float32)
-
-
-def _dce_signals(maps: TissueMaps) -> dict[str, FloatMap]:
-    """Signal of each DCE phase on the phantom grid, spin density included."""
-    body = maps.water > 0.0
-    water, t1_ms = maps.water[body], maps.t1_ms[body]
-    ktrans, ve, vp = maps.ktrans[body], maps.ve[body], maps.vp[body]
-
-    def signal(concentration: FloatMap | float) -> FloatMap:
-        image = np.zeros(body.shape, dtype=np.float32)
-        image[body] = water * spoiled_gradient_signal(
-            t1_ms,
-            concentration,
-            repetition_ms=5.0,
-            flip_degrees=12.0,
-            relaxivity_l_mmol_s=4.5,
-        )
-        return image
-
-    signals = {"dce_pre": signal(0.0)}
-    for phase, seconds in DCE_SECONDS.items():
-        time_min = np.linspace(0.0, seconds / 60.0, round(seconds) + 1)
-        plasma_mmol_l = parker_arterial_input(time_min) / (1.0 - HAEMATOCRIT)
-        signals[phase] = signal(extended_tofts(ktrans, ve, vp, time_min, plasma_mmol_l))
-    return signals
 
 
 def _acquire_mri(

@@ -13,8 +13,6 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from enum import IntEnum
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,7 +23,14 @@ from numpy.typing import NDArray
 from pcrnet.config import SimulationConfig
 from pcrnet.errors import RunError
 from pcrnet.simulation.anatomy import healthy_breast
-from pcrnet.simulation.biology import Patient, draw_patient
+from pcrnet.simulation.enrolment import (
+    CHANNELS,
+    TIMEPOINTS,
+    Enrolment,
+    Stream,
+    enrol,
+    patient_rng,
+)
 from pcrnet.simulation.grid import FloatMap, PhantomGrid
 from pcrnet.simulation.lesions import Phantom, place_lesions
 from pcrnet.simulation.scanner import (
@@ -40,73 +45,12 @@ from pcrnet.storage import read_json, write_bytes, write_json, write_text
 
 COVARIATES: tuple[str, ...] = ("age", "hr_status", "grade", "cT", "cN")
 """Clinical columns of the simulated ``cohort.csv``, all numeric."""
-TIMEPOINTS = ("baseline", "interim")
-CHANNELS = tuple(channel for channels in SEQUENCES.values() for channel in channels)
 CELL_NAMES = ("yT0_yN0", "yT0_yNpos", "yTpos_yN0", "yTpos_yNpos")
 """Suffixes of the oracle's columns, in the order of :data:`pcrnet.cohort.outcome.CELLS`."""
 
-_MASKED_ON = ("dce_early", "dce_late", "dce_pre", "t2", "adc", "pet")
 _MANIFEST = "simulation.json"
 _UNFINISHED = "simulation.unfinished.json"
 _GZIP_WBITS = 31  # the gzip container around the widest window
-
-Scan = tuple[str, str]
-"""Timepoint and channel."""
-
-
-class _Stream(IntEnum):
-    """Independent random streams of one patient."""
-
-    BIOLOGY = 0
-    CONDUCT = 1
-    ANATOMY = 2
-    LESIONS = 3
-    POSE = 4
-    SCAN = 5
-
-
-@dataclass(frozen=True)
-class Enrolment:
-    """One patient in the trial: everything but the images.
-
-    Attributes:
-        index: Number from 0; with the trial's seed it determines all that follows.
-        patient_id: Such as ``SIM-0001``.
-        site: Name of the site, such as ``site-1``.
-        site_index: Number of the site from 0.
-        right: Whether the right breast is affected.
-        days: Timepoint to days from the start of therapy.
-        scans: What was acquired, as (timepoint, channel).
-        patient: Disease, response and outcome.
-    """
-
-    index: int
-    patient_id: str
-    site: str
-    site_index: int
-    right: bool
-    days: dict[str, int]
-    scans: frozenset[Scan]
-    patient: Patient
-
-    @property
-    def mask_channel(self) -> str:
-        """The baseline channel on whose grid the lesion is drawn."""
-        return next(channel for channel in _MASKED_ON if ("baseline", channel) in self.scans)
-
-    @property
-    def files(self) -> dict[str, str]:
-        """Column of ``cohort.csv`` to path relative to it, of all that was acquired."""
-        columns = [
-            (timepoint, channel)
-            for timepoint in TIMEPOINTS
-            for channel in CHANNELS
-            if (timepoint, channel) in self.scans
-        ]
-        return {
-            f"{timepoint}.{name}": f"{self.patient_id}/{timepoint}_{name}.nii.gz"
-            for timepoint, name in [*columns, ("baseline", "mask")]
-        }
 
 
 def simulate_trial(
@@ -147,7 +91,7 @@ def simulate_trial(
     for done, _ in enumerate(_make_patients(directory, config, missing), start=1):
         if progress is not None:
             progress(config.patients - len(missing) + done, config.patients)
-    for leftover in directory.glob("*/.*.partial.*"):
+    for leftover in directory.rglob(".*.partial.*"):
         leftover.unlink(missing_ok=True)
     write_text(directory / "oracle.csv", _table([_oracle_row(each) for each in enrolments]))
     write_text(cohort, _table([_cohort_row(each) for each in enrolments]))
@@ -177,7 +121,7 @@ def _claim(directory: Path, identity: dict[str, object]) -> bool:
                     remedy="choose a new folder, or delete this one",
                 )
             return name == _MANIFEST
-    if directory.is_dir() and any(directory.iterdir()):
+    if directory.is_dir() and any(not each.name.startswith(".") for each in directory.iterdir()):
         raise RunError(
             "expected a new or empty folder for the simulation, found other files",
             file=directory,
@@ -202,47 +146,11 @@ def _make_patients(
         yield from pool.map(make_patient, [directory] * count, [config] * count, indices)
 
 
-def enrol(config: SimulationConfig, index: int) -> Enrolment:
-    """Everything about one patient but the images."""
-    rng = _rng(config, index, _Stream.CONDUCT)
-    site_index = int(rng.integers(config.sites))
-    return Enrolment(
-        index=index,
-        patient_id=f"SIM-{index + 1:04d}",
-        site=f"site-{site_index + 1}",
-        site_index=site_index,
-        right=bool(rng.random() < 0.5),
-        days={"baseline": -int(rng.integers(1, 15)), "interim": int(rng.integers(36, 50))},
-        scans=_draw_scans(rng, config.missing_scan_fraction),
-        patient=draw_patient(_rng(config, index, _Stream.BIOLOGY)),
-    )
-
-
-def _draw_scans(rng: np.random.Generator, missing_fraction: float) -> frozenset[Scan]:
-    """What was acquired. Half of the missing scans fall out with the whole MRI of a visit.
-
-    Every scan but the first PET is missing with a chance of ``missing_fraction`` in all.
-    """
-    visit_lost = missing_fraction / 2
-    scan_lost = (missing_fraction - visit_lost) / (1.0 - visit_lost)
-    scans = set()
-    for timepoint in TIMEPOINTS:
-        has_mri = rng.random() >= visit_lost
-        for channel, luck in zip(CHANNELS, rng.random(len(CHANNELS)), strict=True):
-            if channel == "pet":
-                kept = timepoint == "baseline" or luck >= missing_fraction
-            else:
-                kept = has_mri and luck >= scan_lost
-            if kept:
-                scans.add((timepoint, channel))
-    return frozenset(scans)
-
-
 def make_phantom(config: SimulationConfig, enrolment: Enrolment) -> Phantom:
     """The patient's tissue at both visits, on a grid a little finer than the MRI's."""
     grid = PhantomGrid.covering(float(np.clip(0.8 * config.mri_spacing_mm, 1.0, 2.0)))
-    healthy = healthy_breast(_rng(config, enrolment.index, _Stream.ANATOMY), grid)
-    lesions_rng = _rng(config, enrolment.index, _Stream.LESIONS)
+    healthy = healthy_breast(patient_rng(config, enrolment.index, Stream.ANATOMY), grid)
+    lesions_rng = patient_rng(config, enrolment.index, Stream.LESIONS)
     return place_lesions(lesions_rng, grid, healthy, enrolment.patient)
 
 
@@ -253,13 +161,13 @@ def make_patient(directory: Path, config: SimulationConfig, index: int) -> int:
     scanner = SCANNERS[enrolment.site_index % len(SCANNERS)]
     for visit, timepoint in enumerate(TIMEPOINTS):
         maps = phantom.baseline if timepoint == "baseline" else phantom.interim
-        pose_rng = _rng(config, index, _Stream.POSE, visit)
+        pose_rng = patient_rng(config, index, Stream.POSE, visit)
         world = patient_to_world(pose_rng, right=enrolment.right, visit_mm=3.0, visit_degrees=2.0)
         for number, (sequence, channels) in enumerate(SEQUENCES.items()):
             wanted = [each for each in channels if (timepoint, each) in enrolment.scans]
             if not wanted:
                 continue
-            rng = _rng(config, index, _Stream.SCAN, visit, number)
+            rng = patient_rng(config, index, Stream.SCAN, visit, number)
             grid = plan_grid(rng, scanner, sequence, phantom.grid, world, config.mri_spacing_mm)
             images = acquire(rng, scanner, sequence, maps, phantom.grid, grid)
             for channel in wanted:
@@ -333,7 +241,3 @@ def _table(rows: Sequence[dict[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
-
-
-def _rng(config: SimulationConfig, index: int, stream: _Stream, *parts: int) -> np.random.Generator:
-    return np.random.default_rng((config.seed, index, stream, *parts))
