@@ -28,7 +28,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             f"cannot be read ({type(error).__name__})",
             file=path.name,
             remedy="give the path of the cohort table",
-        ) from error
+        ) from None
     except UnicodeDecodeError as error:
         raise CohortError(
             f"is not UTF-8 text (byte {error.start})",

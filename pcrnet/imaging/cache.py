@@ -11,7 +11,7 @@ import json
 import mmap
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -33,6 +33,7 @@ Progress = Callable[[int, int], None]
 """Called with the number of patients done and their total."""
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
+_ARRAYS = ("image", "present", "days", "centre_mm")
 _WORTH_A_PROCESS = 8
 
 
@@ -121,43 +122,43 @@ class TensorCache:
             ProblemListError: What is wrong with any of the patients; the others are kept.
             RunError: A process was killed, or the folder cannot be written.
         """
-        problems: list[PcrnetError] = []
+        problems: dict[int, PcrnetError] = {}
         missing: list[tuple[Patient, Path]] = []
         with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
             for patient, entry in zip(patients, pool.map(self._try_entry, patients), strict=True):
                 if isinstance(entry, PcrnetError):
-                    problems.append(entry)
+                    problems[patient.row] = entry
                 elif not entry.exists():
                     missing.append((patient, entry))
         self._save_memo()
         if workers is None:
             workers = min(os.cpu_count() or 1, len(missing) // _WORTH_A_PROCESS)
-        done = len(patients) - len(missing)
-        for problem in self._run(missing, workers):
-            done += 1
+        report = progress or (lambda done, total: None)
+        there = len(patients) - len(missing)
+        report(there, len(patients))
+        for done, (patient, problem) in enumerate(self._make(missing, workers), start=there + 1):
             if problem is not None:
-                problems.append(problem)
-            if progress is not None:
-                progress(done, len(patients))
+                problems[patient.row] = problem
+            report(done, len(patients))
         if problems:
-            problems.sort(key=lambda problem: (problem.file or "", problem.field or ""))
-            raise ProblemListError("images cannot be used", problems)
+            in_order = [problems[row] for row in sorted(problems)]
+            raise ProblemListError("the images of these patients cannot be used", in_order)
 
-    def _run(
+    def _make(
         self, missing: Sequence[tuple[Patient, Path]], workers: int
-    ) -> Iterable[PcrnetError | None]:
+    ) -> Iterator[tuple[Patient, PcrnetError | None]]:
         if workers <= 1:
             for patient, entry in missing:
-                yield _try_make_entry(patient, self._data, self._imaging, entry)
+                yield patient, _try_make_entry(patient, self._data, self._imaging, entry)
             return
         with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            futures = [
-                pool.submit(_try_make_entry, patient, self._data, self._imaging, entry)
+            futures = {
+                pool.submit(_try_make_entry, patient, self._data, self._imaging, entry): patient
                 for patient, entry in missing
-            ]
+            }
             try:
                 for future in as_completed(futures):
-                    yield future.result()
+                    yield futures[future], future.result()
             except BrokenProcessPool as error:
                 raise RunError(
                     "a process that reads images was ended from outside",
@@ -234,11 +235,8 @@ def _make_entry(patient: Patient, data: DataConfig, imaging: ImagingConfig, entr
     from safetensors.numpy import save
 
     tensor = preprocess_patient(patient, data, imaging)
-    arrays: dict[str, NDArray[Any]] = {
-        name: getattr(tensor, name) for name in ("image", "present", "days", "centre_mm")
-    }
-    plain = save(arrays)
-    metadata = {"crop": tensor.crop, "sha256": _digest(plain[_data_start(plain) :], tensor.crop)}
+    arrays: dict[str, NDArray[Any]] = {name: getattr(tensor, name) for name in _ARRAYS}
+    metadata = {"crop": tensor.crop, "sha256": _digest(arrays, tensor.crop)}
     try:
         write_bytes(entry, save(arrays, metadata))
     except OSError as error:
@@ -262,15 +260,16 @@ def _map_entry(entry: Path, *, verify: bool) -> PatientTensor:
     try:
         with entry.open("rb") as stream:
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
-        start = _data_start(mapped)
+        # safetensors: the length of the header in 8 bytes, the header as JSON, then the arrays.
+        start = 8 + int.from_bytes(mapped[:8], "little")
         header = json.loads(mapped[8:start])
         metadata = header.pop("__metadata__")
         crop: Crop = metadata["crop"]
         if crop not in get_args(Crop):
             raise ValueError("unknown crop")
-        if verify and _digest(memoryview(mapped)[start:], crop) != metadata["sha256"]:
-            raise ValueError("checksum")
         arrays = {name: _view(mapped, start, spec) for name, spec in header.items()}
+        if verify and _digest(arrays, crop) != metadata["sha256"]:
+            raise ValueError("checksum")
         return PatientTensor(**arrays, crop=crop)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
@@ -285,10 +284,11 @@ def _view(mapped: mmap.mmap, start: int, spec: dict[str, Any]) -> NDArray[Any]:
     return flat.reshape(spec["shape"])
 
 
-def _data_start(file: bytes | mmap.mmap) -> int:
-    """Where the tensors begin: after the length of the header, 8 bytes, and the header."""
-    return 8 + int.from_bytes(file[:8], "little")
-
-
-def _digest(data: bytes | memoryview, crop: str) -> str:
-    return hashlib.sha256(crop.encode() + b"\0" + hashlib.sha256(data).digest()).hexdigest()
+def _digest(arrays: Mapping[str, NDArray[Any]], crop: str) -> str:
+    """SHA-256 over everything that an entry says."""
+    digest = hashlib.sha256(crop.encode())
+    for name in _ARRAYS:
+        array = arrays[name]
+        digest.update(f"|{name} {array.dtype.str} {array.shape}|".encode())
+        digest.update(np.ascontiguousarray(array).data.cast("B"))
+    return digest.hexdigest()

@@ -173,6 +173,8 @@ def write_nifti(volume: Volume, path: Path) -> None:
 @contextmanager
 def _open(path: Path) -> Iterator[_Stream]:
     """Open the decompressed bytes; whatever goes wrong while reading becomes an ImageError."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise ImageError("is not a file", remedy="correct the path")
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == _GZIP_MAGIC
@@ -191,7 +193,7 @@ def _open(path: Path) -> Iterator[_Stream]:
     except OSError as error:
         raise ImageError(
             f"cannot be read ({type(error).__name__})", remedy="check that the file may be read"
-        ) from error
+        ) from None  # its text holds the path
 
 
 def _read_exactly(stream: _Stream, size: int) -> bytes:
@@ -302,21 +304,22 @@ def _shape(record: np.void) -> tuple[int, int, int]:
                 field=f"dim[{position}]",
                 remedy="write the image anew",
             )
-    if math.prod(dim[1 : dim[0] + 1]) > MAX_VOXELS * max(math.prod(dim[4 : dim[0] + 1]), 1):
+    spatial, further = dim[1 : dim[0] + 1][:3], dim[4 : dim[0] + 1]
+    first, second, third = (*spatial, 1, 1)[:3]
+    shape = (first, second, third)
+    if math.prod(shape) > MAX_VOXELS:
         raise GeometryError(
-            f"states {' × '.join(map(str, dim[1:4]))} voxels, more than {MAX_VOXELS}",
+            f"states {' × '.join(map(str, shape))} voxels, more than {MAX_VOXELS}",
             field="dim",
             remedy="crop or resample the image; if it is smaller, the header is damaged",
         )
-    if math.prod(dim[4 : dim[0] + 1]) > 1:
+    if math.prod(further) > 1:
         raise GeometryError(
-            f"has {dim[0]} dimensions ({' × '.join(map(str, dim[1 : dim[0] + 1]))}); expected 3",
+            f"has {dim[0]} dimensions ({' × '.join(map(str, spatial + further))}); expected 3",
             field="dim",
             remedy="split it into one file a phase (fslsplit, or nibabel.funcs.four_to_three) "
             "and name each in a column of its own",
         )
-    first, second, third = (dim[n] if n <= dim[0] else 1 for n in (1, 2, 3))
-    shape = (first, second, third)
     if min(shape) < 2:
         raise GeometryError(
             f"is a single slice ({' × '.join(map(str, shape))}); expected a volume",
