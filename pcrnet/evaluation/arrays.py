@@ -1,0 +1,29 @@
+"""Array types of the statistics, and the one check of a score against its label."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def why_undefined(score: FloatArray, label: FloatArray, *, classes: int = 2) -> str | None:
+    """Say why no statistic of ``score`` against ``label`` exists, or None where it does.
+
+    Args:
+        score: (n,) scores or probabilities.
+        label: (n,) labels, 1 for complete response; patients of unknown outcome left out before.
+        classes: How many classes the statistic needs.
+    """
+    if len(score) == 0:
+        return "no patient with a known outcome"
+    if not np.isfinite(score).all():
+        return "a score is not a finite number"
+    if not np.isin(label, (0.0, 1.0)).all():
+        return "a label is neither 0 nor 1"
+    if len(np.unique(label)) < classes:
+        return f"one class only: every label is {label[0]:g}"
+    return None
