@@ -161,7 +161,6 @@ def _read_row(
     row = dict(zip(header, cells, strict=True))
     patient_id = unicodedata.normalize("NFC", row["patient_id"])
     problems = [*_id_problems(patient_id), *name_problems(row.get("site", ""), "site")]
-    may_be_shown = not any(problem.field == "patient_id" for problem in problems)
     try:
         values = {name: row[name] for name in columns.outcomes}
         outcome = parse_outcome(values, definition=definition)
@@ -182,8 +181,13 @@ def _read_row(
         covariates={name: row[name] or None for name in columns.covariates},
         table=path.name,
     )
-    shown = patient_id if may_be_shown else None
+    shown = _shown(patient_id)
     return patient, [problem.located(patient=shown, file=where) for problem in problems]
+
+
+def _shown(patient_id: str) -> str | None:
+    """The pseudonym where it is one; what else stands in its cell is not repeated."""
+    return None if any(_id_problems(patient_id)) else patient_id
 
 
 def _id_problems(patient_id: str) -> Iterator[CohortError]:
@@ -236,6 +240,7 @@ def _duplicate_patients(patients: Sequence[Patient]) -> Iterator[CohortError]:
         if key and first.setdefault(key, patient.row) != patient.row:
             yield CohortError(
                 f"the same patient as in row {first[key]} (case and spaces make no difference)",
+                patient=_shown(patient.patient_id),
                 file=patient.location,
                 field="patient_id",
                 remedy="one row a patient: join the two, or give them different pseudonyms",
@@ -256,6 +261,7 @@ def _duplicate_files(patients: Sequence[Patient], columns: Columns) -> Iterator[
                 if other != cell:
                     yield CohortError(
                         f"the same file as {other}",
+                        patient=_shown(patient.patient_id),
                         file=patient.location,
                         field=column,
                         remedy="every cell has a file of its own; leave the cell empty if the "
