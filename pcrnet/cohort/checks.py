@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
 from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
-from pcrnet.config import Experiment
+from pcrnet.config import Experiment, ImagingConfig
 from pcrnet.errors import PcrnetError
 from pcrnet.imaging.preprocess import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK
@@ -144,31 +144,33 @@ def _image_problems(
     total = len(cohort.patients)
     # Threads serve: decompression and numpy leave Python's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda patient: _patient_problems(patient, experiment), cohort.patients)
+        found = pool.map(
+            lambda patient: _patient_problems(patient, experiment.imaging), cohort.patients
+        )
         for done, problems in enumerate(found, start=1):
             yield from problems
             if progress is not None:
                 progress(done, total)
 
 
-def _patient_problems(patient: Patient, experiment: Experiment) -> list[PcrnetError]:
+def _patient_problems(patient: Patient, imaging: ImagingConfig) -> list[PcrnetError]:
     return [
         problem.located(patient=patient.patient_id, file=patient.location)
         for visit in patient.visits.values()
-        for problem in _visit_problems(visit, experiment)
+        for problem in _visit_problems(visit, imaging)
     ]
 
 
-def _visit_problems(visit: Visit, experiment: Experiment) -> Iterator[PcrnetError]:
+def _visit_problems(visit: Visit, imaging: ImagingConfig) -> Iterator[PcrnetError]:
     read: list[Volume] = []
     for channel, path in visit.scans.items():
         try:
-            read.append(read_cell(visit, channel, path, experiment.imaging.channel_kind(channel)))
+            read.append(read_cell(visit, channel, path, imaging))
         except PcrnetError as error:
             yield error
     if visit.mask is not None:
         try:
-            mask = read_cell(visit, MASK, visit.mask)
+            mask = read_cell(visit, MASK, visit.mask, imaging)
             if len(read) == len(visit.scans):  # else its grid may be that of an unreadable scan
                 require_known_grid(mask, visit, read)
         except PcrnetError as error:

@@ -66,10 +66,8 @@ class TensorCache:
         self._settings = {
             "code": code_digest(),
             "timepoints": data.timepoints,
-            "channels": {channel: imaging.channel_kind(channel) for channel in data.channels},
-            "order": data.channels,
-            "spacing_mm": imaging.spacing_mm,
-            "size": imaging.size,
+            "channels": [[channel, imaging.channel_kind(channel)] for channel in data.channels],
+            "imaging": imaging.model_dump(mode="json"),
         }
         self._entries: dict[str, tuple[Patient, Path]] = {}
         self._verified: set[Path] = set()

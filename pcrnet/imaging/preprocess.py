@@ -95,10 +95,13 @@ def visit_transforms(
 def _preprocess(visits: list[Visit], data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
     kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
     volumes = {
-        visit.timepoint: _read_scans(visit, data.channels, kinds) for visit in visits if visit.scans
+        visit.timepoint: _read_scans(visit, data.channels, imaging)
+        for visit in visits
+        if visit.scans
     }
     masks = {
-        visit.timepoint: _read_mask(visit, volumes.get(visit.timepoint, {})) for visit in visits
+        visit.timepoint: _read_mask(visit, volumes.get(visit.timepoint, {}), imaging)
+        for visit in visits
     }
     transforms = visit_transforms(volumes)
     centre, crop = _choose_centre(volumes, masks, transforms, kinds)
@@ -125,23 +128,23 @@ def _preprocess(visits: list[Visit], data: DataConfig, imaging: ImagingConfig) -
 
 
 def _read_scans(
-    visit: Visit, channels: tuple[str, ...], kinds: Mapping[str, ChannelKind]
+    visit: Visit, channels: tuple[str, ...], imaging: ImagingConfig
 ) -> dict[str, Volume]:
     return {
-        channel: read_cell(visit, channel, visit.scans[channel], kinds[channel])
+        channel: read_cell(visit, channel, visit.scans[channel], imaging)
         for channel in channels
         if channel in visit.scans
     }
 
 
-def read_cell(visit: Visit, column: str, path: Path, kind: ChannelKind | None = None) -> Volume:
+def read_cell(visit: Visit, column: str, path: Path, imaging: ImagingConfig) -> Volume:
     """Read the file of one cell; errors name the column, ``<timepoint>.<column>``.
 
     Raises:
         ImageError: As :func:`~pcrnet.imaging.reader.read_volume`.
     """
     try:
-        return read_volume(path, column, kind)
+        return read_volume(path, column, imaging.channel_kind(column), settings=imaging.dicom)
     except PcrnetError as error:
         raise _in_column(error, visit.timepoint, column) from None
 
@@ -154,10 +157,12 @@ def _in_column(error: PcrnetError, timepoint: str, column: str) -> PcrnetError:
     return error
 
 
-def _read_mask(visit: Visit, volumes: Mapping[str, Volume]) -> Volume | None:
+def _read_mask(
+    visit: Visit, volumes: Mapping[str, Volume], imaging: ImagingConfig
+) -> Volume | None:
     if visit.mask is None:
         return None
-    mask = read_cell(visit, MASK, visit.mask)
+    mask = read_cell(visit, MASK, visit.mask, imaging)
     require_known_grid(mask, visit, list(volumes.values()))
     return mask
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcrnet.config import ChannelKind, ImagingConfig
+from pcrnet.config import ChannelKind, DicomConfig, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, UnitError
 from pcrnet.imaging.nifti import read_nifti
 from pcrnet.imaging.volume import Unit, Volume
@@ -21,26 +21,40 @@ MASK = "mask"
 """The column, beside the channels, whose files are label images."""
 
 
-def read_volume(path: Path, channel: str, kind: ChannelKind | None = None) -> Volume:
+def read_volume(
+    path: Path,
+    channel: str,
+    kind: ChannelKind | None = None,
+    *,
+    settings: DicomConfig | None = None,
+) -> Volume:
     """Read one scan.
 
     Args:
         path: A NIfTI file, or the folder or zip of one DICOM series; told by content.
         channel: Name of the channel; ``mask`` reads a label image.
         kind: What its values mean; by default what the channel's name tells.
+        settings: How a DICOM series becomes a volume; the defaults if None.
 
     Returns:
         float32 in RAS millimetres, in the unit of the channel: SUVbw, 10⁻³ mm²/s or arbitrary.
 
     Raises:
-        ImageError: Unreadable, damaged, not an image, or without any contrast.
+        ImageError: Unreadable, damaged, not an image, or without any contrast. A DICOM series may
+            raise more of its subclasses: :func:`~pcrnet.imaging.dicom.read_dicom_series`.
         GeometryError: Not one regular 3D volume.
         UnitError: Values that cannot be in the channel's unit.
     """
     if channel == MASK:
         return _read_mask(path)
     kind = kind or ImagingConfig().channel_kind(channel)
-    volume = _read_dicom(path, kind) if is_dicom(path) else _read_scan(path, kind)
+    if is_dicom(path):
+        from pcrnet.imaging.dicom import read_dicom_volume
+
+        volume = read_dicom_volume(path, kind, channel=channel, settings=settings)
+    else:
+        array, affine = read_nifti(path)
+        volume = Volume(array=array, affine=affine, unit=_UNITS[kind])
     check_values(volume, kind)
     return volume
 
@@ -133,11 +147,6 @@ def _positive_percentile(volume: Volume, percent: float) -> float:
     return float(np.percentile(positive, percent)) if positive.size else 0.0
 
 
-def _read_scan(path: Path, kind: ChannelKind) -> Volume:
-    array, affine = read_nifti(path)
-    return Volume(array=array, affine=affine, unit=_UNITS[kind])
-
-
 def _read_mask(path: Path) -> Volume:
     if is_dicom(path):
         raise ImageError("a mask must be a NIfTI file", remedy="convert it to .nii.gz")
@@ -153,9 +162,3 @@ def _read_mask(path: Path) -> Volume:
             remedy="draw the lesion, or leave the cell empty: the crop is then found without it",
         )
     return Volume(array=array, affine=affine, unit="label")
-
-
-def _read_dicom(path: Path, kind: ChannelKind) -> Volume:
-    from pcrnet.imaging.dicom import read_dicom_volume
-
-    return read_dicom_volume(path, kind)
