@@ -1,0 +1,233 @@
+"""One DICOM series as a volume in true millimetres and true units, or a reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.config import ChannelKind, DicomConfig
+from pcrnet.errors import DicomFileError, SeriesError
+from pcrnet.imaging.adc import adc_scale
+from pcrnet.imaging.dicom_frames import Frame, read_frames
+from pcrnet.imaging.dicom_geometry import sort_slices, stack_affine
+from pcrnet.imaging.dicom_series import DicomSeries, decode_frames, open_series
+from pcrnet.imaging.dicom_tags import word
+from pcrnet.imaging.nifti import MAX_VOXELS
+from pcrnet.imaging.phases import Choice, Phase, pick_phase, split_phases
+from pcrnet.imaging.suv import suv_factor
+from pcrnet.imaging.suv_tags import SuvTags
+from pcrnet.imaging.volume import Unit, Volume
+
+_MODALITIES: dict[ChannelKind, frozenset[str]] = {
+    "suv": frozenset({"PT"}),
+    "adc": frozenset({"MR"}),
+    "dce": frozenset({"MR"}),
+}
+"""What z-scored channels show is for their user to say."""
+_RESCALED = "value = RescaleSlope × stored + RescaleIntercept, slice by slice"
+_CODED_TERMS = frozenset({"BQML", "CNTS", "GML", "CM2ML", "START", "ADMIN", "NONE"})
+_THINNED_SLICES = 16
+_THINNED_STEP = 2
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How the values of a volume came about. Holds numbers and the standard's own words only.
+
+    Attributes:
+        formula: From stored values to the volume's unit.
+        reference_time: Which tag says to what time a PET is decay corrected; "" elsewhere.
+        numbers: Every number that entered, by the keyword of its tag; times as elapsed seconds.
+        words: Coded terms that entered, as (keyword, term).
+        warnings: What was concluded beyond the letter of the tags, and what was passed over.
+    """
+
+    formula: str
+    reference_time: str = ""
+    numbers: tuple[tuple[str, float], ...] = ()
+    words: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class DicomVolume:
+    """A volume and where its values come from."""
+
+    volume: Volume
+    provenance: Provenance
+
+
+def read_dicom_volume(
+    path: Path, kind: ChannelKind, *, channel: str = "", settings: DicomConfig | None = None
+) -> Volume:
+    """Read one DICOM series; as :func:`read_dicom_series`, without the provenance."""
+    return read_dicom_series(path, kind, channel=channel, settings=settings).volume
+
+
+def read_dicom_series(
+    path: Path, kind: ChannelKind, *, channel: str = "", settings: DicomConfig | None = None
+) -> DicomVolume:
+    """Read one DICOM series as one volume.
+
+    Args:
+        path: A folder or zip archive that holds one image series, or a single (multi-frame) file.
+        kind: What the values mean: ``suv`` gives SUVbw (or what the settings ask for), ``adc``
+            10⁻³ mm²/s, anything else the rescaled values.
+        channel: Name of the channel: of a time or diffusion series it says which volume.
+        settings: Tracers, norm of the SUV, tolerance and windows; the defaults if None.
+
+    Returns:
+        float32 (column, row, slice) with an affine to RAS millimetres, and its provenance.
+
+    Raises:
+        DicomFileError: A damaged, truncated or over-large file.
+        SeriesError: No series, several, or one of another modality.
+        MissingTagError: A tag without which a number would have to be invented.
+        GeometryError: Slices that are no regular volume; its subclasses say why.
+        PhaseError: No single volume fits the channel.
+        UnitError: Values that cannot be brought to the unit; TracerError for another tracer.
+    """
+    settings = settings or DicomConfig()
+    with open_series(path) as series:
+        _check_modality(series, kind)
+        phases = split_phases(read_frames(series.objects))
+        choice = pick_phase(phases, channel, settings, lambda n: _thinned(series, phases[n]))
+        frames = sort_slices(phases[choice.index].frames, settings.slice_gap_tolerance)
+        affine = stack_affine(frames)
+        values, unit, provenance = _to_unit(series, frames, kind, settings)
+    notes = (*series.notes, *choice.notes, *_remarks(series, frames), *provenance.warnings)
+    numbers = (*_phase_numbers(phases, choice), *provenance.numbers)
+    return DicomVolume(
+        volume=Volume(array=values, affine=affine, unit=unit),
+        provenance=replace(provenance, numbers=numbers, warnings=notes),
+    )
+
+
+def _check_modality(series: DicomSeries, kind: ChannelKind) -> None:
+    expected = _MODALITIES.get(kind)
+    if expected is not None and series.modality not in expected:
+        raise SeriesError(
+            f"is a series of modality {series.modality}; expected {' or '.join(expected)}",
+            field="Modality",
+            remedy="name the right series in this column",
+        )
+
+
+def _stack(series: DicomSeries, frames: Sequence[Frame]) -> NDArray[np.float32]:
+    """Stored values, before rescaling, as (column, row, slice)."""
+    rows, columns = frames[0].shape
+    if rows * columns * len(frames) > MAX_VOXELS:
+        raise DicomFileError(
+            f"the series has {columns} × {rows} × {len(frames)} voxels, more than {MAX_VOXELS}",
+            field="Rows",
+            remedy="crop or resample the series",
+        )
+    stacked = np.empty((columns, rows, len(frames)), dtype=np.float32)
+    decoded: tuple[int, NDArray[Any]] | None = None
+    for k, frame in sorted(enumerate(frames), key=lambda pair: (pair[1].image, pair[1].number)):
+        if decoded is None or decoded[0] != frame.image:
+            decoded = (frame.image, decode_frames(series.objects[frame.image]))
+        stacked[:, :, k] = decoded[1][frame.number].T
+    return stacked
+
+
+def _thinned(series: DicomSeries, phase: Phase) -> NDArray[np.float32]:
+    """A sample of a phase, alike for all phases, to find where contrast arrives."""
+    step = max(1, len(phase.frames) // _THINNED_SLICES)
+    frames = phase.frames[::step]
+    stacked = _stack(series, frames)[::_THINNED_STEP, ::_THINNED_STEP]
+    return _linear(stacked, _rescale(frames))
+
+
+def _linear(
+    stored: NDArray[np.float32], scales: Sequence[tuple[float, float]]
+) -> NDArray[np.float32]:
+    """Slope × stored + intercept, slice by slice, in double precision between."""
+    values = np.empty_like(stored)
+    for k, (slope, intercept) in enumerate(scales):
+        values[:, :, k] = stored[:, :, k].astype(np.float64) * slope + intercept
+    return values
+
+
+def _to_unit(
+    series: DicomSeries, frames: Sequence[Frame], kind: ChannelKind, settings: DicomConfig
+) -> tuple[NDArray[np.float32], Unit, Provenance]:
+    stored = _stack(series, frames)
+    match kind:
+        case "suv":
+            return _to_suv(series, frames, stored, settings)
+        case "adc":
+            return _to_adc(frames, stored)
+    return _linear(stored, _rescale(frames)), "arbitrary", Provenance(_RESCALED)
+
+
+def _to_suv(
+    series: DicomSeries, frames: Sequence[Frame], stored: NDArray[np.float32], settings: DicomConfig
+) -> tuple[NDArray[np.float32], Unit, Provenance]:
+    tags = SuvTags.from_datasets([series.objects[frame.image].header for frame in frames])
+    factor = suv_factor(tags, settings)
+    scales = [
+        (slope * value, intercept * value)
+        for (slope, intercept), value in zip(_rescale(frames), factor.values, strict=True)
+    ]
+    coded = (("Units", tags.units), ("DecayCorrection", tags.decay_correction))
+    return (
+        _linear(stored, scales),
+        factor.unit,
+        Provenance(
+            formula=f"{factor.formula}; {_RESCALED}",
+            reference_time=factor.reference_time,
+            numbers=factor.numbers,
+            words=tuple((keyword, term) for keyword, term in coded if term in _CODED_TERMS),
+            warnings=factor.warnings,
+        ),
+    )
+
+
+def _to_adc(
+    frames: Sequence[Frame], stored: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], Unit, Provenance]:
+    maps = [frame.real_world for frame in frames]
+    if all(real is not None for real in maps):
+        scales = [(real.slope, real.intercept) for real in maps if real is not None]
+        rescaled = "value = RealWorldValueSlope × stored + RealWorldValueIntercept"
+    else:
+        scales, rescaled = _rescale(frames), _RESCALED
+    values = _linear(stored, scales)
+    scale = adc_scale(frames, values)
+    values *= np.float32(scale.factor)
+    provenance = Provenance(f"{scale.formula}; {rescaled}", warnings=scale.warnings)
+    return values, "1e-3 mm2/s", provenance
+
+
+def _rescale(frames: Sequence[Frame]) -> list[tuple[float, float]]:
+    return [(frame.slope, frame.intercept) for frame in frames]
+
+
+def _phase_numbers(phases: Sequence[Phase], choice: Choice) -> tuple[tuple[str, float], ...]:
+    if len(phases) == 1:
+        return ()
+    picked = phases[choice.index]
+    found = (
+        ("volumes in the series", float(len(phases))),
+        ("volume picked, from 1", choice.index + 1.0),
+        ("seconds after injection", choice.seconds),
+        ("DiffusionBValue", picked.b_value),
+    )
+    return tuple((name, number) for name, number in found if number is not None)
+
+
+def _remarks(series: DicomSeries, frames: Sequence[Frame]) -> tuple[str, ...]:
+    """What a reader of the volume should know, and what changes none of its numbers."""
+    header = series.objects[frames[0].image].header
+    remarks = []
+    if len(frames) == 1:
+        remarks.append("the series is a single slice")
+    if word(header, "LossyImageCompression") == "01":
+        remarks.append("the images were compressed with loss before they came here")
+    return tuple(remarks)

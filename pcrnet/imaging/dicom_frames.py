@@ -1,0 +1,273 @@
+"""Image planes: one record a slice, whether it came as a file or as a frame of a multi-frame file.
+
+DICOM PS3.3: C.7.6.2 (image plane), C.7.6.16 (functional groups), C.8.13.5.9 (MR diffusion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pcrnet.errors import DicomFileError, GeometryError, LocalizerError, UnitError
+from pcrnet.imaging.dicom_series import ImageObject, stored_shape
+from pcrnet.imaging.dicom_tags import (
+    PrivateTag,
+    datetime_s,
+    items,
+    missing,
+    moment_s,
+    number,
+    numbers,
+    private_number,
+    time_s,
+    word,
+    words,
+)
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+Vector = tuple[float, float, float]
+
+_NO_VOLUME = frozenset({"LOCALIZER", "PROJECTION IMAGE", "MIP", "MAX_IP"})
+_GE_DURATION_US = PrivateTag(0x0019, "GEMS_ACQU_01", 0x5A)
+_PRIVATE_B_VALUES = (
+    PrivateTag(0x0019, "SIEMENS MR HEADER", 0x0C),
+    PrivateTag(0x2001, "Philips Imaging DD 001", 0x03),
+    PrivateTag(0x0043, "GEMS_PARM_01", 0x39),
+)
+_GE_B_VALUE_OFFSET = 1_000_000_000
+_MAX_B_VALUE = 20_000.0
+
+
+@dataclass(frozen=True)
+class RealWorldMap:
+    """A mapping of stored values to a physical quantity (PS3.3 C.7.6.16.2.11)."""
+
+    slope: float
+    intercept: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One slice.
+
+    Attributes:
+        image: Which object of the series holds it.
+        number: Which frame of that object, from 0.
+        shape: Rows and columns.
+        position_mm: Centre of the first pixel, in LPS.
+        row: Direction in which the column index grows, in LPS.
+        column: Direction in which the row index grows, in LPS.
+        spacing_mm: Between rows, and between columns.
+        thickness_mm: Between slices as stated, else of the slice; None where neither is.
+        slope: Value = slope × stored + intercept.
+        intercept: See ``slope``.
+        rescale_unit: RescaleType, in capitals; "" where it is not stated.
+        real_world: Mapping of stored values to a physical quantity, if there is one.
+        acquired_s: Start of the acquisition on the clock of ``moment_s``; None: not stated.
+        offset_s: Further seconds into the acquisition (trigger or temporal position); None: none.
+        temporal_index: Number of the temporal position; None: not stated.
+        duration_s: Duration of the acquisition; None: not stated.
+        injected_s: Start of the contrast bolus, in seconds since midnight; None: not stated.
+        b_value: Diffusion weighting in s/mm²; None: not stated.
+        gradient: Diffusion direction, rounded; None: none, or isotropic.
+    """
+
+    image: int
+    number: int
+    shape: tuple[int, int]
+    position_mm: Vector
+    row: Vector
+    column: Vector
+    spacing_mm: tuple[float, float]
+    thickness_mm: float | None
+    slope: float
+    intercept: float
+    rescale_unit: str
+    real_world: RealWorldMap | None
+    acquired_s: float | None
+    offset_s: float | None
+    temporal_index: float | None
+    duration_s: float | None
+    injected_s: float | None
+    b_value: float | None
+    gradient: Vector | None
+
+
+def read_frames(images: Iterable[ImageObject]) -> tuple[Frame, ...]:
+    """All slices of a series.
+
+    Raises:
+        LocalizerError: Localizers or projections.
+        MissingTagError: A slice without position, orientation or pixel spacing.
+        UnitError: Values behind a look-up table.
+        DicomFileError: A tag or functional group that is damaged.
+    """
+    frames: list[Frame] = []
+    for index, image in enumerate(images):
+        _check_type(image.header)
+        count, *_ = stored_shape(image.header)
+        per_frame = items(image.header, "PerFrameFunctionalGroupsSequence")
+        shared = next(iter(items(image.header, "SharedFunctionalGroupsSequence")), None)
+        if not per_frame and count == 1:
+            frames.append(_read_frame(_Groups(image.header, None, None), index, 0))
+            continue
+        if len(per_frame) != count:
+            raise DicomFileError(
+                f"{count} frames, but functional groups for {len(per_frame)}",
+                field="PerFrameFunctionalGroupsSequence",
+                remedy="export the series again, as single-frame or enhanced multi-frame DICOM",
+            )
+        frames += [
+            _read_frame(_Groups(image.header, shared, own), index, n)
+            for n, own in enumerate(per_frame)
+        ]
+    return tuple(frames)
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """Where the attributes of one frame are: of its own, shared by all frames, or of the file."""
+
+    header: Dataset
+    shared: Dataset | None
+    own: Dataset | None
+
+    def find(self, sequence: str) -> Dataset:
+        """The functional group, or the file's header where the object has no such groups."""
+        for holder in (self.own, self.shared, self.header):
+            for item in items(holder, sequence):
+                return item
+        return self.header
+
+
+def _check_type(header: Dataset) -> None:
+    if _NO_VOLUME & {part for text in words(header, "ImageType") for part in text.split("\\")}:
+        raise LocalizerError(
+            "the series holds localizers or projections",
+            field="ImageType",
+            remedy="name the series of the scan itself",
+        )
+    if items(header, "ModalityLUTSequence"):
+        raise UnitError(
+            "the values are stored behind a look-up table, which has no unit",
+            field="ModalityLUTSequence",
+            remedy="export the original series",
+        )
+
+
+def _read_frame(groups: _Groups, image: int, index: int) -> Frame:
+    header = groups.header
+    measures = groups.find("PixelMeasuresSequence")
+    rescale = groups.find("PixelValueTransformationSequence")
+    content = groups.find("FrameContentSequence")
+    orientation = _required(groups.find("PlaneOrientationSequence"), "ImageOrientationPatient", 6)
+    first, second, third = _required(
+        groups.find("PlanePositionSequence"), "ImagePositionPatient", 3
+    )
+    row_mm, column_mm = _required(measures, "PixelSpacing", 2)
+    if min(row_mm, column_mm) <= 0:
+        raise GeometryError(
+            "the pixel spacing is not positive", field="PixelSpacing", remedy="export again"
+        )
+    _, rows, columns = stored_shape(header)
+    slope = number(rescale, "RescaleSlope")
+    b_value, gradient = _diffusion(groups)
+    return Frame(
+        image=image,
+        number=index,
+        shape=(rows, columns),
+        position_mm=(first, second, third),
+        row=(orientation[0], orientation[1], orientation[2]),
+        column=(orientation[3], orientation[4], orientation[5]),
+        spacing_mm=(row_mm, column_mm),
+        thickness_mm=number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness"),
+        slope=1.0 if slope is None else slope,
+        intercept=number(rescale, "RescaleIntercept") or 0.0,
+        rescale_unit=word(rescale, "RescaleType"),
+        real_world=_real_world(groups.find("RealWorldValueMappingSequence"), header),
+        acquired_s=_acquired_s(content, header),
+        offset_s=_offset_s(groups, header),
+        temporal_index=number(content, "TemporalPositionIndex")
+        or number(header, "TemporalPositionIdentifier"),
+        duration_s=_duration_s(content, header),
+        injected_s=time_s(header, "ContrastBolusStartTime"),
+        b_value=b_value,
+        gradient=gradient,
+    )
+
+
+def _required(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
+    found = numbers(dataset, keyword, count)
+    if found is None:
+        raise missing(keyword)
+    return found
+
+
+def _acquired_s(content: Dataset, header: Dataset) -> float | None:
+    found = datetime_s(content, "FrameAcquisitionDateTime")
+    if found is None:
+        found = moment_s(header, "Acquisition")
+    # Where de-identification removed the date, the time alone still orders phases.
+    return time_s(header, "AcquisitionTime") if found is None else found
+
+
+def _offset_s(groups: _Groups, header: Dataset) -> float | None:
+    """Seconds into the acquisition: temporal position (enhanced) or trigger time (GE, Philips)."""
+    of_frame = number(groups.find("TemporalPositionSequence"), "TemporalPositionTimeOffset")
+    if of_frame is not None:
+        return of_frame
+    trigger_ms = number(header, "TriggerTime")
+    if trigger_ms is not None:
+        return trigger_ms / 1000.0
+    position = number(header, "TemporalPositionIdentifier")
+    resolution_ms = number(header, "TemporalResolution")
+    return (position - 1) * resolution_ms / 1000.0 if position and resolution_ms else None
+
+
+def _duration_s(content: Dataset, header: Dataset) -> float | None:
+    frame_ms = number(content, "FrameAcquisitionDuration")
+    if frame_ms is not None:
+        return frame_ms / 1000.0
+    stated = number(header, "AcquisitionDuration")
+    if stated is not None:
+        return stated
+    ge_us = private_number(header, _GE_DURATION_US)
+    return None if ge_us is None else ge_us / 1e6
+
+
+def _real_world(item: Dataset, header: Dataset) -> RealWorldMap | None:
+    if item is header:
+        return None
+    unit = next(
+        (word(code, "CodeValue") for code in items(item, "MeasurementUnitsCodeSequence")), ""
+    )
+    slope = number(item, "RealWorldValueSlope")
+    if slope is None:
+        return None
+    return RealWorldMap(slope, number(item, "RealWorldValueIntercept") or 0.0, unit)
+
+
+def _diffusion(groups: _Groups) -> tuple[float | None, Vector | None]:
+    holder = groups.find("MRDiffusionSequence")
+    b_value = number(holder, "DiffusionBValue")
+    if b_value is None:
+        b_value = _private_b_value(groups.header)
+    directions = items(holder, "DiffusionGradientDirectionSequence")
+    found = numbers(directions[0] if directions else holder, "DiffusionGradientOrientation", 3)
+    if found is None or not b_value:
+        return b_value, None
+    x, y, z = (round(part, 3) + 0.0 for part in found)
+    return b_value, (x, y, z)
+
+
+def _private_b_value(header: Dataset) -> float | None:
+    for tag in _PRIVATE_B_VALUES:
+        b_value = private_number(header, tag)
+        if b_value is not None:
+            b_value %= _GE_B_VALUE_OFFSET  # GE adds 10⁹ to say that several directions follow
+            return b_value if b_value <= _MAX_B_VALUE else None
+    return None

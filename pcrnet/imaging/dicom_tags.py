@@ -1,0 +1,252 @@
+"""Single DICOM tags as numbers, words and seconds.
+
+A value never appears in an error, a warning or a log: tags hold names, and free text holds more.
+pydicom converts values when they are read and warns with the value in the text, so whatever reads
+tags runs inside :func:`quiet`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from pcrnet.errors import DicomFileError, MissingTagError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
+_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2}(?:\.\d{1,6})?))?)?")
+_ZONE = re.compile(r"([+-])(\d{2})(\d{2})$")
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class PrivateTag:
+    """A maker's own tag.
+
+    Attributes:
+        group: As 0x7053.
+        creator: Name of the private block.
+        element: Last two hexadecimal digits of the element.
+        needs_creator: False also finds it in the first block (10xx) of a group in which no block
+            is named: de-identification often removes the names and keeps the values.
+    """
+
+    group: int
+    creator: str
+    element: int
+    needs_creator: bool = True
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's warnings and log records, which quote values, from leaving.
+
+    Also a decorator, ``@quiet()``.
+    """
+    logger = logging.getLogger("pydicom")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
+
+
+def value(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 - a tag can hold anything
+    """The value at ``keyword``, or None where the tag is absent or empty.
+
+    Raises:
+        DicomFileError: The value cannot be decoded.
+    """
+    try:
+        found = dataset.get(keyword)
+    except Exception as error:  # damaged bytes make pydicom raise anything
+        raise unreadable(keyword, type(error).__name__) from None
+    return None if found is None or (hasattr(found, "__len__") and len(found) == 0) else found
+
+
+def private_text(dataset: Dataset, tag: PrivateTag) -> str:
+    """The first part of a private value as text; "" where it is absent or cannot be decoded."""
+    group, creator, element = tag.group, tag.creator, tag.element
+    try:
+        if not tag.needs_creator and not _has_creators(dataset, group):
+            found = dataset[group, 0x1000 + element].value
+        else:
+            found = dataset.private_block(group, creator)[element].value
+    except Exception:  # a private tag that cannot be had is as good as none
+        return ""
+    if isinstance(found, bytes):  # a tag that pydicom's dictionary lacks stays undecoded
+        found = found.decode("ascii", "replace")
+    if not isinstance(found, str) and hasattr(found, "__len__"):
+        found = found[0] if len(found) else ""
+    return str("" if found is None else found).split("\\")[0].strip("\0 ")
+
+
+def private_number(dataset: Dataset, tag: PrivateTag) -> float | None:
+    """A private value as a finite number, or None where it is none."""
+    try:
+        converted = float(private_text(dataset, tag))
+    except ValueError:
+        return None
+    return converted if math.isfinite(converted) else None
+
+
+def _has_creators(dataset: Dataset, group: int) -> bool:
+    return any(tag >> 16 == group and tag & 0xFFFF < 0x100 for tag in tuple(dataset.keys()))
+
+
+def items(dataset: Dataset | None, keyword: str) -> Sequence[Dataset]:
+    """The items of a sequence; none where it is absent."""
+    return (value(dataset, keyword) if dataset is not None else None) or ()
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """A finite number, or None where the tag is absent or empty."""
+    return to_number(value(dataset, keyword), keyword)
+
+
+def required_number(dataset: Dataset, keyword: str) -> float:
+    """A finite number.
+
+    Raises:
+        MissingTagError: The tag is absent or empty.
+    """
+    found = number(dataset, keyword)
+    if found is None:
+        raise missing(keyword)
+    return found
+
+
+def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Exactly ``count`` finite numbers, or None where the tag is absent or empty."""
+    found = value(dataset, keyword)
+    if found is None:
+        return None
+    if isinstance(found, str) or not hasattr(found, "__len__") or len(found) != count:
+        raise unreadable(keyword, f"{count} numbers expected")
+    converted = tuple(to_number(part, keyword) for part in found)
+    return tuple(part for part in converted if part is not None)
+
+
+def words(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    """The parts of a text value, stripped, in capitals; none where the tag is absent."""
+    found = value(dataset, keyword)
+    if found is None:
+        return ()
+    parts = [found] if isinstance(found, str) or not hasattr(found, "__iter__") else list(found)
+    return tuple(str(part).strip().upper() for part in parts)
+
+
+def word(dataset: Dataset, keyword: str) -> str:
+    """The first part of a text value, in capitals; "" where the tag is absent."""
+    return next(iter(words(dataset, keyword)), "")
+
+
+def to_number(found: object, keyword: str) -> float | None:
+    """A value of pydicom's as a finite float; None stays None."""
+    if found is None or found == "":
+        return None
+    try:
+        converted = float(found)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise unreadable(keyword, "a number expected") from None
+    if not math.isfinite(converted):
+        raise unreadable(keyword, "a finite number expected")
+    return converted
+
+
+def moment_s(dataset: Dataset, stem: str) -> float | None:
+    """A point in time, in seconds on a continuous local clock.
+
+    Args:
+        dataset: Where to look.
+        stem: "Acquisition" reads AcquisitionDateTime, else AcquisitionDate with AcquisitionTime.
+
+    Returns:
+        Only differences of these numbers mean anything; None where time or date is absent.
+    """
+    together = datetime_s(dataset, f"{stem}DateTime")
+    if together is not None:
+        return together
+    day = word(dataset, f"{stem}Date")
+    time = time_s(dataset, f"{stem}Time")
+    return None if not day or time is None else _day_s(day, f"{stem}Date") + time
+
+
+def datetime_s(dataset: Dataset, keyword: str) -> float | None:
+    """A DT value on the clock of :func:`moment_s`, in the data set's own time zone."""
+    return parse_datetime_s(word(dataset, keyword), keyword, dataset)
+
+
+def parse_datetime_s(text: str, keyword: str, dataset: Dataset) -> float | None:
+    """DT text on the clock of :func:`moment_s`; None where it is empty or lacks the time."""
+    zone = _ZONE.search(text)
+    local = text[: zone.start()] if zone else text
+    if len(local) <= 8:
+        return None
+    seconds = _day_s(local[:8], keyword) + _parse_time_s(local[8:], keyword)
+    here = _ZONE.search(word(dataset, "TimezoneOffsetFromUTC"))
+    return seconds + _zone_s(here) - _zone_s(zone) if zone and here else seconds
+
+
+def time_s(dataset: Dataset, keyword: str) -> float | None:
+    """A TM value in seconds since midnight."""
+    text = word(dataset, keyword)
+    return _parse_time_s(text, keyword) if text else None
+
+
+def missing(keyword: str, remedy: str = "") -> MissingTagError:
+    """The error for a tag without which a number would have to be invented."""
+    return MissingTagError(
+        f"the DICOM tag {keyword} is missing or empty, and it has no safe default",
+        field=keyword,
+        remedy=remedy or "export the series from the scanner or PACS with this tag kept",
+    )
+
+
+def unreadable(keyword: str, reason: str) -> DicomFileError:
+    """The error for a tag whose value cannot be what it should be."""
+    return DicomFileError(
+        f"the DICOM tag {keyword} cannot be read ({reason})",
+        field=keyword,
+        remedy="export the series again from the scanner or PACS",
+    )
+
+
+def _day_s(text: str, keyword: str) -> float:
+    match = _DATE.fullmatch(text)
+    try:
+        day = date(*map(int, match.groups())) if match else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise unreadable(keyword, "a date expected")
+    return day.toordinal() * _DAY_S
+
+
+def _parse_time_s(text: str, keyword: str) -> float:
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise unreadable(keyword, "a time expected")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    if hours > 23 or minutes > 59 or seconds >= 61:
+        raise unreadable(keyword, "a time expected")
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _zone_s(match: re.Match[str] | None) -> float:
+    if match is None:
+        return 0.0
+    sign, hours, minutes = match.groups()
+    return (-1.0 if sign == "-" else 1.0) * (int(hours) * 3600 + int(minutes) * 60)

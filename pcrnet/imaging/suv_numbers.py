@@ -1,0 +1,79 @@
+"""The numbers that an SUV is computed from, each checked to be in its unit.
+
+A unit mistaken by a factor that leaves no doubt is corrected and noted; anything else is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pcrnet.errors import UnitError
+from pcrnet.imaging.dicom_tags import missing
+from pcrnet.imaging.suv_tags import SuvTags
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number in its unit, and what was concluded to get it there ("" for nothing)."""
+
+    value: float
+    note: str = ""
+
+
+def read_weight_kg(tags: SuvTags) -> Quantity:
+    """Body weight; what exceeds 1000 is in grams (IBSI-SUV manual)."""
+    weight = positive(tags.weight, "PatientWeight")
+    if 1.0 <= weight <= 700.0:
+        return Quantity(weight)
+    if 1_000.0 < weight <= 700_000.0:
+        return Quantity(weight / 1000.0, "PatientWeight can only be in grams, and is read so")
+    raise _implausible("PatientWeight", "a weight in kg")
+
+
+def read_height_m(tags: SuvTags) -> Quantity:
+    """Body height; what exceeds 30 is in centimetres."""
+    height = positive(tags.size, "PatientSize")
+    if 0.3 <= height <= 2.6:
+        return Quantity(height)
+    if 30.0 <= height <= 260.0:
+        return Quantity(height / 100.0, "PatientSize can only be in centimetres, and is read so")
+    raise _implausible("PatientSize", "a height in m")
+
+
+def read_dose_bq(tags: SuvTags) -> Quantity:
+    """Injected dose; 30 to 5000 can only be MBq. Below, it could be MBq as well as mCi."""
+    dose = positive(tags.dose, "RadionuclideTotalDose")
+    if 1e6 <= dose <= 2e10:
+        return Quantity(dose)
+    if 30.0 <= dose <= 5_000.0:
+        return Quantity(
+            dose * 1e6, "RadionuclideTotalDose can only be in MBq instead of Bq, and is read so"
+        )
+    raise _implausible("RadionuclideTotalDose", "a dose in Bq, and not surely one in MBq")
+
+
+def read_half_life_s(tags: SuvTags) -> float:
+    """Half-life of the radionuclide, as stated."""
+    return positive(tags.half_life_s, "RadionuclideHalfLife")
+
+
+def positive(found: float | None, keyword: str) -> float:
+    """A number above 0.
+
+    Raises:
+        MissingTagError: There is none.
+        UnitError: It is not above 0.
+    """
+    if found is None:
+        raise missing(keyword)
+    if found <= 0:
+        raise _implausible(keyword, "a positive number")
+    return found
+
+
+def _implausible(keyword: str, expected: str) -> UnitError:
+    return UnitError(
+        f"the DICOM tag {keyword} is not {expected}",
+        field=keyword,
+        remedy="correct the tag from the injection record",
+    )
