@@ -442,6 +442,7 @@ def _header_block(volume: Volume, dtype: np.dtype[np.generic]) -> bytes:
     )
     block["bitpix"] = dtype.itemsize * 8
     block["vox_offset"] = 352
+    block["scl_slope"] = 1.0
     block["xyzt_units"] = 2
     block["sform_code"] = 1
     block["srow"] = volume.affine[:3]
