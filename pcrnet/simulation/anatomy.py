@@ -17,7 +17,7 @@ from pcrnet.simulation.tissue import (
     TissueMaps,
 )
 
-AXILLA_MM = (50.0, -20.0, 28.0)
+AXILLA_MM = (50.0, -20.0, 25.0)
 """Middle of the axillary fat, where level I nodes lie; canonical frame."""
 
 _SKIN_MM = 2.0

@@ -79,7 +79,7 @@ def place_lesions(
 def grow_tumour(rng: np.random.Generator, grid: PhantomGrid, disease: Disease) -> Lesion:
     """The primary tumour, with satellites in some patients."""
     radius_mm = disease.diameter_mm / 2.0
-    centre_mm = np.array(TUMOUR_SITE_MM) + np.clip(rng.normal(0.0, (10.0, 8.0, 9.0)), -18.0, 18.0)
+    centre_mm = np.array(TUMOUR_SITE_MM) + np.clip(rng.normal(0.0, (10.0, 8.0, 9.0)), -16.0, 16.0)
     centre_mm[1] = min(centre_mm[1], 30.0 - 0.7 * radius_mm)  # a large mass needs room in front
     masses = [(centre_mm, radius_mm)]
     if rng.random() < 0.3:
@@ -88,7 +88,9 @@ def grow_tumour(rng: np.random.Generator, grid: PhantomGrid, disease: Disease) -
             direction /= np.linalg.norm(direction)
             direction[1] = abs(direction[1])  # behind the tumour soon comes muscle
             away_mm = radius_mm * rng.uniform(1.2, 1.5) + 4.0
-            masses.append((centre_mm + away_mm * direction, rng.uniform(3.0, 5.0)))
+            masses.append(
+                (centre_mm + away_mm * direction, max(rng.uniform(0.2, 0.35) * radius_mm, 2.5))
+            )
     tissue = _viable_tissue(disease, uptake=1.0)
     return _grow(rng, grid, masses, tissue, necrotic=disease.necrotic, lobulation=0.22)
 
@@ -99,7 +101,7 @@ def grow_nodes(rng: np.random.Generator, grid: PhantomGrid, disease: Disease) ->
         return ()
     nodes = []
     for _ in range(min(int(rng.integers(1, 3)) + 2 * (disease.cN - 1), 5)):
-        centre_mm = np.array(AXILLA_MM) + np.clip(rng.normal(0.0, (8.0, 7.0, 9.0)), -16.0, 16.0)
+        centre_mm = np.array(AXILLA_MM) + np.clip(rng.normal(0.0, (8.0, 7.0, 8.0)), -12.0, 12.0)
         radius_mm = rng.uniform(5.0, 8.5) + 0.8 * (disease.cN - 1)
         tissue = _viable_tissue(disease, uptake=float(rng.uniform(0.65, 1.0)))
         nodes.append(
