@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
-from scipy.special import expit, logit
+from scipy.special import betaincinv, expit, logit, ndtr, ndtri
 
 from pcrnet.evaluation.arrays import FloatArray
 
@@ -67,7 +66,7 @@ class Estimate:
 
 def normal_quantile(confidence: float) -> float:
     """z of a two-sided interval: 1.96 for 0.95."""
-    return float(stats.norm.ppf((1 + confidence) / 2))
+    return float(ndtri((1 + confidence) / 2))
 
 
 def wilson_interval(
@@ -105,7 +104,7 @@ def clopper_pearson_interval(successes: int, n: int, confidence: float = 0.95) -
 def clopper_pearson_lower(successes: int, n: int, *, alpha: float) -> float:
     """The exact one-sided lower limit of a proportion: P(X ≥ successes | limit) = alpha."""
     _check_counts(successes, n)
-    return 0.0 if successes == 0 else float(stats.beta.ppf(alpha, successes, n - successes + 1))
+    return 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, alpha))
 
 
 def clopper_pearson_upper(successes: int, n: int, *, alpha: float) -> float:
@@ -212,28 +211,40 @@ def bootstrap_counts(
         yield counts
 
 
-def bootstrap_interval(
+def bootstrap_estimate(
     statistic: CountStatistic,
     strata: FloatArray,
     *,
     draws: int,
     generator: np.random.Generator,
     confidence: float = 0.95,
-) -> Interval | None:
-    """Bias-corrected and accelerated bootstrap interval (Efron 1987), resampling within strata.
+    within: str = "",
+) -> Estimate:
+    """A statistic with its bias-corrected and accelerated bootstrap interval (Efron 1987).
 
-    Draws in which the statistic is undefined (NaN) are left out; None where fewer than half of the
-    draws are defined. Where all draws agree the interval is that one value.
+    Args:
+        statistic: Vectorised over draws; NaN where a draw leaves it undefined.
+        strata: (n,) strata within which patients are drawn; all equal for none.
+        draws: Number of bootstrap samples.
+        generator: Seeded source of the randomness.
+        confidence: Two-sided.
+        within: What the strata are, for the method's name.
     """
     n = len(strata)
-    samples = np.concatenate(
-        [statistic(counts) for counts in bootstrap_counts(strata, draws, generator)]
-    )
+    method = f"BCa bootstrap{f' within {within}' if within else ''}, {draws} draws"
+    # A draw may hold one class only, or a jackknife sample nobody: undefined, left out below.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(statistic(np.ones((1, n)))[0])
+        blocks = [statistic(counts) for counts in bootstrap_counts(strata, draws, generator)]
+        deviations = _jackknife(statistic, strata)
+    samples = np.concatenate(blocks)
     samples = samples[np.isfinite(samples)]
     if 2 * len(samples) < draws:
-        return None
-    value = float(statistic(np.ones((1, n)))[0])
-    return bca_interval(value, samples, _jackknife(statistic, strata), confidence)
+        return Estimate(value, None, None, n, method, "no interval: most draws leave it undefined")
+    if np.ptp(samples) <= 1e-12 * abs(value):
+        return Estimate(value, value, value, n, method, "degenerate: all draws agree")
+    low, high = bca_interval(value, samples, deviations, confidence)
+    return Estimate(value, low, high, n, method)
 
 
 def bca_interval(
@@ -249,12 +260,12 @@ def bca_interval(
     """
     # Ties with the value count half, so that a discrete statistic is not taken for a biased one.
     below = np.mean(samples < value) + np.mean(samples == value) / 2
-    bias = stats.norm.ppf(np.clip(below, 0.5 / len(samples), 1 - 0.5 / len(samples)))
+    bias = ndtri(np.clip(below, 0.5 / len(samples), 1 - 0.5 / len(samples)))
     spread = np.sum(jackknife**2)
     acceleration = -np.sum(jackknife**3) / (6 * spread**1.5) if spread > 0 else 0.0
     z = normal_quantile(confidence)
     shifted = bias + np.array([-z, z])
-    levels = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))
+    levels = ndtr(bias + shifted / (1 - acceleration * shifted))
     low, high = np.quantile(samples, levels)
     return float(low), float(high)
 

@@ -1,0 +1,282 @@
+"""Discrimination: the area under the ROC curve with DeLong's variance.
+
+Without folds all pairs of a complete response and a residual disease are compared; with folds only
+pairs within a fold, since the scores of different models are not on one scale (pooling them biases
+the AUC low: 0.485 on noise). An AUC below 0.5 stays below 0.5.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray, why_undefined
+from pcrnet.evaluation.intervals import (
+    Estimate,
+    Interval,
+    clopper_pearson_interval,
+    logit_wald_interval,
+    normal_quantile,
+)
+
+_ROUNDING = 1e-12
+"""Placements are shares of counts: what differs by less than this differs by rounding."""
+
+
+@dataclass(frozen=True)
+class Delong:
+    """AUCs of m scores on the same n patients, with their covariance.
+
+    Attributes:
+        auc: (m,) areas.
+        covariance: (m, m), given the fitted models and the folds; NaN where a class has fewer than
+            two patients in every fold.
+        disjoint_pairs: The most pairs of one patient of each class, each patient used once, that
+            the folds hold: what an exact interval rests on.
+    """
+
+    auc: FloatArray
+    covariance: FloatArray
+    disjoint_pairs: int
+
+
+@dataclass(frozen=True)
+class AucComparison:
+    """The difference of two AUCs and its test.
+
+    Attributes:
+        difference: First less second, with Wald's interval.
+        z: Standardised difference (Student's t for independent groups); None where undefined.
+        p: Two-sided; 1 where the two scores rank all patients alike; None where undefined.
+    """
+
+    difference: Estimate
+    z: float | None
+    p: float | None
+
+
+def delong(scores: FloatArray, label: FloatArray, fold: IntArray | None = None) -> Delong:
+    """AUCs and their covariance by the midrank algorithm (Sun & Xu 2014, IEEE SPL 21:1389).
+
+    A patient's placement is the share of the other class, within her fold, that her score ranks
+    rightly (ties count half). The AUC is the share of all within-fold pairs; its variance sums the
+    variances of the folds, in which the spread of the placements about their fold's mean is pooled
+    over the folds (LeDell, Petersen & van der Laan 2015, EJS 9:1583), so that a fold with a single
+    patient of a class does no harm. With one fold this is DeLong, DeLong & Clarke-Pearson 1988.
+
+    Args:
+        scores: (m, n) finite scores of m models on the same patients.
+        label: (n,) labels 0 and 1, both present in at least one fold.
+        fold: (n,) fold of each patient, or None.
+    """
+    groups = np.zeros(len(label)) if fold is None else fold
+    folds = [groups == group for group in np.unique(groups)]
+    both = [(rows & (label == 1), rows & (label == 0)) for rows in folds]
+    both = [
+        (positive, negative) for positive, negative in both if positive.any() and negative.any()
+    ]
+    pairs = np.array([positive.sum() * negative.sum() for positive, negative in both], dtype=float)
+    weights = pairs / pairs.sum()
+    auc = np.zeros(len(scores))
+    spread = np.zeros((2, len(scores), len(scores)))
+    freedom, share = np.zeros(2), np.zeros(2)
+    for weight, (positive, negative) in zip(weights, both, strict=True):
+        classes = _placements(scores, positive, negative)
+        area = classes[0].mean(axis=1)
+        auc += weight * area
+        for k, placement in enumerate(classes):
+            deviation = placement - area[:, None]
+            spread[k] += deviation @ deviation.T
+            freedom[k] += placement.shape[1] - 1
+            share[k] += weight**2 / placement.shape[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        covariance = (spread / freedom[:, None, None] * share[:, None, None]).sum(axis=0)
+    smaller = sum(min(int(positive.sum()), int(negative.sum())) for positive, negative in both)
+    return Delong(auc, covariance, smaller)
+
+
+def auc(
+    score: FloatArray,
+    label: FloatArray,
+    fold: IntArray | None = None,
+    confidence: float = 0.95,
+) -> Estimate:
+    """AUC with DeLong's variance on the logit scale.
+
+    Where all pairs are ranked alike (AUC 0 or 1) that variance is 0, and the interval is the exact
+    one of disjoint pairs: were the AUC θ, all m of them would be concordant with probability θᵐ.
+
+    Args:
+        score: (n,) scores; only their order counts.
+        label: (n,) labels 0 and 1.
+        fold: (n,) fold of each patient; pairs are then formed within folds only.
+        confidence: Two-sided.
+    """
+    method = _auc_method(fold)
+    reason = why_undefined(score, label) or _why_no_pair(label, fold)
+    if reason:
+        return Estimate.undefined(reason, n=len(label), method=method)
+    result = delong(score[None], label, fold)
+    value = float(result.auc[0])
+    variance = float(result.covariance[0, 0])
+    if min(value, 1 - value) < _ROUNDING:
+        perfect = round(value) * result.disjoint_pairs
+        low, high = clopper_pearson_interval(perfect, result.disjoint_pairs, confidence)
+        reason = f"degenerate: all pairs are ranked {'rightly' if perfect else 'wrongly'}"
+        method = f"exact over {result.disjoint_pairs} disjoint pairs"
+        return Estimate(float(round(value)), low, high, len(label), method, reason)
+    if not variance > _ROUNDING**2:
+        reason = (
+            "no interval: a class has a single patient"
+            if math.isnan(variance)
+            else "no interval: the scores rank nobody"
+        )
+        return Estimate(value, None, None, len(label), method, reason)
+    low, high = logit_wald_interval(value, math.sqrt(variance), confidence)
+    return Estimate(value, low, high, len(label), method)
+
+
+def auc_fold_mean(
+    score: FloatArray, label: FloatArray, fold: IntArray, confidence: float = 0.95
+) -> Estimate:
+    """Mean of the folds' AUCs, each fold counting the same, with Student's interval over folds.
+
+    The interval shows the spread over folds. Their training sets overlap, so the folds are not
+    independent and the interval has no exact coverage (Bengio & Grandvalet 2004).
+    """
+    method = "mean over folds, Student's t over folds (folds taken as independent)"
+    reason = why_undefined(score, label) or _why_no_pair(label, fold)
+    if reason:
+        return Estimate.undefined(reason, n=len(label), method=method)
+    rows = [fold == k for k in np.unique(fold)]
+    usable = [inside for inside in rows if len(np.unique(label[inside])) == 2]
+    areas = np.array([delong(score[None, inside], label[inside]).auc[0] for inside in usable])
+    value = float(areas.mean())
+    note = None
+    if len(usable) < len(rows):
+        note = f"{len(rows) - len(usable)} of {len(rows)} folds have one class and are left out"
+    if len(areas) < 2:
+        return Estimate(value, None, None, len(label), method, note or "a single fold")
+    error = float(areas.std(ddof=1)) / math.sqrt(len(areas))
+    half = float(stats.t.ppf((1 + confidence) / 2, len(areas) - 1)) * error
+    low, high = max(value - half, 0.0), min(value + half, 1.0)
+    return Estimate(value, low, high, len(label), method, note)
+
+
+def compare_auc(
+    first: FloatArray,
+    second: FloatArray,
+    label: FloatArray,
+    fold: IntArray | None = None,
+    confidence: float = 0.95,
+) -> AucComparison:
+    """Compare two models on the same patients (DeLong, DeLong & Clarke-Pearson 1988).
+
+    Args:
+        first: (n,) scores of one model.
+        second: (n,) scores of the other.
+        label: (n,) labels 0 and 1.
+        fold: (n,) folds shared by both, or None.
+        confidence: Two-sided, of the difference.
+    """
+    method = f"paired {_auc_method(fold, scale='Wald')}"
+    reason = (
+        why_undefined(first, label) or why_undefined(second, label) or _why_no_pair(label, fold)
+    )
+    if reason:
+        return AucComparison(Estimate.undefined(reason, n=len(label), method=method), None, None)
+    result = delong(np.stack([first, second]), label, fold)
+    contrast = np.array([1.0, -1.0])
+    difference = float(contrast @ result.auc)
+    variance = float(contrast @ result.covariance @ contrast)
+    negligible = _ROUNDING * float(np.trace(result.covariance))
+    if variance <= negligible and abs(difference) < _ROUNDING:
+        same = Estimate(0.0, 0.0, 0.0, len(label), method, "both rank all patients alike")
+        return AucComparison(same, 0.0, 1.0)
+    if not variance > negligible:
+        reason = "no interval: the difference has no variance in these patients"
+        return AucComparison(
+            Estimate(difference, None, None, len(label), method, reason), None, None
+        )
+    error = math.sqrt(variance)
+    low, high = _wald(difference, error, normal_quantile(confidence))
+    z = difference / error
+    estimate = Estimate(difference, low, high, len(label), method)
+    return AucComparison(estimate, z, float(2 * stats.norm.sf(abs(z))))
+
+
+def compare_auc_unpaired(
+    first: tuple[FloatArray, FloatArray],
+    second: tuple[FloatArray, FloatArray],
+    confidence: float = 0.95,
+) -> AucComparison:
+    """Compare the AUCs of two groups of different patients, each given as (score, label).
+
+    Student's t with Satterthwaite's degrees of freedom, as pROC's ``roc.test(paired = FALSE)``.
+    """
+    method = "unpaired DeLong, Wald, Satterthwaite"
+    n = len(first[1]) + len(second[1])
+    if reason := why_undefined(*first) or why_undefined(*second):
+        return AucComparison(Estimate.undefined(reason, n=n, method=method), None, None)
+    one, other = delong(first[0][None], first[1]), delong(second[0][None], second[1])
+    difference = float(one.auc[0] - other.auc[0])
+    variances = float(one.covariance[0, 0]), float(other.covariance[0, 0])
+    if not sum(variances) > _ROUNDING**2:
+        reason = "no interval: the difference has no variance in these patients"
+        return AucComparison(Estimate(difference, None, None, n, method, reason), None, None)
+    error = math.sqrt(sum(variances))
+    freedom = sum(variances) ** 2 / (
+        variances[0] ** 2 / (len(first[1]) - 1) + variances[1] ** 2 / (len(second[1]) - 1)
+    )
+    low, high = _wald(difference, error, float(stats.t.ppf((1 + confidence) / 2, freedom)))
+    t = difference / error
+    estimate = Estimate(difference, low, high, n, method)
+    return AucComparison(estimate, t, float(2 * stats.t.sf(abs(t), freedom)))
+
+
+def contrast_test(result: Delong, contrast: FloatArray) -> tuple[float, int, float]:
+    """Test that all rows of ``contrast`` (c, m) times the AUCs are 0.
+
+    Returns:
+        χ², its degrees of freedom (the rank of the contrast's covariance) and p.
+    """
+    difference = contrast @ result.auc
+    covariance = contrast @ result.covariance @ contrast.T
+    rank = int(np.linalg.matrix_rank(covariance, rtol=1e-10, hermitian=True))
+    statistic = float(difference @ np.linalg.pinv(covariance, rtol=1e-10) @ difference)
+    return statistic, rank, float(stats.chi2.sf(statistic, rank)) if rank else 1.0
+
+
+def _placements(
+    scores: FloatArray, positive: BoolArray, negative: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    above, below = scores[:, positive], scores[:, negative]
+    n_above, n_below = above.shape[1], below.shape[1]
+    ranks = stats.rankdata(np.concatenate([above, below], axis=1), axis=1)
+    among_above = stats.rankdata(above, axis=1)
+    among_below = stats.rankdata(below, axis=1)
+    return (
+        (ranks[:, :n_above] - among_above) / n_below,
+        1.0 - (ranks[:, n_above:] - among_below) / n_above,
+    )
+
+
+def _why_no_pair(label: FloatArray, fold: IntArray | None) -> str | None:
+    if fold is None:
+        return None
+    if any(len(np.unique(label[fold == k])) == 2 for k in np.unique(fold)):
+        return None
+    return "no fold has patients of both classes"
+
+
+def _auc_method(fold: IntArray | None, scale: str = "logit scale") -> str:
+    if fold is None:
+        return f"DeLong, {scale}"
+    return f"DeLong over pairs within folds, {scale}; given the fitted models and the folds"
+
+
+def _wald(value: float, error: float, quantile: float) -> Interval:
+    return value - quantile * error, value + quantile * error

@@ -1,0 +1,158 @@
+"""All numbers of one head, ready for metrics.json.
+
+Patients whose outcome is unknown are left out of a head. With folds the AUC is formed within folds;
+everything else is taken over all patients, each judged by the model, calibrator and threshold that
+never saw her, and says so in its method. Intervals are given those fitted models: the spread that
+refitting would add is not in them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TypedDict
+
+import numpy as np
+
+from pcrnet.cohort.outcome import HEADS, Head
+from pcrnet.config import EvaluationConfig, NetBenefitRule
+from pcrnet.evaluation.arrays import FloatArray, IntArray
+from pcrnet.evaluation.discrimination import auc, auc_fold_mean
+from pcrnet.evaluation.intervals import Estimate, proportion
+from pcrnet.evaluation.operating_point import (
+    Confusion,
+    accuracy,
+    balanced_accuracy,
+    confusion,
+    npv,
+    ppv,
+    sensitivity,
+    specificity,
+)
+from pcrnet.evaluation.precision_recall import average_precision
+from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.reliability import calibration_in_the_large, calibration_line
+from pcrnet.evaluation.scores import brier, brier_skill, log_loss
+from pcrnet.evaluation.smooth_ece import smooth_ece
+
+Metrics = Mapping[str, Estimate]
+
+_AT_THE_THRESHOLD = {
+    "sensitivity": sensitivity,
+    "specificity": specificity,
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "ppv": ppv,
+    "npv": npv,
+}
+
+
+class _Drawing(TypedDict):
+    draws: int
+    generator: np.random.Generator
+
+
+def head_metrics(
+    predictions: Predictions,
+    head: Head,
+    config: EvaluationConfig,
+    *,
+    threshold: float | None = None,
+) -> dict[str, Estimate]:
+    """Every metric of one head, by its name in metrics.json.
+
+    Args:
+        predictions: The table, of which patients with a known outcome of ``head`` enter.
+        head: One of ``predictions.heads``.
+        config: Bootstrap draws, seed, and the rule of the operating point. A rule that needs data
+            is never applied here: these are the data that are judged.
+        threshold: A threshold locked elsewhere; it comes before the table's own.
+
+    Raises:
+        KeyError: The table has no probabilities of ``head``.
+    """
+    known = predictions.select(~np.isnan(predictions.label[head]))
+    prob, label, fold = known.prob[head], known.label[head], known.fold
+    table = _locked_table(known, head, config, threshold)
+    found = {
+        **_discrimination(prob, label, fold),
+        **_at_the_threshold(table, len(known)),
+        **_calibration(prob, label),
+        **_drawn(prob, label, config, head),
+        "prevalence": proportion(
+            int((label == 1).sum()), len(label), of="patient with a known outcome"
+        ),
+    }
+    if fold is None:
+        return found
+    note = f"; {len(np.unique(fold))} folds pooled"
+    within = ("auc", "auc_fold_mean", "prevalence")
+    return {
+        name: estimate
+        if name in within
+        else dataclasses.replace(estimate, method=estimate.method + note)
+        for name, estimate in found.items()
+    }
+
+
+def metrics_json(metrics: Mapping[Head, Metrics]) -> dict[str, dict[str, dict[str, object]]]:
+    """The ``heads`` of metrics.json: head, metric, then value, low, high, n, method and reason."""
+    return {
+        head: {name: dict(estimate.to_json()) for name, estimate in metrics[head].items()}
+        for head in HEADS
+        if head in metrics
+    }
+
+
+def _discrimination(
+    prob: FloatArray, label: FloatArray, fold: IntArray | None
+) -> dict[str, Estimate]:
+    area = {"auc": auc(prob, label, fold)}
+    return area if fold is None else area | {"auc_fold_mean": auc_fold_mean(prob, label, fold)}
+
+
+def _locked_table(
+    known: Predictions, head: Head, config: EvaluationConfig, threshold: float | None
+) -> Confusion | None:
+    if threshold is None and head in known.threshold:
+        return confusion(known.prob[head], known.label[head], known.threshold[head])
+    if threshold is None and isinstance(config.operating_point, NetBenefitRule):
+        threshold = config.operating_point.threshold
+    if threshold is None:
+        return None
+    return confusion(known.prob[head], known.label[head], threshold)
+
+
+def _at_the_threshold(table: Confusion | None, n: int) -> dict[str, Estimate]:
+    if table is None:
+        missing = Estimate.undefined("no locked threshold in the table", n=n, method="Wilson")
+        return dict.fromkeys(_AT_THE_THRESHOLD, missing)
+    return {name: rate(table) for name, rate in _AT_THE_THRESHOLD.items()}
+
+
+def _calibration(prob: FloatArray, label: FloatArray) -> dict[str, Estimate]:
+    slope, intercept = calibration_line(prob, label)
+    return {
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
+        "calibration_in_the_large": calibration_in_the_large(prob, label),
+    }
+
+
+def _drawn(
+    prob: FloatArray, label: FloatArray, config: EvaluationConfig, head: Head
+) -> dict[str, Estimate]:
+    def drawing(stream: int) -> _Drawing:
+        # A stream a metric: none changes with the order or the presence of another.
+        seed = [config.seed, HEADS.index(head), stream]
+        return _Drawing(draws=config.bootstrap_draws, generator=np.random.default_rng(seed))
+
+    smooth = smooth_ece(prob, label, **drawing(4))
+    return {
+        "average_precision": average_precision(prob, label, **drawing(0)),
+        "brier": brier(prob, label, **drawing(1)),
+        "brier_skill": brier_skill(prob, label, **drawing(2)),
+        "log_loss": log_loss(prob, label, **drawing(3)),
+        "smooth_ece": smooth.error,
+        "smooth_ece_null": smooth.null,
+    }

@@ -1,0 +1,181 @@
+"""Calibration of one head: in the large, slope and intercept, and the smooth curve.
+
+All refer to logit(p) of the predicted probability p of complete response. Perfect calibration has
+intercept 0, slope 1 and the diagonal as its curve.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import expit, log_expit, logit
+from scipy.stats import norm
+
+from pcrnet.evaluation.arrays import FloatArray, why_undefined
+from pcrnet.evaluation.curves import Curve
+from pcrnet.evaluation.intervals import Estimate, normal_quantile
+from pcrnet.evaluation.newton import Derivatives, minimise
+
+_SPAN = 2 / 3
+"""Share of the patients that the smooth curve looks at, as R's ``lowess`` and ``val.prob``."""
+
+_GRID_POINTS = 101
+_FEWEST_FOR_A_CURVE = 10
+
+
+def calibration_in_the_large(
+    prob: FloatArray, label: FloatArray, confidence: float = 0.95
+) -> Estimate:
+    """Intercept α of logit P(y = 1) = α + logit(p): above 0 where response is underestimated.
+
+    Wald's interval. Undefined with one class or with probabilities of exactly 0 or 1.
+    """
+    method = "logistic, offset logit(p), Wald"
+    if reason := why_undefined(prob, label) or _why_no_logit(prob):
+        return Estimate.undefined(reason, n=len(label), method=method)
+    offset = logit(prob)
+    design = np.ones((len(label), 1))
+    coefficient, covariance = _fit_logistic(design, label, offset)
+    return _wald(coefficient[0], covariance[0, 0], len(label), method, confidence)
+
+
+def calibration_line(
+    prob: FloatArray, label: FloatArray, confidence: float = 0.95
+) -> tuple[Estimate, Estimate]:
+    """Slope β and intercept α of logit P(y = 1) = α + β·logit(p) (Cox 1958), with Wald's intervals.
+
+    A slope below 1 means predictions too extreme. Undefined with one class, with probabilities of
+    exactly 0 or 1, with all probabilities equal and under perfect separation.
+
+    Returns:
+        Slope and intercept.
+    """
+    method = "logistic on logit(p), Wald"
+    n = len(label)
+    reason = why_undefined(prob, label) or _why_no_logit(prob) or _why_no_slope(prob, label)
+    if reason:
+        missing = Estimate.undefined(reason, n=n, method=method)
+        return missing, missing
+    design = np.column_stack([logit(prob), np.ones(n)])
+    coefficient, covariance = _fit_logistic(design, label, np.zeros(n))
+    slope, intercept = (
+        _wald(coefficient[k], covariance[k, k], n, method, confidence) for k in (0, 1)
+    )
+    return slope, intercept
+
+
+def spiegelhalter_test(prob: FloatArray, label: FloatArray) -> tuple[float, float]:
+    """z and two-sided p of the hypothesis of perfect calibration (Spiegelhalter 1986).
+
+    Raises:
+        ValueError: Scores or labels are not what they should be, or no probability lies strictly
+            between 0 and 1 (then there is no variance).
+    """
+    if reason := why_undefined(prob, label, classes=1):
+        raise ValueError(reason)
+    variance = float(np.sum((1 - 2 * prob) ** 2 * prob * (1 - prob)))
+    if variance == 0.0:
+        raise ValueError("every probability is 0, 1/2 or 1: the test has no variance")
+    z = float(np.sum((label - prob) * (1 - 2 * prob))) / math.sqrt(variance)
+    return z, float(2 * norm.sf(abs(z)))
+
+
+def smooth_calibration(
+    prob: FloatArray, label: FloatArray, weights: FloatArray, confidence: float = 0.95
+) -> Curve | None:
+    """Observed share of response over the predicted probability, with its pointwise band.
+
+    A local line with tricube weights over the nearest two thirds of the patients (Cleveland 1979;
+    ``lowess`` without robustness steps), cut to [0, 1]; the band holds the bandwidths fixed.
+
+    Args:
+        prob: (n,) probabilities.
+        label: (n,) labels 0 and 1.
+        weights: (draws, n) how often each bootstrap draw holds each patient.
+        confidence: Level of the band.
+
+    Returns:
+        The curve between the smallest and the largest prediction, or None where fewer than ten
+        patients, one class or a single predicted probability say nothing about it.
+    """
+    constant = np.ptp(prob) == 0 if len(prob) else True
+    if why_undefined(prob, label) or constant or len(prob) < _FEWEST_FOR_A_CURVE:
+        return None
+    grid = np.linspace(prob.min(), prob.max(), _GRID_POINTS)
+    kernel = _tricube(grid[:, None] - prob, math.floor(_SPAN * len(prob) + 1e-10))
+    curve = _local_line(grid, prob, label, kernel, np.ones((1, len(prob))))[0]
+    draws = _local_line(grid, prob, label, kernel, weights)
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    return Curve(grid, curve, low, high)
+
+
+def _tricube(distance: FloatArray, neighbours: int) -> FloatArray:
+    distance = np.abs(distance)
+    reach = np.partition(distance, neighbours - 1, axis=1)[:, neighbours - 1 : neighbours]
+    # Where the neighbours coincide with the grid point, they alone count.
+    share = distance / np.maximum(reach, np.finfo(float).tiny)
+    return np.where(share < 1, (1 - np.minimum(share, 1) ** 3) ** 3, 0.0)
+
+
+def _local_line(
+    grid: FloatArray, x: FloatArray, y: FloatArray, kernel: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Weighted local lines (draws, points) from a kernel (points, n) and weights (draws, n)."""
+    centred = x - grid[:, None]
+    mass, first, second, level, moment = (
+        weights @ part.T
+        for part in (
+            kernel,
+            kernel * centred,
+            kernel * centred**2,
+            kernel * y,
+            kernel * centred * y,
+        )
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = level / mass
+        variance = second / mass - (first / mass) ** 2
+        slope = (moment / mass - first / mass * mean) / variance
+        # Neighbours closer together than a thousandth of the range cannot carry a slope.
+        steady = variance > (1e-3 * np.ptp(x)) ** 2
+        line = np.where(steady, mean - np.where(steady, slope, 0.0) * first / mass, mean)
+    return np.clip(line, 0.0, 1.0)
+
+
+def _fit_logistic(
+    design: FloatArray, label: FloatArray, offset: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients (p,) of a logistic regression and their covariance (p, p)."""
+
+    def objective(coefficient: FloatArray) -> Derivatives:
+        score = design @ coefficient + offset
+        prob = np.asarray(expit(score))
+        signed = np.where(label == 1, score, -score)
+        hessian = (design * (prob * (1 - prob))[:, None]).T @ design
+        return float(-log_expit(signed).sum()), design.T @ (prob - label), hessian
+
+    start = np.zeros(design.shape[1])
+    coefficient = minimise(objective, [start], np.full(len(start), -np.inf))
+    return coefficient, np.linalg.inv(objective(coefficient)[2]).astype(np.float64)
+
+
+def _wald(value: float, variance: float, n: int, method: str, confidence: float) -> Estimate:
+    half = normal_quantile(confidence) * math.sqrt(variance)
+    return Estimate(float(value), float(value - half), float(value + half), n, method)
+
+
+def _why_no_logit(prob: FloatArray) -> str | None:
+    if ((prob <= 0.0) | (prob >= 1.0)).any():
+        return "a probability of exactly 0 or 1 has no logit"
+    return None
+
+
+def _why_no_slope(prob: FloatArray, label: FloatArray) -> str | None:
+    responders, others = prob[label == 1], prob[label == 0]
+    if np.ptp(prob) == 0:
+        return "all probabilities are equal: no slope"
+    if others.max() <= responders.min() or responders.max() <= others.min():
+        return "perfect separation: the slope is infinite"
+    return None

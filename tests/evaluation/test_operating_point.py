@@ -1,0 +1,219 @@
+"""Locked thresholds and what follows from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+from statsmodels.stats.proportion import proportion_confint
+
+from pcrnet.config import NetBenefitRule, SensitivityRule, SpecificityRule, YoudenRule
+from pcrnet.errors import PredictionsError
+from pcrnet.evaluation.operating_point import (
+    Confusion,
+    accuracy,
+    balanced_accuracy,
+    choose_threshold,
+    confusion,
+    npv,
+    ppv,
+    predictive_values_at,
+    sensitivity,
+    specificity,
+)
+
+PROB = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9])
+LABEL = np.array([0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0])
+RULES = (YoudenRule(), SensitivityRule(target=0.75), SpecificityRule(target=0.75))
+
+cases = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]), st.booleans()),
+    min_size=2,
+    max_size=12,
+).filter(lambda rows: len({label for _, label in rows}) == 2)
+
+
+def rates(prob, label, threshold):
+    called = prob > threshold
+    return called[label == 1].mean(), (~called[label == 0]).mean()
+
+
+def test_thresholds_of_a_small_example_by_hand():
+    # Sensitivity + specificity is 3/4 + 3/4 at 0.5 and 2/4 + 4/4 at 0.75: a tie.
+    assert choose_threshold(PROB, LABEL, YoudenRule()) == 0.75
+    assert choose_threshold(np.append(PROB, 0.6), np.append(LABEL, 1.0), YoudenRule()) == 0.5
+    assert choose_threshold(PROB, LABEL, SensitivityRule(target=1.0)) == 0.25
+    assert choose_threshold(PROB, LABEL, SensitivityRule(target=0.75)) == 0.5
+    assert choose_threshold(PROB, LABEL, SpecificityRule(target=1.0)) == 0.75
+    assert choose_threshold(PROB, LABEL, SpecificityRule(target=0.75)) == 0.5
+    assert choose_threshold(PROB, LABEL, NetBenefitRule(threshold=0.8)) == 0.8
+
+
+def test_tied_youden_goes_to_the_larger_threshold():
+    prob, label = np.array([0.2, 0.4, 0.6, 0.8]), np.array([0.0, 1.0, 0.0, 1.0])
+    assert choose_threshold(prob, label, YoudenRule()) == pytest.approx(0.7)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=cases, target=st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]))
+def test_rules_agree_with_trying_every_threshold(rows, target):
+    prob = np.array([p for p, _ in rows])
+    label = np.array([float(y) for _, y in rows])
+    every = np.array([rates(prob, label, t) for t in (0.0, 0.05, 0.2, 0.3, 0.6, 0.8, 0.95, 1.0)])
+    youden = choose_threshold(prob, label, YoudenRule())
+    assert sum(rates(prob, label, youden)) == pytest.approx(every.sum(axis=1).max())
+    chosen = choose_threshold(prob, label, SpecificityRule(target=target))
+    sens, spec = rates(prob, label, chosen)
+    assert spec >= target - 1e-12
+    assert sens == every[every[:, 1] >= target - 1e-12, 0].max()
+    chosen = choose_threshold(prob, label, SensitivityRule(target=target))
+    sens, spec = rates(prob, label, chosen)
+    reachable = every[every[:, 0] >= target - 1e-12]
+    # Probabilities of exactly 0 are never called; then the best that can be done is done.
+    if len(reachable):
+        assert sens >= target - 1e-12
+        assert spec == reachable[:, 1].max()
+    else:
+        assert sens == every[:, 0].max()
+    for rule in (YoudenRule(), SensitivityRule(target=target), SpecificityRule(target=target)):
+        threshold = choose_threshold(prob, label, rule)
+        assert 0 <= threshold <= 1
+        assert threshold == 1.0 or threshold not in prob
+
+
+def test_unknown_outcomes_do_not_move_a_threshold():
+    prob, label = np.append(PROB, [0.05, 0.99]), np.append(LABEL, [np.nan, np.nan])
+    for rule in RULES:
+        assert choose_threshold(prob, label, rule) == choose_threshold(PROB, LABEL, rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "label"),
+    [(YoudenRule(), 1.0), (YoudenRule(), 0.0), (SensitivityRule(), 0.0), (SpecificityRule(), 1.0)],
+)
+def test_rule_without_its_class_is_an_error_that_counts(rule, label):
+    with pytest.raises(PredictionsError, match=f"{rule.kind} cannot choose .* 8"):
+        choose_threshold(PROB, np.full(8, label), rule)
+
+
+def test_nan_probability_is_an_error():
+    prob = PROB.copy()
+    prob[2] = np.nan
+    with pytest.raises(PredictionsError, match="finite"):
+        choose_threshold(prob, LABEL, YoudenRule())
+
+
+def test_sensitivity_target_means_whole_patients_in_spite_of_floats():
+    prob = np.linspace(0.05, 0.95, 10)
+    label = np.ones(10)
+    label[0] = 1
+    # 0.7 × 10 is 7.000000000000001 in floats; 7 patients are enough.
+    threshold = choose_threshold(prob, label, SensitivityRule(target=0.7))
+    assert (prob > threshold).sum() == 7
+
+
+def test_confusion_agrees_with_scikit_learn_and_is_strict():
+    generator = np.random.default_rng(0)
+    prob, label = generator.random(200).round(1), generator.integers(2, size=200).astype(float)
+    table = confusion(prob, label, 0.5)
+    (tn, fp), (fn, tp) = confusion_matrix(label, prob > 0.5)
+    assert table == Confusion(tp, fp, tn, fn)
+    assert confusion(np.array([0.5]), np.array([1.0]), 0.5).false_negative == 1
+    assert balanced_accuracy(table).value == pytest.approx(
+        balanced_accuracy_score(label, prob > 0.5)
+    )
+
+
+def test_confusion_uses_each_patients_own_threshold_and_leaves_unknown_ones_out():
+    prob, label = np.array([0.3, 0.3, 0.3, 0.3]), np.array([1.0, 1.0, np.nan, 1.0])
+    table = confusion(prob, label, np.array([0.2, 0.4, 0.2, np.nan]))
+    assert table == Confusion(true_positive=1, false_positive=0, true_negative=0, false_negative=1)
+    assert table.n == 2
+
+
+def test_rates_carry_wilson_intervals_of_their_own_denominators():
+    table = Confusion(true_positive=81, false_positive=15, true_negative=133, false_negative=182)
+    estimates = {
+        sensitivity: (81, 263),
+        specificity: (133, 148),
+        accuracy: (214, 411),
+        ppv: (81, 96),
+        npv: (133, 315),
+    }
+    for of, (x, n) in estimates.items():
+        estimate = of(table)
+        assert estimate.value == x / n
+        assert estimate.n == n
+        wilson = proportion_confint(x, n, method="wilson")
+        assert (estimate.low, estimate.high) == pytest.approx(wilson, abs=1e-12)
+
+
+def test_empty_denominators_are_named():
+    nobody = Confusion(0, 0, 5, 0)
+    assert sensitivity(nobody).value is None
+    assert sensitivity(nobody).reason == "no patient with complete response"
+    assert ppv(nobody).reason == "no patient called complete response"
+    assert balanced_accuracy(nobody).reason == "one class only"
+    assert predictive_values_at(nobody, 0.5)[0].reason == "one class only"
+    assert specificity(Confusion(5, 0, 0, 0)).reason == "no patient with residual disease"
+    assert npv(Confusion(5, 1, 0, 0)).reason == "no patient called residual disease"
+    assert accuracy(Confusion(0, 0, 0, 0)).reason == "no patient"
+
+
+def test_balanced_accuracy_interval_covers():
+    generator = np.random.default_rng(1)
+    truth = (0.8 + 0.6) / 2
+    inside = 0
+    for tp, tn in zip(
+        generator.binomial(30, 0.8, 2000), generator.binomial(40, 0.6, 2000), strict=True
+    ):
+        estimate = balanced_accuracy(Confusion(tp, 40 - tn, tn, 30 - tp))
+        inside += estimate.low <= truth <= estimate.high
+    assert 0.935 <= inside / 2000 <= 0.97
+
+
+def test_predictive_values_at_the_studys_own_prevalence_are_those_of_the_table():
+    table = Confusion(true_positive=40, false_positive=10, true_negative=70, false_negative=20)
+    positive, negative = predictive_values_at(table, 60 / 140)
+    assert positive.value == pytest.approx(40 / 50)
+    assert negative.value == pytest.approx(70 / 90)
+
+
+def test_predictive_values_follow_bayes_at_another_prevalence():
+    table = Confusion(true_positive=40, false_positive=10, true_negative=70, false_negative=20)
+    positive, negative = predictive_values_at(table, 0.2)
+    sens, spec = 40 / 60, 70 / 80
+    assert positive.value == pytest.approx(sens * 0.2 / (sens * 0.2 + (1 - spec) * 0.8))
+    assert negative.value == pytest.approx(spec * 0.8 / (spec * 0.8 + (1 - sens) * 0.2))
+
+
+def test_predictive_value_intervals_cover_and_survive_empty_cells():
+    generator = np.random.default_rng(2)
+    sens, spec, prevalence = 0.9, 0.7, 0.3
+    truths = (
+        sens * prevalence / (sens * prevalence + (1 - spec) * (1 - prevalence)),
+        spec * (1 - prevalence) / (spec * (1 - prevalence) + (1 - sens) * prevalence),
+    )
+    inside = np.zeros(2)
+    for tp, tn in zip(
+        generator.binomial(40, sens, 1000), generator.binomial(40, spec, 1000), strict=True
+    ):
+        pair = predictive_values_at(Confusion(tp, 40 - tn, tn, 40 - tp), prevalence)
+        inside += [e.low <= t <= e.high for e, t in zip(pair, truths, strict=True)]
+    assert ((inside / 1000 > 0.93) & (inside / 1000 < 0.99)).all()
+    perfect = predictive_values_at(Confusion(10, 0, 10, 0), 0.5)
+    for estimate in perfect:
+        assert estimate.value == 1.0
+        assert estimate.high == 1.0
+        assert 0.5 < estimate.low < 1.0
+    never = predictive_values_at(Confusion(0, 0, 10, 10), 0.5)[0]
+    assert never.value is None
+    assert never.reason == "no patient is called so"
+
+
+@pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1])
+def test_prevalence_must_be_a_proper_one(prevalence):
+    with pytest.raises(ValueError, match="prevalence"):
+        predictive_values_at(Confusion(1, 1, 1, 1), prevalence)
