@@ -186,12 +186,13 @@ class AugmentationConfig(Section):
 
 
 class ResNetConfig(Section):
-    """Normaliser-free residual encoder; every stage halves the grid."""
+    """Normaliser-free residual encoder; the stem and every stage halve the grid."""
 
     kind: Literal["resnet"] = "resnet"
-    widths: tuple[PositiveInt, ...] = (12, 24, 48)
-    blocks: tuple[NonNegativeInt, ...] = (0, 1, 1)
-    """Residual blocks of each stage; the first stage is where a block costs the most."""
+    stem_width: PositiveInt = 12
+    widths: tuple[PositiveInt, ...] = (24, 48)
+    blocks: tuple[NonNegativeInt, ...] = (1, 1)
+    """Residual blocks of each stage."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -202,8 +203,9 @@ class ConvNeXtConfig(Section):
     """ConvNeXt blocks in 3D: depthwise 5×5×5, layer norm, inverted bottleneck."""
 
     kind: Literal["convnext"] = "convnext"
-    widths: tuple[PositiveInt, ...] = (16, 32, 64)
-    blocks: tuple[NonNegativeInt, ...] = (0, 1, 1)
+    stem_width: PositiveInt = 16
+    widths: tuple[PositiveInt, ...] = (32, 64)
+    blocks: tuple[NonNegativeInt, ...] = (1, 1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -214,16 +216,18 @@ class DenseNetConfig(Section):
     """MONAI's densely connected blocks."""
 
     kind: Literal["densenet"] = "densenet"
+    stem_width: PositiveInt = 16
     growth: PositiveInt = 8
-    blocks: tuple[PositiveInt, ...] = (2, 2, 2)
+    blocks: tuple[PositiveInt, ...] = (2, 2)
     initial_width: PositiveInt = 16
 
 
 class ViTConfig(Section):
-    """Vision transformer on patches."""
+    """Vision transformer on patches of the stem's feature map."""
 
     kind: Literal["vit"] = "vit"
-    patch: PositiveInt = 8
+    stem_width: PositiveInt = 16
+    patch: PositiveInt = 4
     depth: PositiveInt = 2
     heads: PositiveInt = 4
 
@@ -232,9 +236,10 @@ class SwinConfig(Section):
     """MONAI's shifted-window transformer."""
 
     kind: Literal["swin"] = "swin"
-    width: PositiveInt = 12
-    depths: tuple[PositiveInt, ...] = (2, 2)
-    heads: tuple[PositiveInt, ...] = (2, 4)
+    stem_width: PositiveInt = 12
+    width: PositiveInt = 16
+    depths: tuple[PositiveInt, ...] = (2,)
+    heads: tuple[PositiveInt, ...] = (2,)
     window: PositiveInt = 4
 
     @model_validator(mode="after")

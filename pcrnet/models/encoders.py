@@ -1,6 +1,7 @@
 """Encoders: one visit of one branch in, a grid of feature vectors out.
 
-Shapes: N visits, C channels, X Y Z voxels, x y z cells of the feature grid, W token width.
+Shapes: N visits, C channels, X Y Z voxels, H channels of the stem, x y z cells of the feature grid,
+W token width.
 
 No default layer is random on CUDA: there is no 3D pooling and no interpolation. No default layer
 normalises over space either, which would take the absolute scale from SUV and ADC.
@@ -8,7 +9,6 @@ normalises over space either, which would take the absolute scale from SUV and A
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import assert_never
 
 import torch
@@ -25,11 +25,13 @@ from pcrnet.config import (
 )
 from pcrnet.errors import ConfigError
 
+STEM_STRIDE = 2
+
 
 def build_encoder(
     config: EncoderConfig, channels: int, size: tuple[int, int, int], width: int
-) -> nn.Module:
-    """Build an encoder that maps (N, C, X, Y, Z) to (N, W, x, y, z).
+) -> VisitEncoder:
+    """Build the encoder of one branch.
 
     Args:
         config: Kind and size of the encoder.
@@ -48,17 +50,23 @@ def build_encoder(
             field="imaging.size",
             remedy=f"choose sizes such as {[-(-length // stride) * stride for length in size]}",
         )
+    stem = Stem(channels, config.stem_width)
+    inner = (size[0] // STEM_STRIDE, size[1] // STEM_STRIDE, size[2] // STEM_STRIDE)
+    return VisitEncoder(stem, _build_body(config, inner, width))
+
+
+def _build_body(config: EncoderConfig, size: tuple[int, int, int], width: int) -> nn.Module:
     match config:
         case ResNetConfig():
-            return ResNet(channels, config.widths, config.blocks, width)
+            return ResNet(config, width)
         case ConvNeXtConfig():
-            return ConvNeXt(channels, config.widths, config.blocks, width)
+            return ConvNeXt(config, width)
         case DenseNetConfig():
-            return DenseNet(channels, config, width)
+            return DenseNet(config, width)
         case ViTConfig():
-            return ViT(channels, config, size, width)
+            return ViT(config, size, width)
         case SwinConfig():
-            return Swin(channels, config, width)
+            return Swin(config, width)
         case _:
             assert_never(config)
 
@@ -67,15 +75,56 @@ def encoder_stride(config: EncoderConfig) -> int:
     """Voxels of the input along one edge of a cell of the feature grid."""
     match config:
         case ResNetConfig() | ConvNeXtConfig():
-            return int(2 ** len(config.widths))
+            return int(STEM_STRIDE * 2 ** len(config.widths))
         case DenseNetConfig():
-            return int(2 ** (len(config.blocks) + 1))
+            return int(STEM_STRIDE * 2 ** (len(config.blocks) + 1))
         case ViTConfig():
-            return config.patch
+            return STEM_STRIDE * config.patch
         case SwinConfig():
-            return int(2 ** (len(config.depths) + 1))
+            return int(STEM_STRIDE * 2 ** (len(config.depths) + 1))
         case _:
             assert_never(config)
+
+
+class VisitEncoder(nn.Module):
+    """A stem that knows which channels are there, then an encoder of any kind."""
+
+    def __init__(self, stem: Stem, body: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.body = body
+
+    def forward(self, image: Tensor, present: Tensor) -> Tensor:
+        """Image (N, C, X, Y, Z) and presence bool (N, C) to (N, W, x, y, z)."""
+        features: Tensor = self.body(self.stem(image, present))
+        return features
+
+
+class Stem(nn.Module):
+    """The first convolution, over the channels that are present.
+
+    An absent channel contributes a learned constant instead of voxels, whatever its voxels hold.
+    Being the constant's only home, the stem needs no gradient with respect to the image, which
+    would double the cost of a training step.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.convolution = ScaledConv3d(channels, width, 3, stride=STEM_STRIDE)
+        self.absent = nn.Linear(channels, width, bias=False)
+
+    def forward(self, image: Tensor, present: Tensor) -> Tensor:
+        """Image (N, C, X, Y, Z) and presence bool (N, C) to (N, H, X/2, Y/2, Z/2)."""
+        # where, not a product: an absent channel may hold anything, NaN included.
+        image = torch.where(present[:, :, None, None, None], image, 0.0)
+        features: Tensor = self.convolution(channels_last(image))
+        constant: Tensor = self.absent((~present).to(features.dtype))
+        return features + constant[:, :, None, None, None]
+
+
+def channels_last(values: Tensor) -> Tensor:
+    """The same values with channels innermost: convolutions run up to twice as fast."""
+    return values.contiguous(memory_format=torch.channels_last_3d)
 
 
 class ScaledConv3d(nn.Conv3d):
@@ -125,23 +174,31 @@ class _ResidualBlock(nn.Module):
 class ResNet(nn.Module):
     """Normaliser-free pre-activation residual encoder; each stage begins by halving the grid."""
 
-    def __init__(
-        self, channels: int, widths: Sequence[int], blocks: Sequence[int], width: int
-    ) -> None:
+    def __init__(self, config: ResNetConfig, width: int) -> None:
         super().__init__()
         stages: list[nn.Module] = []
-        previous = channels
-        for stage_width, count in zip(widths, blocks, strict=True):
-            stages.append(ScaledConv3d(previous, stage_width, 3, stride=2))
+        previous = config.stem_width
+        for stage_width, count in zip(config.widths, config.blocks, strict=True):
+            stages.append(_Downsample(previous, stage_width))
             stages.extend(_ResidualBlock(stage_width) for _ in range(count))
             previous = stage_width
         self.stages = nn.Sequential(*stages)
         self.project = ScaledConv3d(previous, width, 1)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(N, C, X, Y, Z) to (N, W, x, y, z)."""
+        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
         projected: Tensor = self.project(_activation(self.stages(values)))
         return projected
+
+
+class _Downsample(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = ScaledConv3d(inputs, outputs, 3, stride=2)
+
+    def forward(self, values: Tensor) -> Tensor:
+        halved: Tensor = self.convolution(_activation(values))
+        return halved
 
 
 class _ConvNeXtBlock(nn.Module):
@@ -162,16 +219,14 @@ class _ConvNeXtBlock(nn.Module):
 class ConvNeXt(nn.Module):
     """ConvNeXt in 3D. Source: Liu et al., A ConvNet for the 2020s, CVPR 2022.
 
-    The stem has no layer norm: the residual stream carries the absolute scale to the end.
+    There is no layer norm between the stages: the residual stream carries the absolute scale.
     """
 
-    def __init__(
-        self, channels: int, widths: Sequence[int], blocks: Sequence[int], width: int
-    ) -> None:
+    def __init__(self, config: ConvNeXtConfig, width: int) -> None:
         super().__init__()
         stages: list[nn.Module] = []
-        previous = channels
-        for stage_width, count in zip(widths, blocks, strict=True):
+        previous = config.stem_width
+        for stage_width, count in zip(config.widths, config.blocks, strict=True):
             stages.append(nn.Conv3d(previous, stage_width, 2, stride=2))
             stages.extend(_ConvNeXtBlock(stage_width) for _ in range(count))
             previous = stage_width
@@ -179,7 +234,7 @@ class ConvNeXt(nn.Module):
         self.project = nn.Conv3d(previous, width, 1)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(N, C, X, Y, Z) to (N, W, x, y, z)."""
+        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
         projected: Tensor = self.project(self.stages(values))
         return projected
 
@@ -187,13 +242,13 @@ class ConvNeXt(nn.Module):
 class DenseNet(nn.Module):
     """MONAI's densely connected encoder; its 3D pooling is not deterministic on CUDA."""
 
-    def __init__(self, channels: int, config: DenseNetConfig, width: int) -> None:
+    def __init__(self, config: DenseNetConfig, width: int) -> None:
         super().__init__()
         from monai.networks.nets import DenseNet as MonaiDenseNet
 
         network = MonaiDenseNet(
             spatial_dims=3,
-            in_channels=channels,
+            in_channels=config.stem_width,
             out_channels=1,
             init_features=config.initial_width,
             growth_rate=config.growth,
@@ -205,7 +260,7 @@ class DenseNet(nn.Module):
         self.project = nn.Conv3d(outputs, width, 1)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(N, C, X, Y, Z) to (N, W, x, y, z)."""
+        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
         projected: Tensor = self.project(self.features(values))
         return projected
 
@@ -213,9 +268,7 @@ class DenseNet(nn.Module):
 class ViT(nn.Module):
     """MONAI's vision transformer without its class token, whose head ends in a tanh."""
 
-    def __init__(
-        self, channels: int, config: ViTConfig, size: tuple[int, int, int], width: int
-    ) -> None:
+    def __init__(self, config: ViTConfig, size: tuple[int, int, int], width: int) -> None:
         super().__init__()
         from monai.networks.nets import ViT as MonaiViT
 
@@ -227,7 +280,7 @@ class ViT(nn.Module):
                 remedy="choose heads that divide model.width",
             )
         self.network = MonaiViT(
-            in_channels=channels,
+            in_channels=config.stem_width,
             img_size=size,
             patch_size=config.patch,
             hidden_size=width,
@@ -239,7 +292,7 @@ class ViT(nn.Module):
         self.grid = tuple(length // config.patch for length in size)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(N, C, X, Y, Z) to (N, W, x, y, z)."""
+        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
         tokens, _ = self.network(values)  # (N, x·y·z, W)
         return torch.unflatten(tokens.transpose(1, 2), 2, self.grid)
 
@@ -247,12 +300,12 @@ class ViT(nn.Module):
 class Swin(nn.Module):
     """MONAI's shifted-window transformer, last stage."""
 
-    def __init__(self, channels: int, config: SwinConfig, width: int) -> None:
+    def __init__(self, config: SwinConfig, width: int) -> None:
         super().__init__()
         from monai.networks.nets.swin_unetr import SwinTransformer
 
         network = SwinTransformer(
-            in_chans=channels,
+            in_chans=config.stem_width,
             embed_dim=config.width,
             window_size=(config.window,) * 3,
             patch_size=(2, 2, 2),
@@ -269,7 +322,7 @@ class Swin(nn.Module):
         self.project = nn.Conv3d(config.width * 2 ** len(config.depths), width, 1)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(N, C, X, Y, Z) to (N, W, x, y, z)."""
+        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
         values = self.embed(values)
         for stage in self.stages:
             values = stage(values.contiguous())

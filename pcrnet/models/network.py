@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pcrnet.config import DataConfig, ImagingConfig, ModelConfig
-from pcrnet.models.encoders import build_encoder, encoder_stride
+from pcrnet.models.encoders import build_encoder, channels_last, encoder_stride
 from pcrnet.models.fusion import Tokens, build_fusion
 from pcrnet.models.heads import JointHead
 
@@ -73,7 +73,6 @@ class PcrNet(nn.Module):
         self.branch_channels = [
             [channels.index(channel) for channel in names] for names in data.branches.values()
         ]
-        self.fill = nn.Parameter(torch.zeros(len(channels)))
         self.encoders = nn.ModuleList(
             build_encoder(model.encoder, len(names), imaging.size, model.width)
             for names in data.branches.values()
@@ -94,7 +93,7 @@ class PcrNet(nn.Module):
         self.head = JointHead(model.width, model.dropout)
         for parameter in self.encoders.parameters():
             if parameter.ndim == 5:  # measured: convolutions run up to twice as fast this way
-                parameter.data = _channels_last(parameter.data)
+                parameter.data = channels_last(parameter.data)
 
     def forward(
         self,
@@ -105,7 +104,7 @@ class PcrNet(nn.Module):
         covariate_present: Tensor,
     ) -> Tensor:
         """Logits (B, 3); the arguments are the fields of :class:`NetworkInput`."""
-        image = self._network_units(image, present)
+        image = self._network_units(image)
         when = self.time_embedding(days)  # (B, T, W)
         groups: list[Tensor] = []
         group_present: list[Tensor] = []
@@ -113,7 +112,7 @@ class PcrNet(nn.Module):
             self.branch_channels, self.encoders, self.presence_embeddings, strict=True
         ):
             branch_present = present[:, :, channels]  # (B, T, c)
-            features = encoder(_channels_last(image[:, :, channels].flatten(0, 1)))
+            features = encoder(image[:, :, channels].flatten(0, 1), branch_present.flatten(0, 1))
             tokens = features.flatten(2).transpose(1, 2)  # (B·T, s, W)
             tokens = tokens.unflatten(0, present.shape[:2]) + self.position
             which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
@@ -128,15 +127,13 @@ class PcrNet(nn.Module):
         logits: Tensor = self.head(self.fusion(tokens))
         return logits
 
-    def _network_units(self, image: Tensor, present: Tensor) -> Tensor:
-        """Compress SUV, whose tail is long, and put a learned constant where nothing was acquired.
+    def _network_units(self, image: Tensor) -> Tensor:
+        """Compress SUV, whose tail is long, by log(1 + SUV); everything else stays as it is.
 
-        The compression is fixed, log(1 + SUV), so that the absolute scale of SUV survives.
+        The compression is fixed, not fitted, so that the absolute scale of SUV survives.
         """
-        image = image.to(self.fill.dtype)
-        image = torch.where(self.is_suv, torch.log1p(image.clamp(min=0.0)), image)
-        fill = self.fill.reshape(1, 1, -1, 1, 1, 1)
-        return torch.where(present[..., None, None, None], image, fill)
+        image = image.to(self.head.linear.weight.dtype)
+        return torch.where(self.is_suv, torch.log1p(image.clamp(min=0.0)), image)
 
 
 class TimeEmbedding(nn.Module):
@@ -205,7 +202,3 @@ def position_embedding(imaging: ImagingConfig, stride: int, width: int) -> Tenso
     angle = (places[:, :, None] * (2 * math.pi / wavelength)).flatten(1)
     embedding = torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)
     return nn.functional.pad(embedding, (0, max(0, width - embedding.shape[1])))[:, :width] * 0.1
-
-
-def _channels_last(values: Tensor) -> Tensor:
-    return values.contiguous(memory_format=torch.channels_last_3d)
