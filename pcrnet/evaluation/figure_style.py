@@ -79,15 +79,24 @@ def save_figure(figure: Figure, to: Path) -> str:
     The same figure gives the same bytes: no dates, and names that depend on the content only.
     """
     from matplotlib import rc_context
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     with rc_context(_SETTINGS):
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "pcrnet"})
+        # Straight to the canvas: Figure.savefig draws everything twice.
+        FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]
+            buffer, metadata={"Date": None, "Creator": "pcrnet"}
+        )
+        # The layout is found now; finding it again for the PDF would take as long as drawing.
+        figure.set_layout_engine("none")
         svg = _own_names(buffer.getvalue(), to.name)
         with atomic_path(to.with_name(f"{to.name}.svg")) as path:
             path.write_text(svg, encoding="utf-8")
         with atomic_path(to.with_name(f"{to.name}.pdf")) as path:
-            figure.savefig(path, metadata={"CreationDate": None, "Creator": "pcrnet"})
+            FigureCanvasPdf(figure).print_pdf(  # type: ignore[no-untyped-call]
+                path, metadata={"CreationDate": None, "Creator": "pcrnet"}
+            )
     return _for_page(svg)
 
 

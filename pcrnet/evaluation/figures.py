@@ -165,27 +165,27 @@ def draw_forest(
     to: Path,
 ) -> str:
     """Estimates with intervals, one line each, against the overall one."""
-    with styled_figure(7.2, 0.6 + 0.235 * (len(rows) + 1)) as (figure, (axes,)):
-        lines = [ForestRow(first_label, overall, first_note), *rows]
-        positions = -np.arange(len(lines), dtype=float)
+    lines = [ForestRow(first_label, overall, first_note), *rows]
+    height_in = 0.6 + 0.235 * len(lines)
+    with styled_figure(7.2, height_in) as (figure, (axes,)):
+        # Placed by hand: as tick labels these texts would take seconds to lay out.
+        figure.set_layout_engine("none")
+        axes.set_position((0.27, 0.45 / height_in, 0.6, 1.0 - 0.5 / height_in))
         if overall.value is not None:
             axes.axvline(overall.value, color=FAINT, linewidth=1.2, zorder=0)
-        for position, row in zip(positions, lines, strict=True):
-            _draw_forest_row(axes, float(position), row, diamond=row is lines[0])
-        axes.set_yticks(positions, [row.label for row in lines])
-        for label, row in zip(axes.get_yticklabels(), lines, strict=True):
-            heading = row.estimate is None or row is lines[0]
-            label.set_fontweight("bold" if heading else "normal")
-        axes.tick_params(axis="y", length=0)
+        beside = axes.get_yaxis_transform()
+        for level, row in enumerate(lines):
+            bold = row.estimate is None or level == 0
+            weight = "bold" if bold else "normal"
+            label_x = -0.42 if bold else -0.39
+            axes.text(label_x, -level, row.label, transform=beside, va="center", weight=weight)
+            axes.text(1.2, -level, row.note, transform=beside, va="center", ha="right")
+            _draw_forest_row(axes, -level, row, diamond=level == 0)
+        axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        low, high = _forest_limits(lines)
-        axes.set_xlim(low, high)
-        axes.set_ylim(positions[-1] - 0.7, 0.7)
+        axes.set_xlim(*_forest_limits(lines))
+        axes.set_ylim(0.3 - len(lines), 0.7)
         axes.set_xlabel(axis_label)
-        right = axes.secondary_yaxis("right")
-        right.set_yticks(positions, [row.note for row in lines])
-        right.tick_params(axis="y", length=0)
-        right.spines["right"].set_visible(False)
         return save_figure(figure, to)
 
 

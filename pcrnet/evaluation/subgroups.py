@@ -51,34 +51,33 @@ def grouping_covariates(
     """The covariates, then site and pattern of scans, which come from the predictions."""
     own = [covariate for covariate in covariates if covariate.name not in (SITE, SCANS)]
     if predictions.site is not None:
-        own += [found for found in [categorical(SITE, predictions.site)] if found is not None]
+        found = categorical(SITE, predictions.site)
+        own += [found] if found is not None else []
     if predictions.scans is not None:
-        patterns = [name_pattern(present, predictions.scans) for present in predictions.scans]
-        own += [found for found in [categorical(SCANS, patterns)] if found is not None]
+        found = categorical(SCANS, name_patterns(predictions.scans))
+        own += [found] if found is not None else []
     return tuple(own)
 
 
-def name_pattern(present: Sequence[str], everybody: Sequence[Sequence[str]]) -> str:
-    """``all``, or what is missing of the scans that anybody has: ``without interim.pet``."""
+def name_patterns(scans: Sequence[Sequence[str]]) -> list[str]:
+    """``all``, or what a patient lacks of the scans that anybody has: ``without interim.pet``.
+
+    Args:
+        scans: For each patient the ``timepoint.channel`` that are present.
+    """
     # A dict keeps the order in which scans were listed.
-    known = dict.fromkeys(scan for scans in everybody for scan in scans)
-    missing = [scan for scan in known if scan not in present]
-    if not missing:
-        return "all"
-    whole = _whole_timepoints(missing, known)
-    return "without " + ", ".join(whole)
+    known = list(dict.fromkeys(scan for present in scans for scan in present))
+    return [_pattern([scan for scan in known if scan not in present], known) for present in scans]
 
 
-def _whole_timepoints(missing: Sequence[str], known: Sequence[str] | dict[str, None]) -> list[str]:
-    """Missing scans by name, a whole timepoint as one."""
-    names: list[str] = []
+def _pattern(missing: Sequence[str], known: Sequence[str]) -> str:
+    """The missing scans by name, a whole timepoint as one."""
+    names: dict[str, None] = {}
     for scan in missing:
-        timepoint = scan.split(".", 1)[0]
-        of_timepoint = {other for other in known if other.split(".", 1)[0] == timepoint}
-        name = timepoint if of_timepoint <= set(missing) else scan
-        if name not in names:
-            names.append(name)
-    return names
+        timepoint, _, _ = scan.partition(".")
+        whole = all(other in missing for other in known if other.startswith(f"{timepoint}."))
+        names[timepoint if whole else scan] = None
+    return f"without {', '.join(names)}" if names else "all"
 
 
 def _levels(covariate: Covariate) -> Iterator[Subgroup]:

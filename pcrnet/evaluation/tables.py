@@ -8,7 +8,36 @@ from dataclasses import dataclass
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult
 
-METRIC_GROUPS: dict[str, dict[str, str]] = {}
+METRIC_GROUPS: dict[str, dict[str, str]] = {
+    "Discrimination": {
+        "auc": "AUC",
+        "auc_fold_mean": "AUC, mean of the folds",
+        "average_precision": "average precision",
+    },
+    "At the locked threshold": {
+        "sensitivity": "sensitivity",
+        "specificity": "specificity",
+        "ppv": "positive predictive value",
+        "npv": "negative predictive value",
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced accuracy",
+    },
+    "Calibration": {
+        "calibration_slope": "slope (ideal 1)",
+        "calibration_intercept": "intercept (ideal 0)",
+        "calibration_in_the_large": "in the large (ideal 0)",
+        "smooth_ece": "smooth calibration error",
+        "smooth_ece_null": "the same, were calibration perfect",
+    },
+    "Whole prediction": {
+        "brier": "Brier score",
+        "brier_skill": "Brier skill against the response rate",
+        "log_loss": "log loss",
+        "prevalence": "response rate",
+    },
+}
+"""Name in metrics.json to name on the page, by subject."""
+
 _NET_BENEFIT_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 _COMPARISON_TITLES = {
@@ -67,7 +96,7 @@ def recalibration_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
     """Measures of calibration before and after, two estimates for each head."""
     if not all(head.uncalibrated for head in heads):
         return []
-    names = METRIC_GROUPS["Calibration"] | {"auc": "AUC"}
+    names = METRIC_GROUPS["Calibration"] | {"brier": "Brier score", "auc": "AUC"}
     return [
         MetricRow(
             label,

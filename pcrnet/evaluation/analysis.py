@@ -1,0 +1,186 @@
+"""From predictions to a report: read, compute, draw, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pcrnet.cohort.outcome import Head
+from pcrnet.config import EvaluationConfig, NetBenefitRule
+from pcrnet.errors import RunError
+from pcrnet.evaluation.comparisons import compare_variants, conditional_metrics
+from pcrnet.evaluation.confirmation import confirm
+from pcrnet.evaluation.curves import draw_weights
+from pcrnet.evaluation.heads import analyse_head, brief_metrics, failure_cases, known_rows
+from pcrnet.evaluation.patients import TableOne, table_one
+from pcrnet.evaluation.plates import draw_figures
+from pcrnet.evaluation.record import metrics_record
+from pcrnet.evaluation.report import render_report
+from pcrnet.evaluation.results import HEAD_LABELS, Analysis, SubgroupResult
+from pcrnet.evaluation.sources import Sources, read_run, read_table
+from pcrnet.evaluation.subgroups import find_subgroups, grouping_covariates
+from pcrnet.storage import write_json, write_text
+
+Progress = Callable[[str], None]
+
+_FREE_AFTER_TRAINING = {"bootstrap_draws", "seed", "protocol"}
+
+
+def evaluate_run(
+    run: Path, config: EvaluationConfig | None = None, *, progress: Progress | None = None
+) -> Path:
+    """Judge a finished run and write its report.
+
+    Args:
+        run: Run directory.
+        config: The run's own when None. Only ``bootstrap_draws``, ``seed`` and ``protocol`` may
+            differ from it: everything else was decided when the run was trained.
+        progress: Called with a short sentence before each part.
+
+    Returns:
+        Path of ``report/index.html``; ``metrics.json`` and ``figures/`` lie beside it.
+
+    Raises:
+        RunError: The run is not finished, or ``config`` would change what training decided.
+        PredictionsError: A table breaks the contract of predictions.
+        ConfigError: The protocol cannot be read.
+    """
+    tell = progress or _silent
+    tell("reading the run")
+    sources = read_run(run)
+    if config is None:
+        config = sources.experiment.evaluation if sources.experiment else EvaluationConfig()
+    elif sources.experiment is not None:
+        _check_unchanged(config, sources.experiment.evaluation)
+    return _write_report(analyse(sources, config, progress=tell), run / "report", tell)
+
+
+def evaluate_table(
+    predictions: Path,
+    out: Path,
+    config: EvaluationConfig,
+    *,
+    patients: Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Judge any table of predictions; without ``fold`` it is one external test set.
+
+    Args:
+        predictions: Table in the contract of predictions.
+        out: Folder of the report.
+        config: Draws, seed and protocol of the evaluation.
+        patients: Table of covariates by ``patient_id``; other columns of the predictions when None.
+        progress: Called with a short sentence before each part.
+
+    Returns:
+        Path of ``index.html`` in ``out``.
+
+    Raises:
+        PredictionsError: A table breaks its contract.
+        ConfigError: The protocol cannot be read.
+    """
+    tell = progress or _silent
+    tell("reading the table")
+    sources = read_table(predictions, patients)
+    return _write_report(analyse(sources, config, progress=tell), out, tell)
+
+
+def analyse(
+    sources: Sources, config: EvaluationConfig, *, progress: Progress | None = None
+) -> Analysis:
+    """Compute everything that a report says; only a locked test set's ledger is written to."""
+    tell = progress or _silent
+    sources = _with_fixed_threshold(sources, config)
+    predictions = sources.predictions
+    tell(f"{len(predictions)} patients, {config.bootstrap_draws} bootstrap draws")
+    weights = draw_weights(len(predictions), config.bootstrap_draws, config.seed)
+    heads = tuple(analyse_head(predictions, head, config, weights) for head in predictions.heads)
+    main = next((head for head in heads if head.head == "yT0yN0"), heads[0])
+    tell("subgroups and comparisons")
+    return Analysis(
+        sources=sources,
+        config=config,
+        heads=heads,
+        conditional=conditional_metrics(predictions),
+        subgroups=_subgroups(sources),
+        comparisons=compare_variants(sources),
+        table_one=_table_one(sources, main.head),
+        failures=failure_cases(predictions, main.head),
+        confirmation=confirm(sources, Path(config.protocol)) if config.protocol else None,
+    )
+
+
+def _write_report(analysis: Analysis, folder: Path, tell: Progress) -> Path:
+    tell("drawing the figures")
+    figures = draw_figures(analysis, folder / "figures")
+    tell("writing the report")
+    write_json(folder / "metrics.json", metrics_record(analysis))
+    page = folder / "index.html"
+    write_text(page, render_report(analysis, figures))
+    return page
+
+
+def _with_fixed_threshold(sources: Sources, config: EvaluationConfig) -> Sources:
+    """Fill in the threshold of the rule that needs no data, where the table has none."""
+    if not isinstance(config.operating_point, NetBenefitRule):
+        return sources
+    predictions = sources.predictions
+    fixed = np.full(len(predictions), config.operating_point.threshold)
+    threshold = dict.fromkeys(predictions.heads, fixed) | dict(predictions.threshold)
+    return replace(sources, predictions=replace(predictions, threshold=threshold))
+
+
+def _subgroups(sources: Sources) -> dict[Head, tuple[SubgroupResult, ...]]:
+    predictions = sources.predictions
+    groups = find_subgroups(predictions, sources.covariates)
+    results: dict[Head, tuple[SubgroupResult, ...]] = {}
+    for head in predictions.heads:
+        known = known_rows(predictions, head)
+        found: list[SubgroupResult] = []
+        for group in groups:
+            rows = group.rows & known
+            found.append(
+                SubgroupResult(
+                    covariate=group.covariate,
+                    level=group.level,
+                    first=not found or found[-1].covariate != group.covariate,
+                    n=int(rows.sum()),
+                    responders=int((predictions.label[head][rows] == 1).sum()),
+                    metrics=brief_metrics(predictions.select(rows), head),
+                )
+            )
+        results[head] = tuple(found)
+    return results
+
+
+def _table_one(sources: Sources, head: Head) -> TableOne | None:
+    """Characteristics of all patients, and by whether the main outcome was reached."""
+    predictions = sources.predictions
+    covariates = grouping_covariates(predictions, sources.covariates)
+    if not covariates:
+        return None
+    label = predictions.label[head]
+    groups = [
+        ("All", np.ones(len(predictions), dtype=bool)),
+        (HEAD_LABELS[head], label == 1),
+        ("Residual tumour", label == 0),
+        ("Unknown", np.isnan(label)),
+    ]
+    return table_one(covariates, [(name, mask) for name, mask in groups if mask.any()])
+
+
+def _check_unchanged(config: EvaluationConfig, trained: EvaluationConfig) -> None:
+    for name in EvaluationConfig.model_fields:
+        if name not in _FREE_AFTER_TRAINING and getattr(config, name) != getattr(trained, name):
+            raise RunError(
+                "was decided when the run was trained and cannot be changed afterwards",
+                field=f"evaluation.{name}",
+                remedy=f"train a new run; free now: {', '.join(sorted(_FREE_AFTER_TRAINING))}",
+            )
+
+
+def _silent(message: str) -> None:
+    """Where nobody listens."""
