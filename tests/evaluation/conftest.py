@@ -1,13 +1,16 @@
-"""A made-up trial whose truth is known, written as the run directory that the evaluation reads."""
+"""Published reference values of the statistics, and a made-up trial whose truth is known."""
 
 from __future__ import annotations
 
 import base64
 import csv
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from scipy.special import expit, logit
@@ -19,6 +22,43 @@ PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 SCANS = [f"{time}.{scan}" for time in ("baseline", "interim") for scan in ("pet", "dce_pre", "adc")]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The cases of ``reference_cases.json`` and the tables they were computed from."""
+
+    folder: Path
+    cases: dict[str, Any]
+
+    def table(self, case: dict[str, Any]) -> tuple[np.ndarray, pd.DataFrame]:
+        """Labels (n,) and the table of a case."""
+        table = pd.read_csv(self.folder / case["data"])
+        if "subset" in case:
+            table = table.query(case["subset"])
+        outcome = case.get("outcome")
+        if outcome is None:
+            outcome = "outcome=='Poor'" if "outcome" in table else "popind==1"
+        return table.eval(outcome).to_numpy().astype(float), table
+
+    def score(self, case: dict[str, Any], column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Score and label (n,) of a case."""
+        label, table = self.table(case)
+        return table[column].to_numpy().astype(float), label
+
+
+@pytest.fixture(scope="session")
+def reference(test_data: Path) -> Reference:
+    folder = test_data / "reference"
+    return Reference(folder, json.loads((folder / "reference_cases.json").read_text()))
+
+
+@pytest.fixture(scope="session")
+def val_prob(reference: Reference) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Probabilities, labels and published values of 500 external predictions."""
+    case = reference.cases["calibration_logistic"][0]
+    table = pd.read_csv(reference.folder / case["data"])
+    return table["p"].to_numpy(), table["y"].to_numpy().astype(float), case
 
 
 def write_csv(path: Path, rows: list[dict[str, object]]) -> None:
