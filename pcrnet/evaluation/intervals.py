@@ -141,36 +141,6 @@ def newcombe_difference(
     )
 
 
-def newcombe_paired_difference(
-    both: int, first_only: int, second_only: int, neither: int, confidence: float = 0.95
-) -> Interval:
-    """Interval of p₁ − p₂ judged on the same patients (Newcombe 1998, Stat Med 17:2635, method 10).
-
-    Args:
-        both: Patients on whom both succeed; ``first_only``, ``second_only`` and ``neither``
-            complete the paired 2×2 table.
-    """
-    n = both + first_only + second_only + neither
-    first, second = both + first_only, both + second_only
-    p_1, p_2 = first / n, second / n
-    low_1, high_1 = wilson_interval(first, n, confidence)
-    low_2, high_2 = wilson_interval(second, n, confidence)
-    margins = first * (n - first) * second * (n - second)
-    product = both * neither - first_only * second_only
-    # The continuity correction applies to a positive association only.
-    corrected = max(product - n / 2, 0.0) if product > 0 else product
-    phi = corrected / math.sqrt(margins) if margins else 0.0
-
-    def distance(one: float, other: float) -> float:
-        return math.sqrt(max(one**2 - 2 * phi * one * other + other**2, 0.0))
-
-    difference = p_1 - p_2
-    return (
-        difference - distance(p_1 - low_1, high_2 - p_2),
-        difference + distance(high_1 - p_1, p_2 - low_2),
-    )
-
-
 def proportion(successes: int, n: int, confidence: float = 0.95, *, of: str) -> Estimate:
     """A proportion with its Wilson interval; undefined where nobody belongs to the denominator.
 

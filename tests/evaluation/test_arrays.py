@@ -1,0 +1,31 @@
+"""Why a statistic is undefined."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pcrnet.evaluation.arrays import why_undefined
+
+CASES = [
+    ([], [], 2, "no patient"),
+    ([0.1, np.nan], [0, 1], 2, "a score is not a finite number"),
+    ([0.1, np.inf], [0, 1], 2, "a score is not a finite number"),
+    ([0.1, 0.2], [1, 2], 2, "neither 0 nor 1"),
+    ([0.1, 0.2], [1, np.nan], 2, "neither 0 nor 1"),
+    ([0.1, 0.2], [1, 1], 2, "one class only: every label is 1"),
+]
+
+
+@pytest.mark.parametrize(("score", "label", "classes", "reason"), CASES)
+def test_what_makes_a_statistic_undefined_is_named(score, label, classes, reason):
+    found = why_undefined(
+        np.array(score, dtype=float), np.array(label, dtype=float), classes=classes
+    )
+    assert reason in found
+
+
+def test_sound_data_have_no_reason_and_one_class_may_do():
+    score = np.array([0.1, 0.2])
+    assert why_undefined(score, np.array([0.0, 1.0])) is None
+    assert why_undefined(score, np.array([1.0, 1.0]), classes=1) is None
