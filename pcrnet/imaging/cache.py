@@ -34,6 +34,7 @@ Progress = Callable[[int, int], None]
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
 _ARRAYS = ("image", "present", "days", "centre_mm")
+_ABOUT = "pcrnet"
 _WORTH_A_PROCESS = 8
 
 
@@ -234,9 +235,10 @@ def _make_entry(patient: Patient, data: DataConfig, imaging: ImagingConfig, entr
 
     tensor = preprocess_patient(patient, data, imaging)
     arrays: dict[str, NDArray[Any]] = {name: getattr(tensor, name) for name in _ARRAYS}
-    metadata = {"crop": tensor.crop, "sha256": _digest(arrays, tensor.crop)}
+    # One key: safetensors writes several in any order, and equal content shall be equal bytes.
+    about = json.dumps({"crop": tensor.crop, "sha256": _digest(arrays, tensor.crop)})
     try:
-        write_bytes(entry, save(arrays, metadata))
+        write_bytes(entry, save(arrays, {_ABOUT: about}))
     except OSError as error:
         raise _cannot_write(error) from error
 
@@ -261,12 +263,12 @@ def _map_entry(entry: Path, *, verify: bool) -> PatientTensor:
         # safetensors: the length of the header in 8 bytes, the header as JSON, then the arrays.
         start = 8 + int.from_bytes(mapped[:8], "little")
         header = json.loads(mapped[8:start])
-        metadata = header.pop("__metadata__")
-        crop: Crop = metadata["crop"]
+        about = json.loads(header.pop("__metadata__")[_ABOUT])
+        crop: Crop = about["crop"]
         if crop not in get_args(Crop):
             raise ValueError("unknown crop")
         arrays = {name: _view(mapped, start, spec) for name, spec in header.items()}
-        if verify and _digest(arrays, crop) != metadata["sha256"]:
+        if verify and _digest(arrays, crop) != about["sha256"]:
             raise ValueError("checksum")
         return PatientTensor(**arrays, crop=crop)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

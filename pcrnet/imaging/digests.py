@@ -30,7 +30,7 @@ class DigestMemo:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[str, str] = {}
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, TypeError):
             stored = json.loads(path.read_text(encoding="utf-8"))
             self._known = {str(key): str(value) for key, value in dict(stored).items()}
         self._changed = False

@@ -97,10 +97,10 @@ def _relative(volume: Volume) -> Scaling:
 
 def _body(volume: Volume) -> NDArray[np.float32]:
     sample = _sample(volume.array)
-    body = sample[sample > body_threshold(volume.array)]
-    if body.size == 0:
+    threshold = body_threshold(volume.array)
+    if threshold <= 0:
         raise _no_contrast()
-    return body
+    return np.asarray(sample[sample > threshold])
 
 
 def _sample(array: NDArray[np.float32]) -> NDArray[np.float32]:
