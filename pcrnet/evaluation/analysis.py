@@ -19,7 +19,7 @@ from pcrnet.evaluation.patients import TableOne, table_one
 from pcrnet.evaluation.plates import draw_figures
 from pcrnet.evaluation.record import metrics_record
 from pcrnet.evaluation.report import render_report
-from pcrnet.evaluation.results import HEAD_LABELS, Analysis, SubgroupResult
+from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis, SubgroupResult
 from pcrnet.evaluation.sources import Sources, read_run, read_table
 from pcrnet.evaluation.subgroups import find_subgroups, grouping_covariates
 from pcrnet.storage import write_json, write_text
@@ -97,8 +97,8 @@ def analyse(
     predictions = sources.predictions
     tell(f"{len(predictions)} patients, {config.bootstrap_draws} bootstrap draws")
     weights = draw_weights(len(predictions), config.bootstrap_draws, config.seed)
-    heads = tuple(analyse_head(predictions, head, config, weights) for head in predictions.heads)
-    main = next((head for head in heads if head.head == "yT0yN0"), heads[0])
+    order = [head for head in READING_ORDER if head in predictions.heads]
+    heads = tuple(analyse_head(predictions, head, config, weights) for head in order)
     tell("subgroups and comparisons")
     return Analysis(
         sources=sources,
@@ -107,8 +107,8 @@ def analyse(
         conditional=conditional_metrics(predictions),
         subgroups=_subgroups(sources),
         comparisons=compare_variants(sources),
-        table_one=_table_one(sources, main.head),
-        failures=failure_cases(predictions, main.head),
+        table_one=_table_one(sources, order[0]),
+        failures=failure_cases(predictions, order[0]),
         confirmation=confirm(sources, Path(config.protocol)) if config.protocol else None,
     )
 

@@ -50,6 +50,7 @@ _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "pcrnet",
     "pdf.fonttype": 42,
 }
+_PIXELS_PER_POINT = 1.4
 _FONT_STACK = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
 
@@ -109,7 +110,11 @@ def _own_names(svg: str, name: str) -> str:
 
 
 def _for_page(svg: str) -> str:
-    """The ``<svg>`` element alone, without prologue and metadata, sized by the page."""
+    """The ``<svg>`` element alone, no wider than makes its text as large as the page's."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    return re.sub(r'(<svg[^>]*?) width="[^"]+" height="[^"]+"', r"\1", svg, count=1)
+
+    def size(found: re.Match[str]) -> str:
+        return f'{found[1]} style="max-width: {_PIXELS_PER_POINT * float(found[2]):.0f}px"'
+
+    return re.sub(r'(<svg[^>]*?) width="([\d.]+)pt" height="[\d.]+pt"', size, svg, count=1)

@@ -31,17 +31,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_SQUARE_IN = (3.9, 3.7)
+_SQUARE_IN = (3.1, 3.0)
 
 
 @dataclass(frozen=True)
-class ForestRow:
-    """A line of a forest plot; a row without an estimate is a heading or says why it is empty."""
+class ForestPanel:
+    """One column of a forest plot: an estimate and a note for each line; None leaves a line empty.
 
-    label: str
-    estimate: Estimate | None
-    note: str = ""
-    """Text at the right: counts."""
+    The first line is the whole that the others are parts of.
+    """
+
+    title: str
+    estimates: tuple[Estimate | None, ...]
+    notes: tuple[str, ...]
 
 
 def draw_roc(
@@ -91,7 +93,7 @@ def draw_calibration(
     to: Path,
 ) -> str:
     """Smooth calibration curve with its band; below it where the predictions lie."""
-    with styled_figure(3.9, 4.6, height_ratios=(3.4, 1.0)) as (figure, (axes, histogram)):
+    with styled_figure(3.1, 3.8, height_ratios=(3.4, 1.0)) as (figure, (axes, histogram)):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
         if before is not None:
             axes.plot(
@@ -156,36 +158,38 @@ def draw_decision_curve(curve: DecisionCurve, *, to: Path) -> str:
 
 
 def draw_forest(
-    rows: Sequence[ForestRow],
-    overall: Estimate,
-    axis_label: str,
-    *,
-    first_label: str,
-    first_note: str = "",
-    to: Path,
+    labels: Sequence[str], panels: Sequence[ForestPanel], axis_label: str, *, to: Path
 ) -> str:
-    """Estimates with intervals, one line each, against the overall one."""
-    lines = [ForestRow(first_label, overall, first_note), *rows]
-    height_in = 0.6 + 0.235 * len(lines)
-    with styled_figure(7.2, height_in) as (figure, (axes,)):
+    """Estimates with intervals, one line each, one panel for each outcome.
+
+    Args:
+        labels: Names of the lines; the first, and those without any estimate, are set bold.
+        panels: Side by side, each with as many estimates and notes as there are labels.
+        axis_label: What is estimated.
+        to: Where the figure is written, without suffix.
+    """
+    names_in, panel_in, height_in = 1.75, 2.55, 0.8 + 0.225 * len(labels)
+    width_in = names_in + panel_in * len(panels)
+    limits = _forest_limits(panels)
+    with styled_figure(width_in, height_in) as (figure, (names,)):
         # Placed by hand: as tick labels these texts would take seconds to lay out.
         figure.set_layout_engine("none")
-        axes.set_position((0.27, 0.45 / height_in, 0.6, 1.0 - 0.5 / height_in))
-        if overall.value is not None:
-            axes.axvline(overall.value, color=FAINT, linewidth=1.2, zorder=0)
-        beside = axes.get_yaxis_transform()
-        for level, row in enumerate(lines):
-            bold = row.estimate is None or level == 0
+        bottom, height = 0.5 / height_in, 1.0 - 0.75 / height_in
+        names.set_position((0.0, bottom, names_in / width_in, height))
+        names.set_axis_off()
+        names.set_ylim(0.4 - len(labels), 0.6)
+        for line, label in enumerate(labels):
+            bold = line == 0 or all(panel.estimates[line] is None for panel in panels)
             weight = "bold" if bold else "normal"
-            label_x = -0.42 if bold else -0.39
-            axes.text(label_x, -level, row.label, transform=beside, va="center", weight=weight)
-            axes.text(1.2, -level, row.note, transform=beside, va="center", ha="right")
-            _draw_forest_row(axes, -level, row, diamond=level == 0)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.set_xlim(*_forest_limits(lines))
-        axes.set_ylim(0.3 - len(lines), 0.7)
-        axes.set_xlabel(axis_label)
+            names.text(0.02 if bold else 0.08, -line, label, va="center", weight=weight)
+        for index, panel in enumerate(panels):
+            left = (names_in + panel_in * index) / width_in
+            axes = figure.add_axes((left, bottom, 0.68 * panel_in / width_in, height))
+            _draw_panel(axes, panel)
+            axes.set_xlim(*limits)
+            axes.set_ylim(names.get_ylim())
+            axes.set_title(panel.title)
+            axes.set_xlabel(axis_label)
         return save_figure(figure, to)
 
 
@@ -205,34 +209,29 @@ def draw_flow(
     box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": GREY, "linewidth": 0.9}
     aside = {"boxstyle": "round,pad=0.4", "facecolor": "#f4f5f7", "edgecolor": "none"}
     arrow = {"arrowstyle": "-|>", "color": GREY, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
-    with styled_figure(7.2, 0.72 * (len(steps) + 1) + 0.3) as (figure, (axes,)):
+    with styled_figure(7.2, 0.72 * (len(steps) + 1)) as (figure, (axes,)):
         axes.set_axis_off()
         axes.set_xlim(0, 1)
         axes.set_ylim(-len(steps) - 0.5, 0.5)
         for level, (step, n, reason) in enumerate(steps):
-            axes.text(0.36, -level, f"{step}\nn = {n}", ha="center", va="center", bbox=box)
+            axes.text(0.5, -level, f"{step}\nn = {n}", ha="center", va="center", bbox=box, zorder=3)
             if level == 0:
                 continue
+            axes.annotate("", (0.5, 0.3 - level), (0.5, 0.7 - level), arrowprops=arrow)
             left_out = steps[level - 1][1] - n
-            axes.annotate("", (0.36, -level + 0.31), (0.36, -level + 0.69), arrowprops=arrow)
             if left_out:
-                axes.annotate("", (0.62, -level + 0.5), (0.36, -level + 0.5), arrowprops=arrow)
+                axes.annotate("", (0.71, 0.5 - level), (0.5, 0.5 - level), arrowprops=arrow)
                 text = f"left out: {left_out}" + (f"\n{reason}" if reason else "")
-                axes.text(
-                    0.64, -level + 0.5, text, ha="left", va="center", fontsize=8.5, bbox=aside
-                )
+                axes.text(0.73, 0.5 - level, text, va="center", fontsize=8.5, bbox=aside)
         bottom = -len(steps)
-        for index, (head, known, responders) in enumerate(heads):
-            x = (index + 0.5) / len(heads)
-            axes.annotate("", (x, bottom + 0.31), (0.36, bottom + 0.69), arrowprops=arrow)
-            axes.text(
-                x,
-                bottom,
-                f"{head} known\nn = {known}, response {responders}",
-                ha="center",
-                va="center",
-                bbox=box | {"edgecolor": BLUE},
-            )
+        places = [(index + 0.5) / len(heads) for index in range(len(heads))]
+        axes.plot([0.5, 0.5], [bottom + 0.7, bottom + 0.5], color=GREY, linewidth=0.9)
+        axes.plot([places[0], places[-1]], [bottom + 0.5] * 2, color=GREY, linewidth=0.9)
+        for x, (head, known, responders) in zip(places, heads, strict=True):
+            axes.annotate("", (x, bottom + 0.3), (x, bottom + 0.5), arrowprops=arrow)
+            text = f"{head} known\nn = {known}, response {responders}"
+            blue = box | {"edgecolor": BLUE}
+            axes.text(x, bottom, text, ha="center", va="center", bbox=blue, zorder=3)
         return save_figure(figure, to)
 
 
@@ -269,25 +268,32 @@ def _unit_axes(axes: Axes, x: str, y: str) -> None:
     axes.set_ylabel(y)
 
 
-def _draw_forest_row(axes: Axes, position: float, row: ForestRow, *, diamond: bool) -> None:
-    estimate = row.estimate
-    if estimate is None or estimate.value is None:
-        return
-    if estimate.low is not None and estimate.high is not None:
-        axes.plot([estimate.low, estimate.high], [position] * 2, color=BLUE, linewidth=1.4)
-    marker = "D" if diamond else "s"
-    axes.plot([estimate.value], [position], marker, color=BLUE, markersize=5)
+def _draw_panel(axes: Axes, panel: ForestPanel) -> None:
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    beside = axes.get_yaxis_transform()
+    whole = panel.estimates[0]
+    if whole is not None and whole.value is not None:
+        axes.axvline(whole.value, color=FAINT, linewidth=1.2, zorder=0)
+    for line, (estimate, note) in enumerate(zip(panel.estimates, panel.notes, strict=True)):
+        axes.text(1.36, -line, note, transform=beside, va="center", ha="right", fontsize=8)
+        if estimate is None or estimate.value is None:
+            continue
+        if estimate.low is not None and estimate.high is not None:
+            axes.plot([estimate.low, estimate.high], [-line] * 2, color=BLUE, linewidth=1.4)
+        axes.plot([estimate.value], [-line], "s" if line else "D", color=BLUE, markersize=4.5)
 
 
-def _forest_limits(rows: Sequence[ForestRow]) -> tuple[float, float]:
-    limits = [
+def _forest_limits(panels: Sequence[ForestPanel]) -> tuple[float, float]:
+    found = [
         limit
-        for row in rows
-        if row.estimate is not None
-        for limit in (row.estimate.low, row.estimate.high, row.estimate.value)
+        for panel in panels
+        for estimate in panel.estimates
+        if estimate is not None
+        for limit in (estimate.low, estimate.high, estimate.value)
         if limit is not None
     ]
-    if not limits:
+    if not found:
         return 0.0, 1.0
-    margin = 0.03 * max(max(limits) - min(limits), 0.1)
-    return min(limits) - margin, max(limits) + margin
+    margin = 0.03 * max(max(found) - min(found), 0.1)
+    return min(found) - margin, max(found) + margin

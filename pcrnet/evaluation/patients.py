@@ -120,6 +120,11 @@ def categorical(name: str, values: Sequence[str | None]) -> CategoricalCovariate
     return CategoricalCovariate(name, tuple(levels), np.array(codes, dtype=np.int64))
 
 
+def readable(name: str) -> str:
+    """A column's name as it is shown: ``hormone_receptor`` becomes ``hormone receptor``."""
+    return name.replace("_", " ")
+
+
 def table_one(covariates: Sequence[Covariate], groups: Sequence[tuple[str, BoolArray]]) -> TableOne:
     """Medians with quartiles and counts with percentages, a column for each group.
 
@@ -132,7 +137,7 @@ def table_one(covariates: Sequence[Covariate], groups: Sequence[tuple[str, BoolA
         if isinstance(covariate, NumericCovariate):
             rows.append(_numeric_row(covariate, groups))
         else:
-            rows.append(TableOneRow(covariate.name, ()))
+            rows.append(TableOneRow(readable(covariate.name), ()))
             rows.extend(_level_rows(covariate, groups))
     return TableOne(
         columns=tuple(f"{name} (n = {int(mask.sum())})" for name, mask in groups),
@@ -177,7 +182,7 @@ def _numeric_row(
         cells.append(f"{middle:.4g} ({low:.4g}–{high:.4g})")
     unknown = int(np.isnan(covariate.values).sum())
     note = f"; unknown {unknown}" if unknown else ""
-    return TableOneRow(f"{covariate.name}, median (quartiles){note}", tuple(cells))
+    return TableOneRow(f"{readable(covariate.name)}, median (quartiles){note}", tuple(cells))
 
 
 def _level_rows(

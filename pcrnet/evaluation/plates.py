@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pcrnet.evaluation.figures import (
-    ForestRow,
+    ForestPanel,
     draw_calibration,
     draw_decision_curve,
     draw_flow,
@@ -15,8 +15,10 @@ from pcrnet.evaluation.figures import (
     draw_precision_recall,
     draw_roc,
 )
+from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.patients import readable
 from pcrnet.evaluation.report import PageFigure
-from pcrnet.evaluation.results import Analysis, HeadResult, SubgroupResult
+from pcrnet.evaluation.results import Analysis, HeadResult
 
 
 def draw_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
@@ -48,19 +50,21 @@ def _common_figures(analysis: Analysis, folder: Path) -> Iterator[PageFigure]:
             "it, can differ from another.",
             draw_fold_spread(spread, to=folder / "fold_spread"),
         )
-    rows = _comparison_forest(analysis)
-    if rows:
+    if any(analysis.subgroups.values()):
+        labels, panels = _subgroup_forest(analysis)
+        yield PageFigure(
+            "forest",
+            "AUC in subgroups.",
+            "With its 95 % confidence interval; at the right responders of all women.",
+            draw_forest(labels, panels, "AUC", to=folder / "forest"),
+        )
+    if analysis.comparisons:
+        labels, panels = _comparison_forest(analysis)
         yield PageFigure(
             "comparisons",
-            f"AUC for {analysis.main.label} from less.",
-            "Each line is another prediction of the same women; the line marks the full one.",
-            draw_forest(
-                rows,
-                analysis.main.metrics["auc"],
-                "AUC (95 % confidence interval)",
-                first_label="All scans",
-                to=folder / "comparisons",
-            ),
+            "AUC from less.",
+            "Each line is another prediction of the same women; at the right what it loses.",
+            draw_forest(labels, panels, "AUC", to=folder / "comparisons"),
         )
 
 
@@ -71,8 +75,7 @@ def _head_figures(analysis: Analysis, head: HeadResult, folder: Path) -> Iterato
         yield PageFigure(
             f"roc_{head.head}",
             f"ROC, {head.label}.",
-            "Mean over the folds with its pointwise 95 % band; the cross is the locked operating "
-            "point with the intervals of sensitivity and specificity.",
+            "The cross is the locked operating point with its intervals.",
             draw_roc(
                 head.roc,
                 metrics["sensitivity"],
@@ -85,7 +88,7 @@ def _head_figures(analysis: Analysis, head: HeadResult, folder: Path) -> Iterato
         yield PageFigure(
             f"precision_recall_{head.head}",
             f"Precision and recall, {head.label}.",
-            f"The dashed line is the rate of response, {head.responders / head.n:.2f}.",
+            f"Dashed: the response rate, {head.responders / head.n:.2f}.",
             draw_precision_recall(
                 head.precision_recall,
                 head.responders / head.n,
@@ -98,7 +101,7 @@ def _head_figures(analysis: Analysis, head: HeadResult, folder: Path) -> Iterato
         yield PageFigure(
             f"calibration_{head.head}",
             f"Calibration, {head.label}.",
-            "Of the women given a probability, how many responded; the dashed line is the ideal.",
+            "Dashed grey: the ideal.",
             draw_calibration(
                 head.calibration,
                 head.calibration_before,
@@ -111,47 +114,39 @@ def _head_figures(analysis: Analysis, head: HeadResult, folder: Path) -> Iterato
         yield PageFigure(
             f"decision_{head.head}",
             f"Decision curve, {head.label}.",
-            "Net operations avoided per 100 women, against operating on all (0) and sparing all.",
+            "",
             draw_decision_curve(head.decision, to=folder / f"decision_{head.head}"),
         )
-    groups = analysis.subgroups.get(head.head, ())
-    if groups:
-        yield PageFigure(
-            f"forest_{head.head}",
-            f"AUC in subgroups, {head.label}.",
-            "At the right: women, and those with complete response.",
-            draw_forest(
-                list(_subgroup_forest(groups)),
-                metrics["auc"],
-                "AUC (95 % confidence interval)",
-                first_label="All patients",
-                first_note=f"{head.n}, {head.responders}",
-                to=folder / f"forest_{head.head}",
-            ),
-        )
 
 
-def _subgroup_forest(groups: tuple[SubgroupResult, ...]) -> Iterator[ForestRow]:
-    for group in groups:
-        if group.first:
-            yield ForestRow(group.covariate, None)
-        auc = group.metrics["auc"]
-        note = f"{group.n}, {group.responders}"
-        yield ForestRow(f"{group.level}", auc, note if auc.value is not None else f"{note} (–)")
+def _subgroup_forest(analysis: Analysis) -> tuple[list[str], list[ForestPanel]]:
+    """A heading before the levels of each covariate; the same lines for every outcome."""
+    labels = ["All women"]
+    for group in analysis.subgroups[analysis.main.head]:
+        labels += [readable(group.covariate)] if group.first else []
+        labels.append(group.level)
+    panels = []
+    for head in analysis.heads:
+        estimates: list[Estimate | None] = [head.metrics["auc"]]
+        notes = [f"{head.responders}/{head.n}"]
+        for group in analysis.subgroups[head.head]:
+            estimates += [None] if group.first else []
+            notes += [""] if group.first else []
+            estimates.append(group.metrics["auc"])
+            notes.append(f"{group.responders}/{group.n}")
+        panels.append(ForestPanel(head.label, tuple(estimates), tuple(notes)))
+    return labels, panels
 
 
-def _comparison_forest(analysis: Analysis) -> list[ForestRow]:
-    head = analysis.main.head
-    return [
-        ForestRow(
-            comparison.name.replace("_", " "),
-            comparison.heads[head].auc,
-            _difference_note(comparison.heads[head].difference.value),
-        )
-        for comparison in analysis.comparisons
-        if head in comparison.heads
-    ]
+def _comparison_forest(analysis: Analysis) -> tuple[list[str], list[ForestPanel]]:
+    panels = []
+    for head in analysis.heads:
+        found = [comparison.heads.get(head.head) for comparison in analysis.comparisons]
+        estimates = [compared.auc if compared else None for compared in found]
+        notes = [_loss(compared.difference.value) if compared else "" for compared in found]
+        panels.append(ForestPanel(head.label, (head.metrics["auc"], *estimates), ("", *notes)))
+    return ["All scans", *(readable(c.name) for c in analysis.comparisons)], panels
 
 
-def _difference_note(difference: float | None) -> str:
+def _loss(difference: float | None) -> str:
     return "" if difference is None else f"{-difference:+.2f}".replace("-", "−")

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from pcrnet import __version__
 from pcrnet.evaluation.checklist import answer_items
 from pcrnet.evaluation.figure_style import BLUE, GREY, VERMILLION
-from pcrnet.evaluation.patients import SMALLEST_LEVEL
+from pcrnet.evaluation.patients import SMALLEST_LEVEL, readable
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, FailureCase, HeadResult
 from pcrnet.evaluation.sources import Picture
 from pcrnet.evaluation.tables import (
     comparison_rows,
     metric_groups,
     net_benefit_rows,
+    predictive_value_rows,
     recalibration_rows,
 )
 from pcrnet.evaluation.words import meaning, write_words
@@ -80,10 +81,10 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         "figures": figures,
         "words": write_words(analysis),
         "meanings": {head: meaning(head, experiment) for head in HEAD_LABELS},
-        "headline_heads": _headline_heads(analysis),
         "hundred": _hundred(analysis.main),
         "metric_groups": metric_groups(analysis.heads),
         "recalibration_rows": recalibration_rows(analysis.heads),
+        "predictive_value_rows": predictive_value_rows(analysis.heads),
         "net_benefit_rows": net_benefit_rows(analysis.heads),
         "comparison_rows": comparison_rows(analysis),
         "cases": _cases(analysis),
@@ -109,12 +110,6 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
 
 
 # --- the first screen
-
-
-def _headline_heads(analysis: Analysis) -> list[HeadResult]:
-    """The main head, then yT0; a run with fewer heads shows what it has."""
-    others = [head for head in analysis.heads if head is not analysis.main]
-    return [analysis.main, *others]
 
 
 @dataclass(frozen=True)
@@ -262,6 +257,7 @@ def _environment() -> Environment:
     )
     environment.filters["fixed"] = _fixed
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
+    environment.filters["readable"] = readable
     environment.filters["outcome"] = lambda head: HEAD_LABELS[head]
     environment.filters["p_value"] = _p_value
     return environment
@@ -285,5 +281,5 @@ def _fixed(value: float, digits: int = 2) -> str:
 
 def _p_value(p: float | None) -> str:
     if p is None:
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+        return "not defined"
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

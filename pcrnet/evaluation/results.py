@@ -21,6 +21,10 @@ from pcrnet.evaluation.sources import Sources
 HEAD_LABELS: Mapping[Head, str] = {"yT0": "yT0", "yN0": "yN0", "yT0yN0": "yT0 yN0"}
 
 
+READING_ORDER: tuple[Head, ...] = ("yT0yN0", "yT0", "yN0")
+"""The primary outcome first."""
+
+
 @dataclass(frozen=True)
 class PredictiveValues:
     """PPV and NPV where complete response is as common as ``prevalence``."""
@@ -147,6 +151,7 @@ class Analysis:
     sources: Sources
     config: EvaluationConfig
     heads: tuple[HeadResult, ...]
+    """In reading order; at least one."""
     conditional: Mapping[str, Estimate]
     """yT0yN0 given yT0, among women with yT0."""
     subgroups: Mapping[Head, tuple[SubgroupResult, ...]]
@@ -158,7 +163,7 @@ class Analysis:
     @property
     def main(self) -> HeadResult:
         """The head that the report opens with: yT0yN0 where it was predicted."""
-        return next((head for head in self.heads if head.head == "yT0yN0"), self.heads[0])
+        return self.heads[0]
 
     @property
     def folds(self) -> int | None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pcrnet.evaluation.intervals import Estimate
-from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult
+from pcrnet.evaluation.patients import readable
+from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult, PredictiveValues
 
 METRIC_GROUPS: dict[str, dict[str, str]] = {
     "Discrimination": {
@@ -53,6 +54,8 @@ class MetricRow:
     label: str
     estimates: tuple[Estimate, ...]
     method: str = ""
+    reason: str = ""
+    """Why no estimate of the row has an interval, where it is the same for all."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,13 @@ def _metric_row(heads: Sequence[HeadResult], name: str, label: str) -> MetricRow
     missing = Estimate.undefined("not computed", n=0, method="")
     estimates = tuple(head.metrics.get(name, missing) for head in heads)
     method = next((estimate.method for estimate in estimates if estimate.method), "")
-    return MetricRow(label, estimates, method)
+    return MetricRow(label, estimates, method, _common_reason(estimates))
+
+
+def _common_reason(estimates: Sequence[Estimate]) -> str:
+    reasons = {estimate.reason if estimate.low is None else None for estimate in estimates}
+    (reason,) = reasons if len(reasons) == 1 else (None,)
+    return reason or ""
 
 
 def recalibration_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
@@ -97,18 +106,20 @@ def recalibration_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
     if not all(head.uncalibrated for head in heads):
         return []
     names = METRIC_GROUPS["Calibration"] | {"brier": "Brier score", "auc": "AUC"}
-    return [
-        MetricRow(
-            label,
-            tuple(
-                estimate
-                for head in heads
-                for estimate in (head.uncalibrated[name], head.metrics[name])
-            ),
-        )
-        for name, label in names.items()
-        if all(name in head.uncalibrated and name in head.metrics for head in heads)
-    ]
+    rows = []
+    for name, label in names.items():
+        if all(name in head.uncalibrated and name in head.metrics for head in heads):
+            pairs = ((head.uncalibrated[name], head.metrics[name]) for head in heads)
+            estimates = tuple(estimate for pair in pairs for estimate in pair)
+            rows.append(MetricRow(label, estimates, reason=_common_reason(estimates)))
+    return rows
+
+
+def predictive_value_rows(heads: Sequence[HeadResult]) -> list[tuple[PredictiveValues, ...]]:
+    """Predictive values at each response rate, side by side for the heads that have them."""
+    return list(
+        zip(*(head.predictive_values for head in heads if head.predictive_values), strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -151,5 +162,5 @@ def comparison_rows(analysis: Analysis) -> list[ComparisonRow]:
         title = "" if comparison.kind in seen else _COMPARISON_TITLES[comparison.kind]
         seen.add(comparison.kind)
         cells = tuple(comparison.heads.get(head.head) for head in analysis.heads)
-        rows.append(ComparisonRow(title, comparison.name.replace("_", " "), cells))
+        rows.append(ComparisonRow(title, readable(comparison.name), cells))
     return rows
