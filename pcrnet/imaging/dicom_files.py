@@ -86,9 +86,15 @@ def _suffix(name: str) -> str:
 
 def _file_opener(path: Path) -> Callable[[], BinaryIO]:
     def open_file() -> BinaryIO:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise too_large()
-        return path.open("rb")
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise too_large()
+            return path.open("rb")
+        except OSError as error:
+            raise DicomFileError(
+                f"a file cannot be opened ({type(error).__name__})",
+                remedy="check that the files may be read",
+            ) from None
 
     return open_file
 

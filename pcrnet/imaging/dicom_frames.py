@@ -9,7 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pcrnet.errors import DicomFileError, GeometryError, LocalizerError, UnitError
+from pcrnet.errors import (
+    DicomFileError,
+    GeometryError,
+    LocalizerError,
+    NotAVolumeError,
+    UnitError,
+)
 from pcrnet.imaging.dicom_series import ImageObject, stored_shape
 from pcrnet.imaging.dicom_tags import (
     PrivateTag,
@@ -145,11 +151,18 @@ class _Groups:
 
 
 def _check_type(header: Dataset) -> None:
-    if _NO_VOLUME & {part for text in words(header, "ImageType") for part in text.split("\\")}:
+    types = {part for text in words(header, "ImageType") for part in text.split("\\")}
+    if types & _NO_VOLUME:
         raise LocalizerError(
             "the series holds localizers or projections",
             field="ImageType",
             remedy="name the series of the scan itself",
+        )
+    if "MOSAIC" in types:
+        raise NotAVolumeError(
+            "each image of the series is a mosaic of slices",
+            field="ImageType",
+            remedy="export the series as enhanced DICOM, or as one image a slice",
         )
     if items(header, "ModalityLUTSequence"):
         raise UnitError(

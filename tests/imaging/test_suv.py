@@ -1,0 +1,327 @@
+"""SUV factors against the IBSI-SUV phantoms, real scanners' headers and published formulas."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from pydicom import Dataset
+from scipy.integrate import quad
+from scipy.optimize import brentq
+
+from pcrnet.config import DicomConfig
+from pcrnet.errors import MissingTagError, TracerError, UnitError
+from pcrnet.imaging.dicom import read_dicom_volume
+from pcrnet.imaging.dicom_series import open_series
+from pcrnet.imaging.suv import SuvFactor, suv_factor, suvbw_factor
+from pcrnet.imaging.suv_tags import SuvTags
+
+MakeSlice = Callable[..., Dataset]
+HALF_LIFE_S = 6586.2
+RATE = np.log(2) / HALF_LIFE_S
+DECAYED = 70e3 / (350e6 * 0.5 ** (3600 / HALF_LIFE_S))
+"""Factor of the slices that make_slice builds: 70 kg, 350 MBq, one hour."""
+
+
+def factor_of(slices: list[Dataset], **settings: Any) -> SuvFactor:
+    return suv_factor(SuvTags.from_datasets(slices), DicomConfig(**settings))
+
+
+def pet(make_slice: MakeSlice, **tags: Any) -> Dataset:
+    """A PET slice; tags of the injection carry the prefix ``dose_``."""
+    own = {keyword: found for keyword, found in tags.items() if not keyword.startswith("dose_")}
+    slice_ = make_slice(0, "PT", **own)
+    for keyword, found in tags.items():
+        if keyword.startswith("dose_"):
+            item = slice_.RadiopharmaceuticalInformationSequence[0]
+            name = keyword.removeprefix("dose_")
+            if found is None:
+                delattr(item, name)
+            else:
+                setattr(item, name, found)
+    return slice_
+
+
+@pytest.mark.parametrize("name", ["0_0", "1_0", "2_0", "3_0", "3_1", "4_1"])
+def test_ibsi_phantoms_have_the_published_suv_inside_the_mask(test_data: Path, name: str) -> None:
+    path = test_data / "ibsi_suv_dro" / f"DRO_{name}.zip"
+    expected = json.loads((test_data / "reference_values.json").read_text())["ibsi_suv_dro"]
+    with zipfile.ZipFile(path) as archive:
+        member = next(m for m in archive.namelist() if m.endswith("DRO_mask.nii.gz"))
+        mask = nib.Nifti1Image.from_bytes(gzip.decompress(archive.read(member)))
+    volume = read_dicom_volume(path, "suv")
+    assert np.allclose(volume.affine, mask.affine)
+    inside = volume.array[np.asanyarray(mask.dataobj) > 0]
+    found = [inside.min(), np.median(inside), inside.max()]
+    wanted = [expected["expected"][key] for key in ("min", "median", "max")]
+    assert np.round(found, 2).tolist() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("name", ["SIEMENS", "GE_MEDICAL_AND_BQML", "PHILIPS_BQML",
+                                  "PHILIPS_CNTS_AND_SUV"])  # fmt: skip
+def test_headers_of_real_scanners_give_the_published_factor(
+    test_data: Path, make_slice: MakeSlice, name: str
+) -> None:
+    folder = test_data / "calculate_suv_metadata"
+    rows = json.loads((folder / f"{name}-instances.json").read_text())
+    published = json.loads((folder / "expected_suvbw_factors.json").read_text())
+    factor = suvbw_factor(SuvTags.from_datasets([_from_json(make_slice, row) for row in rows]))
+    assert factor.value == pytest.approx(published["suvbw_factor"][name], rel=1e-6)
+
+
+def _from_json(make_slice: MakeSlice, row: dict[str, Any]) -> Dataset:
+    philips = row.pop("PhilipsPETPrivateGroup")
+    of_dose = {
+        keyword: str(row.pop(keyword, "")).strip()
+        for keyword in (
+            "RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime",
+            "RadiopharmaceuticalStartDateTime",
+        )
+    }  # fmt: skip
+    slice_ = make_slice(0, "PT", **{"PatientSize": None, **row})
+    for keyword, found in of_dose.items():
+        setattr(slice_.RadiopharmaceuticalInformationSequence[0], keyword, found)
+    block = slice_.private_block(0x7053, "Philips PET Private Group", create=True)
+    for key, element in (("SUVScaleFactor", 0x00), ("ActivityConcentrationScaleFactor", 0x09)):
+        if key in philips:
+            block.add_new(element, "DS", philips[key].strip())
+    return slice_
+
+
+@pytest.fixture(scope="module")
+def sts_tumour(test_data: Path) -> np.ndarray:
+    """SUVbw of IBSI's tumour in STS_001, read from the scanner's own files."""
+    folder = test_data / "sts001_petmr"
+    mask = nib.load(folder / "ibsi_PET_mask.nii.gz")
+    volume = read_dicom_volume(folder / "STS_001_FDG_PET_raw_dicom.zip", "suv")
+    into = np.linalg.inv(volume.affine) @ mask.affine
+    voxels = np.argwhere(np.asanyarray(mask.dataobj) > 0) @ into[:3, :3].T + into[:3, 3]
+    assert np.abs(voxels - np.round(voxels)).max() < 1e-3
+    return volume.array[tuple(np.round(voxels).astype(int).T)].astype(np.float64)
+
+
+@pytest.mark.slow
+def test_real_ge_scan_matches_the_consensus_of_ibsi(
+    test_data: Path, sts_tumour: np.ndarray
+) -> None:
+    reference = json.loads((test_data / "reference_values.json").read_text())["sts001_pet"]
+    consensus = reference["ibsi_consensus_native_grid_GTV"]
+    assert sts_tumour.size == consensus["voxels"]
+    assert sts_tumour.mean() == pytest.approx(consensus["mean"], rel=1e-4)
+    assert sts_tumour.max() == pytest.approx(consensus["max"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_other_norms_lie_within_the_bounds_that_mirp_publishes(
+    test_data: Path, sts_tumour: np.ndarray
+) -> None:
+    reference = json.loads((test_data / "reference_values.json").read_text())["sts001_pet"]
+    with open_series(test_data / "sts001_petmr" / "STS_001_FDG_PET_raw_dicom.zip") as series:
+        tags = SuvTags.from_datasets([image.header for image in series.objects[:3]])
+    bw = suvbw_factor(tags).value
+    assert bw == pytest.approx(reference["suvbw_factor_at_SeriesTime"], rel=1e-9)
+    for suv, key, unit in (
+        ("lbm-james", "suv_lbm_max", 1.0),
+        ("lbm-janmahasatian", "suv_lbm_bmi_max", 1.0),
+        ("bsa", "suv_bsa_max", 10.0),  # theirs is in 1000 m²/mL, ours in cm²/mL
+    ):
+        low, high = reference["mirp_test_bounds"][key]
+        share = suv_factor(tags, DicomConfig(suv=suv)).value / bw
+        assert low <= sts_tumour.max() * share / unit <= high, suv
+
+
+def test_start_admin_and_none_describe_the_same_activity(make_slice: MakeSlice) -> None:
+    """One lesion of SUV 4, decaying; each scanner corrects it in its own way."""
+    at_injection = 4.0 * 350e6 / 70e3
+    begin, end = 3600.0, 3900.0
+    measured = quad(lambda t: at_injection * np.exp(-RATE * t), begin, end)[0] / (end - begin)
+    at_start = at_injection * np.exp(-RATE * begin)
+    for correction, activity in (("ADMIN", at_injection), ("START", at_start), ("NONE", measured)):
+        factor = factor_of([pet(make_slice, DecayCorrection=correction)])
+        assert activity * factor.value == pytest.approx(4.0, rel=1e-9), correction
+
+
+def test_undecayed_slices_are_corrected_each_by_its_own_time(make_slice: MakeSlice) -> None:
+    slices = [
+        pet(make_slice, DecayCorrection="NONE", AcquisitionTime=time)
+        for time in ("100000", "100500")
+    ]
+    first, second = factor_of(slices).values
+    assert second / first == pytest.approx(2 ** (300 / HALF_LIFE_S))
+
+
+def test_a_series_made_anew_is_referred_to_the_start_of_its_scan(make_slice: MakeSlice) -> None:
+    """SeriesTime is hours late; two beds of 5 min, cut off the start of a scan at 10:00."""
+    mean = quad(lambda t: np.exp(-RATE * t), 0, 300)[0] / 300
+    middle = brentq(lambda t: np.exp(-RATE * t) - mean, 0, 300)
+    beds = [
+        pet(make_slice, SeriesTime="150000", AcquisitionTime=f"10{minute:02d}00",
+            FrameReferenceTime=f"{(minute * 60 + middle) * 1000:.3f}")
+        for minute in (5, 10)
+    ]  # fmt: skip
+    factor = factor_of(beds)
+    assert factor.value == pytest.approx(DECAYED, rel=1e-6)
+    assert any("SeriesTime is later" in warning for warning in factor.warnings)
+
+
+def test_ge_scan_time_is_the_reference_where_it_is_stated(make_slice: MakeSlice) -> None:
+    slice_ = pet(make_slice, SeriesTime="150000", AcquisitionTime="150000")
+    block = slice_.private_block(0x0009, "GEMS_PETD_01", create=True)
+    block.add_new(0x0D, "DT", "20240102100000.00")
+    assert factor_of([slice_]).value == pytest.approx(DECAYED)
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        ({"dose_RadionuclideTotalDose": 350.0}, DECAYED),
+        ({"dose_RadiopharmaceuticalStartTime": None}, DECAYED),
+        ({"dose_RadiopharmaceuticalStartDateTime": None}, DECAYED),
+        ({"PatientWeight": 70_000.0}, DECAYED),
+        ({"Units": "GML"}, 1.0),
+        ({"Units": "GML", "SUVType": "BW"}, 1.0),
+        ({"Units": "GML", "SUVType": "LBM", "PatientSex": "M"}, 70 / (77 - 120 * 0.16)),
+        ({"Units": "GML", "SUVType": "LBMJAMES128", "PatientSex": "M"}, 70 / (77 - 128 * 0.16)),
+        ({"Units": "GML", "SUVType": "LBMJAMES128"}, 70 / (74.9 - 148 * 0.16)),
+        ({"Units": "GML", "SUVType": "IBW", "PatientSex": "O"},
+         70 / ((48 + 1.06 * 23 + 45.5 + 0.91 * 23) / 2)),
+        ({"Units": "CM2ML", "SUVType": "BSA"}, 70e3 / (71.84 * 175**0.725 * 70**0.425)),
+    ],
+)  # fmt: skip
+def test_every_way_to_state_the_same_scan_gives_the_same_factor(
+    make_slice: MakeSlice, edits: dict[str, Any], expected: float
+) -> None:
+    assert factor_of([pet(make_slice, **edits)]).value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("creator", ["Philips PET Private Group", None])
+@pytest.mark.parametrize(
+    ("factors", "expected"),
+    [
+        ({0x00: "0.002"}, 0.002),
+        ({0x00: "0", 0x09: "1.5"}, 1.5 * DECAYED),
+        ({0x09: "1.5"}, 1.5 * DECAYED),
+        ({0x00: "0.002", 0x09: "1.5"}, 0.002),
+    ],
+)
+def test_philips_counts_are_scaled_by_their_private_factors(
+    make_slice: MakeSlice, creator: str | None, factors: dict[int, str], expected: float
+) -> None:
+    slice_ = pet(make_slice, Units="CNTS")
+    for element, text in factors.items():
+        if creator:
+            block = slice_.private_block(0x7053, creator, create=True)
+            block.add_new(element, "UN", text.encode())
+        else:
+            slice_.add_new((0x7053, 0x1000 + element), "UN", text.encode())
+    assert factor_of([slice_]).value == pytest.approx(expected)
+
+
+def test_an_injection_before_midnight_is_that_of_the_day_before(make_slice: MakeSlice) -> None:
+    slice_ = pet(
+        make_slice, SeriesTime="003000", AcquisitionTime="003000",
+        dose_RadiopharmaceuticalStartTime="233000", dose_RadiopharmaceuticalStartDateTime=None,
+    )  # fmt: skip
+    assert factor_of([slice_]).value == pytest.approx(DECAYED)
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "PatientWeight", "dose_RadionuclideTotalDose", "dose_RadionuclideHalfLife", "SeriesTime",
+        "AcquisitionTime", "AcquisitionDate", "DecayCorrection", "Units", "CorrectedImage",
+        "RadiopharmaceuticalInformationSequence",
+    ],
+)  # fmt: skip
+def test_a_missing_tag_is_named_and_nothing_stands_in_for_it(
+    make_slice: MakeSlice, keyword: str
+) -> None:
+    for empty in (None, ""):
+        if empty == "" and keyword in ("RadiopharmaceuticalInformationSequence", "Units"):
+            continue
+        with pytest.raises(MissingTagError) as caught:
+            factor_of([pet(make_slice, **{keyword: empty})])
+        named = keyword.removeprefix("dose_").replace("AcquisitionDate", "AcquisitionTime")
+        assert named in str(caught.value)
+
+
+def test_without_any_injection_time_there_is_no_suv(make_slice: MakeSlice) -> None:
+    slice_ = pet(
+        make_slice, dose_RadiopharmaceuticalStartTime=None,
+        dose_RadiopharmaceuticalStartDateTime=None,
+    )  # fmt: skip
+    with pytest.raises(MissingTagError, match="RadiopharmaceuticalStartTime"):
+        factor_of([slice_])
+
+
+@pytest.mark.parametrize(
+    ("suv", "keyword"),
+    [
+        ("lbm-james", "PatientSize"),
+        ("lbm-james", "PatientSex"),
+        ("lbm-janmahasatian", "PatientSize"),
+        ("lbm-janmahasatian", "PatientSex"),
+        ("bsa", "PatientSize"),
+    ],
+)
+def test_other_norms_need_height_and_sex(make_slice: MakeSlice, suv: str, keyword: str) -> None:
+    with pytest.raises(MissingTagError, match=keyword):
+        factor_of([pet(make_slice, **{keyword: None})], suv=suv)
+
+
+@pytest.mark.parametrize(
+    ("edits", "field"),
+    [
+        ({"Units": "PROPCNTS"}, "Units"),
+        ({"Units": "CPS"}, "Units"),
+        ({"CorrectedImage": ["DECY", "SCAT"]}, "CorrectedImage"),
+        ({"DecayCorrection": "OTHER"}, "DecayCorrection"),
+        ({"PatientWeight": 0.0}, "PatientWeight"),
+        ({"dose_RadionuclideTotalDose": 9.5}, "RadionuclideTotalDose"),
+        ({"dose_RadionuclideTotalDose": 350e3}, "RadionuclideTotalDose"),
+        ({"dose_RadionuclideHalfLife": 109.8}, "RadionuclideHalfLife"),
+        ({"dose_RadiopharmaceuticalStartDateTime": "20240103090000"},
+         "RadiopharmaceuticalStartDateTime"),
+        ({"dose_RadiopharmaceuticalStartDateTime": "20230102090000"},
+         "RadiopharmaceuticalStartDateTime"),
+        ({"Units": "GML", "SUVType": "OTHER"}, "SUVType"),
+    ],
+)  # fmt: skip
+def test_what_is_no_activity_or_contradicts_itself_is_refused(
+    make_slice: MakeSlice, edits: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(UnitError) as caught:
+        factor_of([pet(make_slice, **edits)])
+    assert caught.value.field == field
+
+
+def test_counts_without_philips_factors_are_refused(make_slice: MakeSlice) -> None:
+    with pytest.raises(MissingTagError, match="7053"):
+        factor_of([pet(make_slice, Units="CNTS")])
+
+
+def test_another_tracer_is_let_in_only_by_name(make_slice: MakeSlice) -> None:
+    nuclide = Dataset()
+    nuclide.CodeValue, nuclide.CodeMeaning = "C-131A3", "^68^Gallium"
+    gallium = {"dose_RadionuclideHalfLife": 4057.0, "dose_RadionuclideCodeSequence": [nuclide]}
+    with pytest.raises(TracerError, match="Ga-68"):
+        factor_of([pet(make_slice, **gallium)])
+    factor = factor_of([pet(make_slice, **gallium)], tracers=("Ga-68",))
+    assert factor.value == pytest.approx(70e3 / 350e6 * 2 ** (3600 / 4057))
+
+
+def test_the_mistaken_unit_of_the_dose_is_named(make_slice: MakeSlice) -> None:
+    factor = factor_of([pet(make_slice, dose_RadionuclideTotalDose=350.0)])
+    assert any("MBq" in warning for warning in factor.warnings)
+
+
+def test_one_factor_is_refused_where_slices_differ() -> None:
+    with pytest.raises(ValueError, match="differ"):
+        _ = SuvFactor((1.0, 2.0), "SUVbw", "").value

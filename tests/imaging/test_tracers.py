@@ -1,0 +1,85 @@
+"""Tracers as real scanners and phantoms write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydicom import Dataset
+
+from pcrnet.errors import MissingTagError, TracerError, UnitError
+from pcrnet.imaging.tracers import check_tracer, read_tracer
+
+
+def item(name: str = "", nuclide: str = "C-111A1", **tags: Any) -> Dataset:
+    found = Dataset()
+    found.Radiopharmaceutical = name
+    found.RadionuclideHalfLife = tags.pop("half_life_s", 6586.2)
+    code = Dataset()
+    code.CodeValue, code.CodeMeaning = nuclide, tags.pop("meaning", "")
+    found.RadionuclideCodeSequence = [code]
+    drug = tags.pop("drug", "")
+    if drug:
+        coded = Dataset()
+        coded.CodeValue, coded.CodeMeaning = drug, ""
+        found.RadiopharmaceuticalCodeSequence = [coded]
+    return found
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        item("FDG"),
+        item("FDG -- fluorodeoxyglucose"),
+        item("Fluorodeoxyglucose"),
+        item("18F-FDG"),
+        item("F18FDG"),
+        item("2-fluoro-2-deoxy-D-glucose"),
+        item("Fluordesoxyglukose"),
+        item("", drug="C-B1031"),
+        item("", drug="35321007", nuclide="77004003"),
+        item("Solution", drug="Y-X1743", half_life_s=6588.0),
+        item("FDG", nuclide="18F", meaning="^18^Fluorine"),
+    ],
+)
+def test_fdg_is_known_by_code_or_name(found: Dataset) -> None:
+    check_tracer(read_tracer(found), ("FDG",))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        item("FES"),
+        item("FLT"),
+        item("FDGal"),
+        item("FDG", nuclide="C-131A3", half_life_s=4062.6),
+        item("PSMA-11", nuclide="C-131A3", half_life_s=4057.0),
+        item("", drug="C-B1043"),
+    ],
+)
+def test_other_tracers_are_refused_and_not_named(found: Dataset) -> None:
+    with pytest.raises(TracerError) as caught:
+        check_tracer(read_tracer(found), ("FDG",))
+    assert found.Radiopharmaceutical in ("", "FDG") or found.Radiopharmaceutical not in str(
+        caught.value
+    )
+
+
+def test_fluorine_alone_is_not_fdg() -> None:
+    with pytest.raises(MissingTagError, match="Radiopharmaceutical"):
+        check_tracer(read_tracer(item("")), ("FDG",))
+
+
+@pytest.mark.parametrize("allowed", ["FES", "fes", "F-18", "18F", "fluorine-18"])
+def test_a_user_may_name_a_tracer_or_its_radionuclide(allowed: str) -> None:
+    check_tracer(read_tracer(item("16a-18F-FES")), ("FDG", allowed))
+
+
+def test_a_half_life_of_another_nuclide_is_refused() -> None:
+    with pytest.raises(UnitError, match="half-life"):
+        read_tracer(item("FDG", half_life_s=109.8))
+
+
+def test_a_half_life_tells_the_nuclide_where_no_code_does() -> None:
+    assert read_tracer(item("", nuclide="", half_life_s=4080.0)).radionuclide == "Ga-68"
+    assert read_tracer(item("", nuclide="", half_life_s=1.0)).radionuclide is None
