@@ -114,8 +114,9 @@ def smooth_calibration(
 def _tricube(distance: FloatArray, neighbours: int) -> FloatArray:
     distance = np.abs(distance)
     reach = np.partition(distance, neighbours - 1, axis=1)[:, neighbours - 1 : neighbours]
-    # Where the neighbours coincide with the grid point, they alone count.
-    share = distance / np.maximum(reach, np.finfo(float).tiny)
+    # A hair wider, so that neighbours that are all equally far still count; where they coincide
+    # with the grid point, they alone do.
+    share = distance / np.maximum(reach * (1 + 1e-6), np.finfo(float).tiny)
     return np.where(share < 1, (1 - np.minimum(share, 1) ** 3) ** 3, 0.0)
 
 

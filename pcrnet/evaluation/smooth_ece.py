@@ -18,10 +18,10 @@ from scipy.fft import dct
 from pcrnet.evaluation.arrays import FloatArray, why_undefined
 from pcrnet.evaluation.intervals import Estimate
 
-_MODES = 512
-"""Cosine modes and points of the unit interval; they resolve kernels down to σ = 0.004."""
+_MODES = 256
+"""Cosine modes and points of the unit interval; they resolve kernels down to σ = 0.008."""
 
-_HALVINGS = 20
+_HALVINGS = 16
 
 
 @dataclass(frozen=True)
