@@ -89,10 +89,7 @@ def _standardised(volume: Volume) -> Scaling:
 
 
 def _relative(volume: Volume) -> Scaling:
-    scale = float(np.median(_body(volume)))
-    if not scale > 0:
-        raise _no_contrast()
-    return Scaling(scale=scale)
+    return Scaling(scale=float(np.median(_body(volume))))
 
 
 def _body(volume: Volume) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Preprocessed tensors on disk."""
 
 import dataclasses
+import os
 import pickle
 import time
 
@@ -261,6 +262,25 @@ def test_a_folder_that_cannot_be_written_is_named_by_its_key(tmp_path, patients)
     with pytest.raises(RunError) as caught:
         _cache(tmp_path / "file" / "cache").get(patients[0])
     assert caught.value.field == "data.cache"
+
+
+def _die(*_):
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_is_named_and_what_is_finished_kept(folder, patients, monkeypatch):
+    monkeypatch.setattr(cache_module, "_try_make_entry", _die)
+    with pytest.raises(RunError, match="ended from outside"):
+        _cache(folder).build(patients, workers=2)
+
+
+def test_a_full_disk_ends_the_build(folder, patients, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache_module, "write_bytes", full)
+    with pytest.raises(RunError, match="No space left"):
+        _cache(folder).build(patients)
 
 
 def test_getting_takes_two_milliseconds(folder, patients):

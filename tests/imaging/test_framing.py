@@ -101,6 +101,19 @@ def test_without_a_lesion_signal_the_crop_lies_on_the_body(channel):
     np.testing.assert_allclose(centre, (30.0, -10.0, 5.0), atol=3.0)
 
 
+def test_without_enhancement_the_crop_lies_on_the_body():
+    volumes = {"dce_pre": _body((120, 120, 120), 100.0), "dce_early": _body((120, 120, 120), 90.0)}
+    centre, crop = find_centre(volumes, _KINDS)
+    assert crop == "body"
+    np.testing.assert_allclose(centre, 0.0, atol=3.0)
+
+
+def test_a_field_without_any_body_is_cropped_at_its_middle():
+    cold = _body((120, 120, 120), 0.01, centre=(10.0, 20.0, 30.0))
+    centre, _ = find_centre({"pet": cold}, _KINDS)
+    np.testing.assert_allclose(centre, (10.0, 20.0, 30.0), atol=3.0)
+
+
 def test_scans_of_one_visit_must_overlap():
     volumes = {
         "pet": _body((100, 100, 100), 1.0),

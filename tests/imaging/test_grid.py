@@ -71,7 +71,8 @@ def test_an_asymmetric_phantom_survives_any_affine_unflipped(
     values, coverage = resample(Volume(array, read_affine, "arbitrary"), grid)
     assert coverage.all()
     truth = _letter(grid.affine, grid.shape)
-    assert np.abs(values - truth).max() < 0.06
+    # Linear interpolation of a Gaussian is off by h² / 8σ² an axis at most: 0.03 at 3.5 mm.
+    assert np.abs(values - truth).max() < 0.1
     assert np.abs(np.flip(truth, 0) - truth).max() > 0.3  # a flip would be seen
 
 

@@ -92,6 +92,11 @@ def test_an_image_without_contrast_is_refused_naming_the_channel(channel):
     assert caught.value.field == channel
 
 
+def test_a_body_without_texture_has_no_z_scores():
+    with pytest.raises(ImageError, match="no contrast"):
+        visit_scalings({"t2": _body(100.0, 0.0, air=0.0)}, _KINDS)
+
+
 def test_scaling_is_linear():
     scaled = Scaling(offset=2.0, scale=4.0).apply(
         np.array([[[10.0]]], np.float32), np.array([[[True]]])
