@@ -18,7 +18,6 @@ from pcrnet.config import (
     CalibrationConfig,
     ChainCalibration,
     NoCalibration,
-    TemperatureCalibration,
 )
 from pcrnet.errors import BundleError, PredictionsError
 from pcrnet.evaluation.arrays import BoolArray, FloatArray
@@ -153,11 +152,9 @@ def fit_calibrator(config: CalibrationConfig, logits: FloatArray, allowed: BoolA
             remedy="use more patients, or evaluation.calibration.kind=none",
         )
     logits, allowed = logits[informative], allowed[informative]
-    match config:
-        case ChainCalibration():
-            return _fit_chain(logits, allowed, config.shrinkage)
-        case TemperatureCalibration():
-            return _fit_temperature(logits, allowed)
+    if isinstance(config, ChainCalibration):
+        return _fit_chain(logits, allowed, config.shrinkage)
+    return _fit_temperature(logits, allowed)
 
 
 def calibrator_from_dict(record: Mapping[str, Any]) -> Calibrator:

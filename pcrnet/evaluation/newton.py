@@ -59,7 +59,7 @@ def _descend(
             trial = np.maximum(point + 0.5**halving * step, lower)
             new = objective(trial)
             # Close to the optimum the fall drowns in rounding; there a smaller gradient decides.
-            if new[0] <= value + _SUFFICIENT * float(gradient @ (trial - point)) or (
+            if new[0] < value + _SUFFICIENT * float(gradient @ (trial - point)) or (
                 new[0] <= value + 1e-12 * (1 + abs(value))
                 and np.linalg.norm(new[1][free]) < np.linalg.norm(gradient[free])
             ):

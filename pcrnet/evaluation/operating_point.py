@@ -16,7 +16,6 @@ from pcrnet.config import (
     OperatingPointConfig,
     SensitivityRule,
     SpecificityRule,
-    YoudenRule,
 )
 from pcrnet.errors import PredictionsError
 from pcrnet.evaluation.arrays import FloatArray, IntArray
@@ -83,18 +82,16 @@ def choose_threshold(prob: FloatArray, label: FloatArray, rule: OperatingPointCo
     candidates = np.append((edges[:-1] + edges[1:]) / 2, 1.0)
     true_positive = _count_above(prob[positive], candidates)
     true_negative = n_negative - _count_above(prob[~positive], candidates)
-    match rule:
-        case SensitivityRule():
-            enough = true_positive >= math.ceil(rule.target * n_positive - _ROUNDING)
-            # A probability of exactly 0 is never called; then the smallest threshold is nearest.
-            return float(candidates[enough].max() if enough.any() else candidates[0])
-        case SpecificityRule():
-            enough = true_negative >= math.ceil(rule.target * n_negative - _ROUNDING)
-            return float(candidates[enough].min())
-        case YoudenRule():
-            # Whole numbers, so that ties are exact.
-            youden = true_positive * n_negative + true_negative * n_positive
-            return float(candidates[youden == youden.max()].max())
+    if isinstance(rule, SensitivityRule):
+        enough = true_positive >= math.ceil(rule.target * n_positive - _ROUNDING)
+        # A probability of exactly 0 is never called; then the smallest threshold is nearest.
+        return float(candidates[enough].max() if enough.any() else candidates[0])
+    if isinstance(rule, SpecificityRule):
+        enough = true_negative >= math.ceil(rule.target * n_negative - _ROUNDING)
+        return float(candidates[enough].min())
+    # Youden, in whole numbers, so that ties are exact.
+    youden = true_positive * n_negative + true_negative * n_positive
+    return float(candidates[youden == youden.max()].max())
 
 
 def confusion(prob: FloatArray, label: FloatArray, threshold: float | FloatArray) -> Confusion:

@@ -274,3 +274,15 @@ def test_wilson_covers_on_average_and_clopper_pearson_always():
     ]
     assert np.mean(coverage[0]) == pytest.approx(0.95, abs=0.01)
     assert min(coverage[1]) >= 0.95 - 1e-12
+
+
+def test_stratum_without_which_nothing_is_defined_has_no_influence_on_the_skew():
+    values, strata = np.append(np.random.default_rng(3).exponential(size=12), 5.0), np.zeros(13)
+    strata[12] = 1.0
+
+    def statistic(counts):
+        # Undefined without the last patient, whom every draw holds.
+        return mean_of(values)(counts) / (counts[:, 12] > 0)
+
+    estimate = bootstrap_estimate(statistic, strata, draws=400, generator=np.random.default_rng(0))
+    assert estimate.low < estimate.value < estimate.high

@@ -204,3 +204,10 @@ def test_uncalibrated_view_drops_thresholds_locked_on_calibrated_probabilities()
     assert before is not None
     np.testing.assert_array_equal(before.prob["yT0"], both.uncalibrated_prob["yT0"])
     assert before.threshold == {}
+
+
+def test_optional_columns_are_written_only_where_they_are_known(tmp_path):
+    write_predictions(tmp_path / "p.csv", coherent(3))
+    header = (tmp_path / "p.csv").read_text().splitlines()[0]
+    assert header == "patient_id,yT0,yN0,yT0yN0,prob_yT0,prob_yN0,prob_yT0yN0"
+    assert same(read_predictions(tmp_path / "p.csv"), coherent(3))
