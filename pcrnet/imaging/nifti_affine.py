@@ -11,6 +11,8 @@ from pcrnet.errors import GeometryError
 from pcrnet.imaging.volume import world_corners
 
 _MAX_DISAGREEMENT_MM = 1.0
+_LONG_QUATERNION = 1e-4
+_HALF_TURN = 1e-7  # below it single precision cannot tell, says nifti1_io.c
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown is taken as mm, as everyone does
 
 
@@ -33,11 +35,11 @@ def header_affine(record: np.void, shape: tuple[int, int, int]) -> NDArray[np.fl
                 field=f"pixdim[{axis}]",
                 remedy="convert the image anew from DICOM",
             )
-    coded = {
-        name: matrix
-        for name, matrix in (("sform", _sform(record)), ("qform", _qform(record, pixdim)))
-        if int(record[f"{name}_code"]) > 0
-    }
+    coded: dict[str, NDArray[np.float64]] = {}
+    if int(record["sform_code"]) > 0:
+        coded["sform"] = _sform(record)
+    if int(record["qform_code"]) > 0:
+        coded["qform"] = _qform(record, pixdim)
     if not coded:
         raise GeometryError(
             "states no orientation: sform_code and qform_code are both 0",
@@ -75,7 +77,16 @@ def _sform(record: np.void) -> NDArray[np.float64]:
 def _qform(record: np.void, pixdim: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotation from the quaternion (nifti1.h, method 2)."""
     b, c, d = (float(part) for part in record["quatern"])
-    a = math.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
+    square = 1.0 - (b * b + c * c + d * d)
+    if square < -_LONG_QUATERNION:
+        raise GeometryError(
+            "the quaternion of the qform is longer than 1, which is no rotation",
+            field="qform",
+            remedy="convert the image anew from DICOM",
+        )
+    a = math.sqrt(square) if square > _HALF_TURN else 0.0
+    if a == 0.0:
+        b, c, d = np.array([b, c, d]) / math.sqrt(1.0 - square)
     rotation = np.array(
         [
             [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
