@@ -127,7 +127,7 @@ def _stack(series: DicomSeries, frames: Sequence[Frame]) -> NDArray[np.float32]:
             field="Rows",
             remedy="crop or resample the series",
         )
-    stacked = np.empty((columns, rows, len(frames)), dtype=np.float32)
+    stacked = np.empty((columns, rows, len(frames)), dtype=np.float32, order="F")
     decoded: tuple[int, NDArray[Any]] | None = None
     for k, frame in sorted(enumerate(frames), key=lambda pair: (pair[1].image, pair[1].number)):
         if decoded is None or decoded[0] != frame.image:
@@ -212,12 +212,12 @@ def _rescale(frames: Sequence[Frame]) -> list[tuple[float, float]]:
 def _phase_numbers(phases: Sequence[Phase], choice: Choice) -> tuple[tuple[str, float], ...]:
     if len(phases) == 1:
         return ()
-    picked = phases[choice.index]
+    weighted = len({phase.b_value for phase in phases}) > 1
     found = (
         ("volumes in the series", float(len(phases))),
         ("volume picked, from 1", choice.index + 1.0),
         ("seconds after injection", choice.seconds),
-        ("DiffusionBValue", picked.b_value),
+        ("DiffusionBValue", phases[choice.index].b_value if weighted else None),
     )
     return tuple((name, number) for name, number in found if number is not None)
 

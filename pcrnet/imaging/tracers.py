@@ -38,7 +38,7 @@ _HALF_LIVES_S = {
 """Only ever compared with what a header states, never put in its place."""
 _HALF_LIFE_TOLERANCE = 0.03
 _FDG_CODES = frozenset({"C-B1031", "35321007", "Y-X1743"})
-_FDG_NAME = re.compile(r"FDG(?![A-Z])|DES?OXY-?(D-?)?GLU[CK]OSE")
+_FDG_NAME = re.compile(r"FDG(?!AL)|DES?OXY-?(D-?)?GLU[CK]OSE")
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ def test_a_deflated_file_is_read(make_slice: MakeSlice, save_series: SaveSeries)
 def test_a_deflated_bomb_is_refused_fast_and_in_little_memory(
     make_slice: MakeSlice, save_series: SaveSeries
 ) -> None:
-    slice_ = make_slice(0, pixels=np.zeros((8000, 8000)))
+    slice_ = make_slice(0, pixels=np.zeros((5000, 5000)))
     slice_.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     folder = save_series([slice_])
     assert next(folder.iterdir()).stat().st_size < 1 << 20

@@ -95,6 +95,15 @@ def test_times_that_are_none_are_refused(text: str) -> None:
         time_s(damaged, "SeriesTime")
 
 
+@pytest.mark.parametrize("text", ["20240230", "2024", "CANARY"])
+def test_dates_that_are_none_are_refused(text: str) -> None:
+    damaged = dataset(SeriesTime="100000")
+    damaged.add_new("SeriesDate", "LO", text)
+    with pytest.raises(DicomFileError, match="SeriesDate") as caught:
+        moment_s(damaged, "Series")
+    assert "CANARY" not in str(caught.value)
+
+
 def test_private_values_are_found_in_their_block_wherever_it_lies() -> None:
     tag = PrivateTag(0x7053, "Philips PET Private Group", 0x09, needs_creator=False)
     second = Dataset()

@@ -34,6 +34,7 @@ def item(name: str = "", nuclide: str = "C-111A1", **tags: Any) -> Dataset:
         item("Fluorodeoxyglucose"),
         item("18F-FDG"),
         item("F18FDG"),
+        item("FDGF18"),
         item("2-fluoro-2-deoxy-D-glucose"),
         item("Fluordesoxyglukose"),
         item("", drug="C-B1031"),
