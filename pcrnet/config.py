@@ -142,12 +142,35 @@ class DicomConfig(Section):
         return self
 
 
+class NoAlignment(Section):
+    """Visits lie as their headers say: nothing is moved."""
+
+    kind: Literal["none"] = "none"
+
+
+class RigidAlignment(Section):
+    """Later visits are registered to the first; a result that cannot be right is refused."""
+
+    kind: Literal["rigid"] = "rigid"
+    min_similarity: NonNegative = 0.3
+    """Mutual information in nats below which two visits do not show the same body."""
+    max_shift_mm: Positive = 80.0
+    max_rotation_degrees: Positive = 20.0
+    max_front_mm: Positive = 20.0
+    """How far the fronts of the bodies may differ before one counts as prone, one as supine."""
+    allow_prone_supine: bool = False
+
+
+AlignmentConfig = Annotated[NoAlignment | RigidAlignment, Field(discriminator="kind")]
+
+
 class ImagingConfig(Section):
     """The one grid on which the network sees a patient."""
 
     spacing_mm: tuple[Positive, Positive, Positive] = (4.0, 4.0, 4.0)
     size: tuple[PositiveInt, PositiveInt, PositiveInt] = (32, 32, 24)
     """Voxels along left-to-right, back-to-front and foot-to-head (the axes of RAS)."""
+    alignment: AlignmentConfig = NoAlignment()
     channels: dict[Name, ChannelKind] = Field(default={})
     """Channel to its intensity rule, where the name does not tell it (``pet``, ``adc``, ``dce_*``;
     every other channel is z-scored)."""

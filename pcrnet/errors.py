@@ -145,6 +145,10 @@ class NotAVolumeError(GeometryError):
     """Images that do not stack to a volume."""
 
 
+class RegistrationError(GeometryError):
+    """Two visits that cannot be brought onto each other believably."""
+
+
 class InsufficientScansError(PcrnetError):
     """A patient with fewer scans than the stated minimum: refused rather than guessed."""
 

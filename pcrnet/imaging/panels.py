@@ -133,10 +133,33 @@ def draw_panel(
         )
     if outline is not None:
         _draw_outline(axes, cut(outline, plane, index).astype(np.float32), width, height)
-    _draw_marks(axes, plane)
-    _draw_scale_bar(axes, width, height)
-    axes.set(xlim=(0.0, width), ylim=(height, 0.0), xticks=[], yticks=[])
-    _frame(axes)
+    _finish(axes, plane, width, height)
+
+
+def draw_pair(
+    axes: Axes,
+    first: NDArray[np.floating],
+    second: NDArray[np.floating],
+    *,
+    plane: Plane,
+    index: int,
+    spacing_mm: NDArray[np.float64],
+) -> None:
+    """Draw one slice of two scans at once: magenta and green, grey where they agree.
+
+    Args:
+        axes: Where to draw.
+        first: Shape (x, y, z) on RAS axes, 0 is black and 1 is full magenta.
+        second: Same shape, 1 is full green.
+        plane: Which plane.
+        index: Position along the axis that the plane cuts.
+        spacing_mm: Voxel edge lengths along x, y and z.
+    """
+    width, height = extent_mm(first.shape, spacing_mm, plane)
+    magenta, green = (np.clip(cut(scan, plane, index), 0.0, 1.0) for scan in (first, second))
+    colours = np.stack([magenta, green, magenta], axis=-1).astype(np.float32)
+    axes.imshow(colours, extent=(0.0, width, height, 0.0), interpolation="bilinear")
+    _finish(axes, plane, width, height)
 
 
 def draw_missing(axes: Axes, text: str = "not acquired") -> None:
@@ -168,6 +191,13 @@ def draw_bar(axes: Axes, look: Look) -> None:
     ):
         axes.text(x, -0.3, text, color=TEXT, fontsize=7.5, ha=align, va="top")
     axes.set(xticks=[], yticks=[])
+    _frame(axes)
+
+
+def _finish(axes: Axes, plane: Plane, width: float, height: float) -> None:
+    _draw_marks(axes, plane)
+    _draw_scale_bar(axes, width, height)
+    axes.set(xlim=(0.0, width), ylim=(height, 0.0), xticks=[], yticks=[])
     _frame(axes)
 
 

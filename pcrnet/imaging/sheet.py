@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _PANEL = 1.75
-_LEFT, _TOP, _BAR, _BOTTOM, _GAP, _MARGIN = 0.95, 0.85, 0.16, 0.8, 0.08, 0.15
+_LEFT, _TOP, _FOOT, _GAP, _MARGIN = 0.95, 0.85, 0.5, 0.08, 0.15
+_BAR, _BAR_THICKNESS = 0.46, 0.16
 _CHARACTERS_PER_INCH = 16  # of the footnote's type
 _DOTS_PER_INCH = 120
 
@@ -24,14 +25,15 @@ class Sheet:
     Args:
         aspects: Height over width of the panels of each row.
         columns: Number of columns.
+        bars: Whether colour bars follow below.
     """
 
-    def __init__(self, aspects: Sequence[float], columns: int) -> None:
+    def __init__(self, aspects: Sequence[float], columns: int, *, bars: bool = True) -> None:
         from matplotlib.figure import Figure
 
         self._heights = [_PANEL * aspect for aspect in aspects]
         self._width = _LEFT + columns * (_PANEL + _GAP) + _MARGIN
-        self._height = self._row_top(len(aspects)) + _BAR + _BOTTOM
+        self._height = self._row_top(len(aspects)) + _FOOT + (_BAR if bars else 0.0)
         self._figure = Figure(figsize=(self._width, self._height), facecolor=BACKGROUND)
 
     def panel(self, row: int, column: int) -> Axes:
@@ -42,7 +44,7 @@ class Sheet:
     def bar(self, column: int) -> Axes:
         """The axes of the colour bar below a column."""
         top = self._row_top(len(self._heights)) + 0.06
-        return self._axes(self._column_left(column) + 0.05, top, _PANEL - 0.1, _BAR)
+        return self._axes(self._column_left(column) + 0.05, top, _PANEL - 0.1, _BAR_THICKNESS)
 
     def label_row(self, row: int, name: str, detail: str = "") -> None:
         """Write a row's name and, smaller, a detail to its left."""
