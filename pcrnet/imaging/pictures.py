@@ -108,7 +108,8 @@ def patient_picture(
     sheet.foot(
         f"{plane} plane through {why}, {offset_mm:+.0f} mm from the crop's centre · voxels "
         f"{' × '.join(f'{edge:g}' for edge in spacing)} mm · fixed SUV window "
-        f"{SUV_LOOK.low:g}–{SUV_LOOK.high:g}, higher uptake clipped · the patient's right is on the left"
+        f"{SUV_LOOK.low:g}–{SUV_LOOK.high:g}, higher uptake clipped · "
+        "the patient's right is on the left"
     )
     return sheet.png()
 

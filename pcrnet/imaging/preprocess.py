@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import Patient, Visit
 from pcrnet.config import ChannelKind, DataConfig, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, PcrnetError
+from pcrnet.imaging.alignment import visit_transforms
 from pcrnet.imaging.framing import Crop, find_centre, mask_centre
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import visit_scalings
@@ -78,20 +79,6 @@ def require_scans(patient: Patient, data: DataConfig) -> None:
         )
 
 
-def visit_transforms(
-    volumes: Mapping[str, Mapping[str, Volume]],
-) -> dict[str, NDArray[np.float64]]:
-    """How each visit lies against the first.
-
-    Args:
-        volumes: Timepoint to channel to volume, in order of time, visits with scans only.
-
-    Returns:
-        Timepoint to a rigid 4×4 from RAS millimetres of the first visit to those of the visit.
-    """
-    return {timepoint: np.eye(4) for timepoint in volumes}
-
-
 def _preprocess(visits: list[Visit], data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
     kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
     volumes = {
@@ -103,7 +90,7 @@ def _preprocess(visits: list[Visit], data: DataConfig, imaging: ImagingConfig) -
         visit.timepoint: _read_mask(visit, volumes.get(visit.timepoint, {}), imaging)
         for visit in visits
     }
-    transforms = visit_transforms(volumes)
+    transforms = visit_transforms(volumes, imaging.alignment)
     centre, crop = _choose_centre(volumes, masks, transforms, kinds)
     grid = Grid.centred(centre, imaging.spacing_mm, imaging.size)
     shape = (len(data.timepoints), len(data.channels))

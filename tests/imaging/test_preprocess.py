@@ -150,7 +150,9 @@ def test_an_alignment_moves_the_later_visit_onto_the_first(make_patient, monkeyp
     shift = np.eye(4)
     shift[:3, 3] = [8.0, -4.0, 0.0]
     monkeypatch.setattr(
-        preprocess, "visit_transforms", lambda volumes: {"baseline": np.eye(4), "interim": shift}
+        preprocess,
+        "visit_transforms",
+        lambda volumes, alignment: {"baseline": np.eye(4), "interim": shift},
     )
     moved = _with_mask("pet", "t2", shift_mm=(8.0, -4.0, 0.0))
     for visits in (

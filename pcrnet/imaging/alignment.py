@@ -1,0 +1,60 @@
+"""How the visits of one patient lie against the first, as the configuration asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.config import AlignmentConfig, NoAlignment
+from pcrnet.errors import RegistrationError
+from pcrnet.imaging.registration import register
+from pcrnet.imaging.volume import Unit, Volume
+
+# Anatomy registers best, uptake next; ADC is noise in air and distorted in tissue.
+_RANK: dict[Unit, int] = {"arbitrary": 0, "SUVbw": 1, "1e-3 mm2/s": 2}
+
+
+def visit_transforms(
+    volumes: Mapping[str, Mapping[str, Volume]], alignment: AlignmentConfig
+) -> dict[str, NDArray[np.float64]]:
+    """How each visit lies against the first.
+
+    The scans of one visit share one frame of reference, so that one of them speaks for all.
+
+    Args:
+        volumes: Timepoint to channel to volume, in order of time, visits with scans only.
+        alignment: Whether to register, and what to believe.
+
+    Returns:
+        Timepoint to a rigid 4×4 from RAS millimetres of the first visit to those of the visit.
+
+    Raises:
+        RegistrationError: A visit without a channel in common with the first, or one whose
+            registration is refused; the column is named.
+    """
+    transforms = {timepoint: np.eye(4) for timepoint in volumes}
+    if isinstance(alignment, NoAlignment) or not volumes:
+        return transforms
+    first, *later = volumes
+    for timepoint in later:
+        channel = common_channel(volumes[first], volumes[timepoint])
+        if channel is None:
+            raise RegistrationError(
+                f"no channel in common with {first}, so that nothing can be registered",
+                field=timepoint,
+                remedy="add such a scan, or set imaging.alignment.kind: none",
+            )
+        try:
+            found = register(volumes[first][channel], volumes[timepoint][channel], alignment)
+        except RegistrationError as error:
+            raise error.located(field=f"{timepoint}.{channel}") from None
+        transforms[timepoint] = found.transform
+    return transforms
+
+
+def common_channel(first: Mapping[str, Volume], later: Mapping[str, Volume]) -> str | None:
+    """The channel of both visits that registers best: MR anatomy, then PET, then ADC."""
+    common = [channel for channel in first if channel in later]
+    return min(common, key=lambda channel: _RANK[first[channel].unit], default=None)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from pcrnet.config import NoAlignment, RigidAlignment
+from pcrnet.errors import RegistrationError
+from pcrnet.imaging.alignment import common_channel, visit_transforms
+from pcrnet.imaging.volume import Volume
+
+
+def _volume(shift_mm=(0.0, 0.0, 0.0), *, seed=0, unit="arbitrary") -> Volume:
+    """A textured ellipsoid."""
+    rng = np.random.default_rng(seed)
+    shape = (40, 36, 30)
+    x, y, z = (np.linspace(-1.1, 1.1, n) for n in shape)
+    inside = x[:, None, None] ** 2 + y[:, None] ** 2 + z**2 < 1
+    texture = gaussian_filter(rng.normal(size=shape), 1.5)
+    values = np.where(inside, 1 + 0.3 * texture / texture.std(), 0.0).clip(0)
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine[:3, 3] = np.array([-80.0, -70.0, -60.0]) + shift_mm
+    return Volume(values.astype(np.float32), affine, unit)
+
+
+def test_without_alignment_nothing_is_moved():
+    visits = {"baseline": {"t2": _volume()}, "interim": {"t2": _volume((9, 0, 0))}}
+    for transform in visit_transforms(visits, NoAlignment()).values():
+        np.testing.assert_array_equal(transform, np.eye(4))
+
+
+def test_each_later_visit_is_brought_onto_the_first():
+    shifts = {"baseline": (0, 0, 0), "interim": (9, -4, 3), "presurgical": (-6, 8, 2)}
+    visits = {timepoint: {"t2": _volume(shift)} for timepoint, shift in shifts.items()}
+    transforms = visit_transforms(visits, RigidAlignment())
+    assert list(transforms) == list(shifts)
+    for timepoint, shift in shifts.items():
+        np.testing.assert_allclose(transforms[timepoint][:3, 3], shift, atol=0.5)
+
+
+def test_the_channel_that_registers_best_is_chosen():
+    anatomy, pet, adc = (_volume(unit=unit) for unit in ("arbitrary", "SUVbw", "1e-3 mm2/s"))
+    assert common_channel({"adc": adc, "pet": pet, "t2": anatomy}, {"t2": anatomy}) == "t2"
+    assert (
+        common_channel({"adc": adc, "pet": pet, "t2": anatomy}, {"adc": adc, "pet": pet}) == "pet"
+    )
+    assert common_channel({"pet": pet}, {"t2": anatomy}) is None
+
+
+def test_a_visit_with_nothing_in_common_names_its_timepoint():
+    visits = {"baseline": {"pet": _volume(unit="SUVbw")}, "interim": {"t2": _volume()}}
+    with pytest.raises(RegistrationError, match="no channel in common with baseline") as caught:
+        visit_transforms(visits, RigidAlignment())
+    assert caught.value.field == "interim"
+
+
+def test_a_refused_registration_names_its_column():
+    visits = {"baseline": {"t2": _volume()}, "interim": {"t2": _volume(seed=5)}}
+    with pytest.raises(RegistrationError, match="does not match the first") as caught:
+        visit_transforms(visits, RigidAlignment())
+    assert caught.value.field == "interim.t2"
