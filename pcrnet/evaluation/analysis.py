@@ -95,6 +95,8 @@ def analyse(
     tell = progress or _silent
     sources = _with_fixed_threshold(sources, config)
     predictions = sources.predictions
+    # First of all, since a locked test set counts as opened from the moment it is looked at.
+    confirmation = confirm(sources, Path(config.protocol)) if config.protocol else None
     tell(f"{len(predictions)} patients, {config.bootstrap_draws} bootstrap draws")
     weights = draw_weights(len(predictions), config.bootstrap_draws, config.seed)
     order = [head for head in READING_ORDER if head in predictions.heads]
@@ -109,7 +111,7 @@ def analyse(
         comparisons=compare_variants(sources),
         table_one=_table_one(sources, order[0]),
         failures=failure_cases(predictions, order[0]),
-        confirmation=confirm(sources, Path(config.protocol)) if config.protocol else None,
+        confirmation=confirmation,
     )
 
 

@@ -95,12 +95,13 @@ ITEMS: tuple[Item, ...] = (
     Item(_PATIENTS, "How patients were made unidentifiable", "", "12"),
     Item(
         _PATIENTS,
-        "Definition of the outcome (the reference standard) and why it was chosen",
+        "Definition of the outcome (the reference standard)",
         "8a",
-        "11, 14, 15",
-        "10b, 11",
+        "11, 14",
+        "10b",
         "answer",
     ),
+    Item(_PATIENTS, "Why this reference standard was chosen", "8a", "15", "11"),
     Item(
         _PATIENTS,
         "Who assessed the outcome, how they were trained, how well they agree",
@@ -150,7 +151,7 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item(
         _MODEL,
-        "Kind of model, its structure, its inputs and outputs, and why it was chosen",
+        "Kind of model, its structure, its inputs and outputs",
         "12c, 15, 22",
         "22, 24",
         "10a",
@@ -166,10 +167,9 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item(_MODEL, "Software and its versions", "12c", "23", "", "provenance"),
     Item(_MODEL, "Recalibration or updating, and its effect", "12f, 24", "", "", "calibration"),
-    Item(
-        _MODEL, "Imbalance of the classes and what was done about it", "13", "", "", "calibration"
-    ),
-    Item(_MODEL, "What was done about fairness, and why", "14", "", "", "subgroups"),
+    Item(_MODEL, "Why this kind of model was chosen", "12c", "22"),
+    Item(_MODEL, "Imbalance of the classes and what was done about it", "13"),
+    Item(_MODEL, "What was done about fairness, and why", "14"),
     Item(
         _MODEL,
         "Differences between the data of training and of evaluation",
@@ -204,7 +204,7 @@ ITEMS: tuple[Item, ...] = (
         "ablations",
     ),
     Item(_ANALYSIS, "Variation between centres", "12d, 23b", "30", "17", "subgroups"),
-    Item(_ANALYSIS, "Explanation of single predictions", "", "31", "", "cases"),
+    Item(_ANALYSIS, "Explanation of single predictions", "", "31"),
     Item(_RESULTS, "Flow of patients, with a diagram", "20a", "33", "19", "flow"),
     Item(_RESULTS, "Characteristics of the patients", "20b", "34", "20, 21a", "table-one"),
     Item(

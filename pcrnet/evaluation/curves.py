@@ -57,7 +57,7 @@ def roc_curve(
     """
     everyone = np.ones((1, responder.size))
     point = _mean_roc(responder, score, fold, everyone)[0]
-    low, high = _band(_mean_roc(responder, score, fold, weights), confidence)
+    low, high = pointwise_band(_mean_roc(responder, score, fold, weights), confidence)
     return Curve(GRID, point, low, high)
 
 
@@ -76,13 +76,18 @@ def precision_recall_curve(
         confidence: Level of the pointwise band.
     """
     point = _precision(responder, prob, np.ones((1, responder.size)))[0]
-    low, high = _band(_precision(responder, prob, weights), confidence)
+    low, high = pointwise_band(_precision(responder, prob, weights), confidence)
     return Curve(GRID, point, low, high)
 
 
-def _band(draws: FloatArray, confidence: float) -> tuple[FloatArray, FloatArray]:
+def pointwise_band(draws: FloatArray, confidence: float) -> tuple[FloatArray, FloatArray]:
+    """Percentiles of curves ``(B, T)``; draws in which the curve does not exist (NaN) are left out.
+
+    In tiny samples a draw may hold one class only.
+    """
+    exists = ~np.isnan(draws).any(axis=1)
     tail = (1.0 - confidence) / 2.0
-    low, high = np.nanquantile(draws, [tail, 1.0 - tail], axis=0)
+    low, high = np.quantile(draws[exists], [tail, 1.0 - tail], axis=0)
     return low, high
 
 
@@ -110,11 +115,12 @@ def _precision(responder: BoolArray, prob: FloatArray, weights: FloatArray) -> F
     hits, alarms = _cumulative(responder, prob, weights)
     positives = hits[:, -1:]
     recall = hits / np.maximum(positives, 1.0)
-    # The first point of the ranking at which the wanted recall is reached, never the empty one.
-    first = np.minimum(_last_at_most(recall, GRID - 1e-9) + 1, hits.shape[1] - 1)
+    # The first point of the ranking at which the recall is reached; at 0 the first responder.
+    wanted = np.maximum(GRID - 1e-9, 1e-9)
+    first = np.minimum(_last_at_most(recall, wanted) + 1, hits.shape[1] - 1)
     found = np.take_along_axis(hits, first, axis=1)
     called = found + np.take_along_axis(alarms, first, axis=1)
-    return np.where((positives > 0) & (called > 0), found / np.maximum(called, 1.0), np.nan)
+    return np.where(positives > 0, found / np.maximum(called, 1.0), np.nan)
 
 
 def _cumulative(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pcrnet.evaluation.arrays import BoolArray, FloatArray
+from pcrnet.evaluation.curves import pointwise_band
 from pcrnet.evaluation.intervals import Estimate, proportion
 
 THRESHOLDS: FloatArray = np.arange(1, 100) / 100.0
@@ -105,8 +106,7 @@ def decision_curve(
         confidence: Level of the band.
     """
     draws = _weighted_net_benefit(responder, risk, thresholds, weights)
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(draws, [tail, 1.0 - tail], axis=0)
+    low, high = pointwise_band(draws, confidence)
     everybody = np.ones(responder.size)
     return DecisionCurve(
         thresholds=thresholds,
@@ -143,7 +143,8 @@ def _weighted_net_benefit(
     odds = thresholds / (1.0 - thresholds)
     # Each patient's contribution is linear in how often she was drawn: one matrix product.
     gain = spared * np.where(responder[:, None], 1.0, -odds)
-    return np.asarray(weights @ gain / weights.sum(axis=1, keepdims=True), dtype=np.float64)
+    patients = weights.sum(axis=1, keepdims=True)
+    return np.where(patients > 0, weights @ gain / np.maximum(patients, 1.0), np.nan)
 
 
 def _known(estimate: Estimate) -> float:

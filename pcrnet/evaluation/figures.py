@@ -184,7 +184,7 @@ def draw_forest(
             names.text(0.02 if bold else 0.08, -line, label, va="center", weight=weight)
         for index, panel in enumerate(panels):
             left = (names_in + panel_in * index) / width_in
-            axes = figure.add_axes((left, bottom, 0.68 * panel_in / width_in, height))
+            axes = figure.add_axes((left, bottom, 0.7 * panel_in / width_in, height))
             _draw_panel(axes, panel)
             axes.set_xlim(*limits)
             axes.set_ylim(names.get_ylim())
@@ -276,7 +276,7 @@ def _draw_panel(axes: Axes, panel: ForestPanel) -> None:
     if whole is not None and whole.value is not None:
         axes.axvline(whole.value, color=FAINT, linewidth=1.2, zorder=0)
     for line, (estimate, note) in enumerate(zip(panel.estimates, panel.notes, strict=True)):
-        axes.text(1.36, -line, note, transform=beside, va="center", ha="right", fontsize=8)
+        axes.text(1.33, -line, note, transform=beside, va="center", ha="right", fontsize=8)
         if estimate is None or estimate.value is None:
             continue
         if estimate.low is not None and estimate.high is not None:

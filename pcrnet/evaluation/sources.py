@@ -10,7 +10,7 @@ from typing import Any
 
 from pcrnet import __version__
 from pcrnet.config import Experiment, load_experiment
-from pcrnet.errors import RunError
+from pcrnet.errors import ConfigError, RunError
 from pcrnet.evaluation.patients import Covariate, covariates_of, read_covariates
 from pcrnet.evaluation.predictions import Predictions, read_predictions
 from pcrnet.storage import read_json, sha256_file
@@ -88,7 +88,7 @@ def read_run(run: Path) -> Sources:
         name=run.resolve().name,
         predictions=predictions,
         covariates=read_covariates(patients, predictions.patient_id) if patients.is_file() else (),
-        experiment=load_experiment([str(config)]) if config.is_file() else None,
+        experiment=_read_experiment(config) if config.is_file() else None,
         flow=_read_flow(run / "flow.json"),
         pictures=_read_pictures(run / "pictures"),
         ablations=ablations,
@@ -122,6 +122,13 @@ def read_table(predictions: Path, patients: Path | None = None) -> Sources:
 
 
 _VARIANTS = ("ablations", "baselines")
+
+
+def _read_experiment(path: Path) -> Experiment:
+    try:
+        return load_experiment([str(path)])
+    except ConfigError as error:
+        raise error.located(file=path) from error
 
 
 def _read_variants(run: Path, kind: str, predictions: Predictions) -> dict[str, Predictions]:

@@ -10,7 +10,7 @@ import pytest
 from pcrnet.evaluation.curves import GRID, Curve, draw_weights
 from pcrnet.evaluation.decision import decision_curve
 from pcrnet.evaluation.figures import (
-    ForestRow,
+    ForestPanel,
     draw_calibration,
     draw_decision_curve,
     draw_flow,
@@ -36,7 +36,8 @@ def draw_each(folder: Path) -> dict[str, str]:
     rng = np.random.default_rng(0)
     prob = rng.random(50)
     curve = decision_curve(rng.random(50) < prob, prob, draw_weights(50, 200, 1))
-    rows = [ForestRow("site", None), ForestRow("A", KNOWN, "12, 4"), ForestRow("B", UNKNOWN)]
+    panel = ForestPanel("yT0", (KNOWN, None, POINT, UNKNOWN), ("9/20", "", "4/12", "0/8"))
+    labels = ["All women", "site", "A", "B"]
     return {
         "roc": draw_roc(CURVE, KNOWN, POINT, auc="0.80", to=folder / "roc"),
         "pr": draw_precision_recall(CURVE, 0.4, to=folder / "pr"),
@@ -48,7 +49,7 @@ def draw_each(folder: Path) -> dict[str, str]:
             to=folder / "calibration",
         ),
         "decision": draw_decision_curve(curve, to=folder / "decision"),
-        "forest": draw_forest(rows, KNOWN, "AUC", first_label="All", to=folder / "forest"),
+        "forest": draw_forest(labels, [panel, panel], "AUC", to=folder / "forest"),
         "flow": draw_flow(
             [("rows", 20, ""), ("scans", 15, "too few"), ("same", 15, "")],
             [("yT0", 14, 6)],
@@ -76,7 +77,7 @@ def test_text_stays_text(drawn: tuple[Path, dict[str, str]]) -> None:
     assert "sensitivity" in texts(figures["roc"])
     assert "AUC 0.80" in texts(figures["roc"])
     assert "predicted probability of response" in texts(figures["calibration"])
-    assert {"All", "A", "B", "12, 4"} <= set(texts(figures["forest"]))
+    assert {"All women", "site", "A", "B", "4/12"} <= set(texts(figures["forest"]))
     assert "left out: 5" in texts(figures["flow"])
 
 
@@ -106,8 +107,7 @@ def test_the_same_figure_gives_the_same_bytes(
 def test_what_is_undefined_is_left_out_and_not_drawn_at_zero(tmp_path: Path) -> None:
     svg = draw_roc(CURVE, UNKNOWN, KNOWN, auc="–", to=tmp_path / "roc")
     assert "locked operating point" not in texts(svg)
-    rows = [ForestRow("A", UNKNOWN, "4, 0 (–)")]
-    draw_forest(rows, UNKNOWN, "AUC", first_label="All", to=tmp_path / "forest")
+    draw_forest(["All"], [ForestPanel("yT0", (UNKNOWN,), ("",))], "AUC", to=tmp_path / "forest")
     svg = draw_calibration(
         CURVE,
         None,

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from pcrnet.evaluation.comparisons import compare_variants, conditional_metrics
+from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.sources import Sources, read_run
+
+
+@pytest.fixture(scope="module")
+def sources(trial_run: Path) -> Sources:
+    return read_run(trial_run)
+
+
+def test_identical_predictions_differ_by_nothing_with_p_one(sources: Sources) -> None:
+    same = replace(sources, ablations={"same": sources.predictions}, baselines={})
+    (comparison,) = compare_variants(same)
+    for compared in comparison.heads.values():
+        assert compared.difference.value == 0.0
+        assert compared.p == 1.0
+
+
+def test_ablations_then_baselines_against_the_same_women(sources: Sources) -> None:
+    comparisons = compare_variants(sources)
+    assert [(c.kind, c.name) for c in comparisons] == [
+        ("ablations", "without_interim"),
+        ("ablations", "without_mri"),
+        ("ablations", "without_pet"),
+        ("baselines", "clinical"),
+    ]
+    clinical = comparisons[-1].heads["yT0yN0"]
+    assert clinical.difference.value == pytest.approx(0.28, abs=0.05)
+    assert clinical.p is not None
+    assert clinical.p < 0.001
+
+
+def test_a_variant_without_a_head_is_compared_on_the_others(sources: Sources) -> None:
+    only = replace(
+        sources.predictions, prob={"yT0": sources.predictions.prob["yT0"]}, uncalibrated_prob={}
+    )
+    (comparison,) = compare_variants(replace(sources, ablations={"x": only}, baselines={}))
+    assert list(comparison.heads) == ["yT0"]
+
+
+def test_nodes_given_the_breast_are_judged_by_the_conditional_probability(
+    sources: Sources,
+) -> None:
+    predictions = replace(sources.predictions, fold=None)
+    found = conditional_metrics(predictions)
+    rows = (predictions.label["yT0"] == 1) & ~np.isnan(predictions.label["yT0yN0"])
+    label = predictions.label["yT0yN0"][rows]
+    ratio = (predictions.prob["yT0yN0"] / predictions.prob["yT0"])[rows]
+    assert found["auc"].value == pytest.approx(roc_auc_score(label, ratio))
+    assert found["observed"].value == pytest.approx(label.mean())
+    assert found["predicted"].value == pytest.approx(ratio.mean())
+
+
+def test_no_conditional_without_both_heads_or_a_free_breast(sources: Sources) -> None:
+    predictions = sources.predictions
+    assert conditional_metrics(predictions.select(predictions.label["yT0"] == 0)) == {}
+    one = Predictions(("P1",), {"yT0": np.array([0.5])}, {"yT0": np.array([1.0])})
+    assert conditional_metrics(one) == {}
+
+
+def test_no_chance_of_a_free_breast_is_no_division_by_zero() -> None:
+    zero = np.zeros(2)
+    table = Predictions(
+        ("P1", "P2"), {"yT0": zero, "yT0yN0": zero}, {"yT0": np.ones(2), "yN0": np.array([1.0, 0])}
+    )
+    assert conditional_metrics(table)["predicted"].value == 0.0

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pcrnet.config import EvaluationConfig
+from pcrnet.evaluation.analysis import analyse
+from pcrnet.evaluation.record import metrics_record
+from pcrnet.evaluation.sources import read_run
+
+
+@pytest.fixture(scope="module")
+def record(trial_run: Path) -> dict[str, object]:
+    config = EvaluationConfig(bootstrap_draws=200)
+    return json.loads(
+        json.dumps(metrics_record(analyse(read_run(trial_run), config)), allow_nan=False)
+    )
+
+
+def estimates(value: object) -> list[dict[str, object]]:
+    """Every estimate anywhere in the record."""
+    if isinstance(value, dict):
+        own = [value] if "method" in value else []
+        return own + [found for item in value.values() for found in estimates(item)]
+    if isinstance(value, list):
+        return [found for item in value for found in estimates(item)]
+    return []
+
+
+def test_every_estimate_has_value_limits_n_and_method(record: dict[str, object]) -> None:
+    found = estimates(record)
+    assert len(found) > 300
+    for estimate in found:
+        assert {"value", "low", "high", "n", "method"} <= set(estimate)
+        assert estimate["value"] is not None or estimate["reason"]
+
+
+def test_the_record_holds_every_part(record: dict[str, object]) -> None:
+    assert record["simulated"] is True
+    assert record["patients"] == 460
+    assert record["folds"] == 5
+    assert set(record["heads"]) == {"yT0", "yN0", "yT0yN0"}
+    assert set(record["uncalibrated"]) == set(record["heads"])
+    assert set(record["tables"]["yT0"]) == {
+        "true_positive",
+        "false_positive",
+        "true_negative",
+        "false_negative",
+    }
+    assert record["bootstrap"] == {"draws": 200, "seed": 1}
+    assert "endpoints" not in record
+    assert {row["covariate"] for row in record["subgroups"]["yT0"]} >= {"site", "hormone_receptor"}

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pcrnet.errors import PcrnetError, PredictionsError, RunError
+from pcrnet.evaluation.patients import NumericCovariate
+from pcrnet.evaluation.sources import read_run, read_table
+from pcrnet.storage import sha256_file
+
+
+def test_a_run_is_read_whole(trial_run: Path) -> None:
+    sources = read_run(trial_run)
+    assert sources.name == "trial"
+    assert sources.simulated
+    assert len(sources.predictions) == 460
+    assert set(sources.ablations) == {"without_interim", "without_mri", "without_pet"}
+    assert set(sources.baselines) == {"clinical"}
+    assert [step.n for step in sources.flow] == [478, 466, 460]
+    assert sources.pictures[0].png.startswith(b"\x89PNG")
+    assert sources.digests["predictions.csv"] == sha256_file(trial_run / "predictions.csv")
+    assert sources.experiment is not None
+    assert sources.experiment.run.name == "trial"
+
+
+def test_predictions_alone_are_enough(small_run: Path) -> None:
+    for path in list(small_run.rglob("*")):
+        if path.is_file() and path.name != "predictions.csv":
+            path.unlink()
+    sources = read_run(small_run)
+    assert not sources.simulated
+    assert sources.experiment is None
+    assert (sources.covariates, sources.flow, sources.pictures) == ((), (), ())
+
+
+def test_a_missing_or_unfinished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such folder"):
+        read_run(tmp_path / "nowhere")
+    with pytest.raises(RunError, match="has not finished"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("flow.json", "{", "is not JSON"),
+        ("flow.json", '[{"step": "a"}]', "list of"),
+        ("flow.json", '[{"step": "a", "n": "many"}]', "list of"),
+        ("flow.json", "[3]", "list of"),
+        ("environment.json", "[]", "JSON object"),
+        ("pictures/pictures.json", '[{"file": "P0003.png"}]', "list of"),
+        ("pictures/pictures.json", "3", "list of"),
+        ("config.yaml", "data: {cohorts: x}", "unknown key"),
+    ],
+)
+def test_a_damaged_file_is_named(small_run: Path, file: str, text: str, message: str) -> None:
+    (small_run / file).write_text(text)
+    with pytest.raises(PcrnetError, match=message) as caught:
+        read_run(small_run)
+    assert file.rsplit("/", maxsplit=1)[-1] in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["../flow.json", "none.png", "pictures.json", "/etc/hostname"])
+def test_a_picture_must_be_a_png_inside_its_folder(small_run: Path, file: str) -> None:
+    entry = {"file": file, "patient_id": "P0003", "title": "t", "caption": "c"}
+    (small_run / "pictures" / "pictures.json").write_text(json.dumps([entry]))
+    with pytest.raises(RunError, match="no PNG in this folder"):
+        read_run(small_run)
+
+
+def test_an_ablation_of_other_patients_is_refused(small_run: Path) -> None:
+    path = small_run / "ablations" / "without_pet.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(RunError, match="other patients"):
+        read_run(small_run)
+
+
+def test_a_table_brings_its_covariates_along(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    rows = "".join(f"P{i},{i % 2},0.{i + 1},{40 + i}\n" for i in range(9))
+    path.write_text("patient_id,yT0,prob_yT0,age\n" + rows)
+    sources = read_table(path)
+    (age,) = sources.covariates
+    assert isinstance(age, NumericCovariate)
+    assert sources.name == "theirs"
+    patients = tmp_path / "patients.csv"
+    patients.write_text(
+        "patient_id,grade\n" + "".join(f"P{i},{2 + i % 2}\n" for i in reversed(range(12)))
+    )
+    beside = read_table(path, patients)
+    # Of nine women only five share grade 2: the others are too few to be shown by value.
+    assert [covariate.name for covariate in beside.covariates] == ["grade"]
+    assert set(beside.digests) == {"theirs.csv", "patients.csv"}
+    patients.write_text("patient_id,grade\nP1,2\n")
+    with pytest.raises(PredictionsError, match="no row"):
+        read_table(path, patients)
