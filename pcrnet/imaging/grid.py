@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pcrnet.imaging.volume import Volume
 
-_ALIGNED_VOXELS = 0.02  # a drift across the grid that interpolation would not show
+_ALIGNED_VOXELS = 1e-3  # a drift across the grid that is only rounding of the header
 
 
 @dataclass(frozen=True, eq=False)

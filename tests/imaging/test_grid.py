@@ -47,17 +47,28 @@ def _letter(affine, shape):
 
 @settings(max_examples=25, deadline=None)
 @given(_EULER, st.tuples(*[st.floats(1.2, 7.0)] * 3), _FLIP, st.booleans())
-def test_a_ramp_is_reproduced_exactly(euler, spacing, flip, oblique):
+def test_a_ramp_is_reproduced_through_any_affine(euler, spacing, flip, oblique):
     shape = tuple(int(100 / mm) for mm in spacing)
     affine = _affine(euler if oblique else (0, 90, 180), spacing, shape, flip)
     volume = Volume(_ramp(affine, shape), affine, "arbitrary")
     grid = Grid.centred(np.array([2.0, -1.0, 0.5]), (4.0, 3.0, 5.0), (8, 10, 6))
     array, coverage = resample(volume, grid)
     assert coverage.all()
+    # Axes that drift by less than a thousandth of a voxel count as aligned: 7 mm × 0.6 / mm × 1e-3.
+    np.testing.assert_allclose(array, _ramp(grid.affine, grid.shape), atol=5e-3)
+
+
+@pytest.mark.parametrize("euler", [(0, 0, 0), (90, 0, 180), (3, 0, 0), (40, -50, 60)])
+@pytest.mark.parametrize("mm", [1.5, 4.0, 6.5])
+def test_a_ramp_is_reproduced_to_the_last_digit(euler, mm):
+    shape = (int(100 / mm),) * 3
+    affine = _affine(euler, (mm, mm, mm), shape, -1.0)
+    grid = Grid.centred(np.array([2.0, -1.0, 0.5]), (4.0, 3.0, 5.0), (8, 10, 6))
+    array, _ = resample(Volume(_ramp(affine, shape), affine, "arbitrary"), grid)
     np.testing.assert_allclose(array, _ramp(grid.affine, grid.shape), atol=2e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(_EULER, st.tuples(*[st.floats(1.6, 3.5)] * 3), _FLIP)
 def test_an_asymmetric_phantom_survives_any_affine_unflipped(
     tmp_path_factory, euler, spacing, flip
