@@ -47,18 +47,49 @@ class PatientTensor:
     crop: Crop
 
 
+@dataclass(frozen=True, eq=False)
+class PatientScans:
+    """All scans of a patient as acquired, in physical units, and where they are looked at.
+
+    Attributes:
+        volumes: Timepoint to channel to volume, in order of time, visits with scans only.
+        masks: Timepoint to lesion mask, None where there is none.
+        transforms: Timepoint to a rigid 4×4 from millimetres of the first visit to the visit's.
+        centre_mm: float64, shape (3,); middle of the crop in RAS of the first visit.
+        crop: What the crop was centred on.
+    """
+
+    volumes: Mapping[str, Mapping[str, Volume]]
+    masks: Mapping[str, Volume | None]
+    transforms: Mapping[str, NDArray[np.float64]]
+    centre_mm: NDArray[np.float64]
+    crop: Crop
+
+
 def preprocess_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
     """Read all scans of a patient and bring them onto one grid in true units.
 
     Raises:
+        PcrnetError: As :func:`read_patient`; a GeometryError also for a scan beside the crop.
+    """
+    scans = read_patient(patient, data, imaging)
+    try:
+        return _on_one_grid(scans, patient, data, imaging)
+    except PcrnetError as error:
+        raise error.located(patient=patient.patient_id, file=patient.location) from None
+
+
+def read_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> PatientScans:
+    """Read all scans of a patient, register the visits if asked to, and find the crop.
+
+    Raises:
         InsufficientScansError: Fewer scans than ``data.minimum_scans``.
-        ImageError: A file that cannot be used; its subclasses GeometryError (also: a scan beside
-            the crop, a mask on no channel's grid) and UnitError. Patient, row and column are named.
+        ImageError: A file that cannot be used; its subclasses GeometryError (also: a mask on no
+            channel's grid), RegistrationError and UnitError. Patient, row and column are named.
     """
     require_scans(patient, data)
-    visits = [patient.visits[timepoint] for timepoint in data.timepoints]
     try:
-        return _preprocess(visits, data, imaging)
+        return _read_patient(patient, data, imaging)
     except PcrnetError as error:
         raise error.located(patient=patient.patient_id, file=patient.location) from None
 
@@ -79,8 +110,8 @@ def require_scans(patient: Patient, data: DataConfig) -> None:
         )
 
 
-def _preprocess(visits: list[Visit], data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
-    kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
+def _read_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> PatientScans:
+    visits = [patient.visits[timepoint] for timepoint in data.timepoints]
     volumes = {
         visit.timepoint: _read_scans(visit, data.channels, imaging)
         for visit in visits
@@ -91,27 +122,40 @@ def _preprocess(visits: list[Visit], data: DataConfig, imaging: ImagingConfig) -
         for visit in visits
     }
     transforms = visit_transforms(volumes, imaging.alignment)
+    kinds = _kinds(data, imaging)
     centre, crop = _choose_centre(volumes, masks, transforms, kinds)
-    grid = Grid.centred(centre, imaging.spacing_mm, imaging.size)
+    return PatientScans(volumes, masks, transforms, centre, crop)
+
+
+def _on_one_grid(
+    scans: PatientScans, patient: Patient, data: DataConfig, imaging: ImagingConfig
+) -> PatientTensor:
+    kinds = _kinds(data, imaging)
+    grid = Grid.centred(scans.centre_mm, imaging.spacing_mm, imaging.size)
     shape = (len(data.timepoints), len(data.channels))
     image = np.zeros((*shape, *imaging.size), dtype=np.float16)
     present = np.zeros(shape, dtype=bool)
     for row, timepoint in enumerate(data.timepoints):
-        if timepoint not in volumes:
+        if timepoint not in scans.volumes:
             continue
-        moved = grid.moved(transforms[timepoint])
-        for channel, values in _visit_on_grid(timepoint, volumes[timepoint], kinds, moved).items():
+        moved = grid.moved(scans.transforms[timepoint])
+        on_grid = _visit_on_grid(timepoint, scans.volumes[timepoint], kinds, moved)
+        for channel, values in on_grid.items():
             column = data.channels.index(channel)
             image[row, column] = values
             present[row, column] = True
-    days = [np.nan if visit.days is None else visit.days for visit in visits]
+    days = [patient.visits[timepoint].days for timepoint in data.timepoints]
     return PatientTensor(
         image=image,
         present=present,
-        days=np.array(days, dtype=np.float32),
-        centre_mm=centre,
-        crop=crop,
+        days=np.array([np.nan if day is None else day for day in days], dtype=np.float32),
+        centre_mm=scans.centre_mm,
+        crop=scans.crop,
     )
+
+
+def _kinds(data: DataConfig, imaging: ImagingConfig) -> dict[str, ChannelKind]:
+    return {channel: imaging.channel_kind(channel) for channel in data.channels}
 
 
 def _read_scans(
