@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pcrnet.config import AlignmentConfig, NoAlignment
 from pcrnet.errors import RegistrationError
-from pcrnet.imaging.registration import register
+from pcrnet.imaging.registration import Alignment, register
 from pcrnet.imaging.volume import Unit, Volume
 
 # Anatomy registers best, uptake next; ADC is noise in air and distorted in tissue.
 _RANK: dict[Unit, int] = {"arbitrary": 0, "SUVbw": 1, "1e-3 mm2/s": 2}
 
 
-def visit_transforms(
+def align_visits(
     volumes: Mapping[str, Mapping[str, Volume]], alignment: AlignmentConfig
-) -> dict[str, NDArray[np.float64]]:
-    """How each visit lies against the first.
+) -> dict[str, Alignment]:
+    """Register each later visit to the first, if asked to.
 
     The scans of one visit share one frame of reference, so that one of them speaks for all.
 
@@ -28,16 +25,16 @@ def visit_transforms(
         alignment: Whether to register, and what to believe.
 
     Returns:
-        Timepoint to a rigid 4×4 from RAS millimetres of the first visit to those of the visit.
+        Timepoint to alignment; the first visit and those that are left as they came are absent.
 
     Raises:
         RegistrationError: A visit without a channel in common with the first, or one whose
             registration is refused; the column is named.
     """
-    transforms = {timepoint: np.eye(4) for timepoint in volumes}
     if isinstance(alignment, NoAlignment) or not volumes:
-        return transforms
+        return {}
     first, *later = volumes
+    alignments = {}
     for timepoint in later:
         channel = common_channel(volumes[first], volumes[timepoint])
         if channel is None:
@@ -46,12 +43,12 @@ def visit_transforms(
                 field=timepoint,
                 remedy="add such a scan, or set imaging.alignment.kind: none",
             )
+        fixed, moving = volumes[first][channel], volumes[timepoint][channel]
         try:
-            found = register(volumes[first][channel], volumes[timepoint][channel], alignment)
+            alignments[timepoint] = register(fixed, moving, alignment)
         except RegistrationError as error:
             raise error.located(field=f"{timepoint}.{channel}") from None
-        transforms[timepoint] = found.transform
-    return transforms
+    return alignments
 
 
 def common_channel(first: Mapping[str, Volume], later: Mapping[str, Volume]) -> str | None:

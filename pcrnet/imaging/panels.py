@@ -7,8 +7,9 @@ the front is up in axial planes and left in sagittal ones; elsewhere the head is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +177,18 @@ def draw_missing(axes: Axes, text: str = "not acquired") -> None:
         fontsize=9,
         style="italic",
     )
+    axes.set(xticks=[], yticks=[])
+    _frame(axes)
+
+
+def draw_note(axes: Axes, lines: Sequence[tuple[str, str]]) -> None:
+    """A cell of text: names on the left, values on the right."""
+    axes.set_facecolor(PANEL)
+    style: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 8, "va": "center"}
+    for number, (name, value) in enumerate(lines):
+        height = 1.0 - (number + 0.7) / max(len(lines) + 0.4, 9)
+        axes.text(0.05, height, name, color=MUTED, ha="left", **style)
+        axes.text(0.95, height, value, color=TEXT, ha="right", **style)
     axes.set(xticks=[], yticks=[])
     _frame(axes)
 

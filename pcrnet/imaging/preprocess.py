@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import Patient, Visit
 from pcrnet.config import ChannelKind, DataConfig, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, PcrnetError
-from pcrnet.imaging.alignment import visit_transforms
+from pcrnet.imaging.alignment import align_visits
 from pcrnet.imaging.framing import Crop, find_centre, mask_centre
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import visit_scalings
 from pcrnet.imaging.nifti import read_nifti_header
 from pcrnet.imaging.reader import MASK, read_volume
+from pcrnet.imaging.registration import Alignment
 from pcrnet.imaging.volume import Volume, same_grid
 
 
@@ -54,16 +55,20 @@ class PatientScans:
     Attributes:
         volumes: Timepoint to channel to volume, in order of time, visits with scans only.
         masks: Timepoint to lesion mask, None where there is none.
-        transforms: Timepoint to a rigid 4×4 from millimetres of the first visit to the visit's.
+        alignments: Timepoint to its registration; visits left as they came are absent.
         centre_mm: float64, shape (3,); middle of the crop in RAS of the first visit.
         crop: What the crop was centred on.
     """
 
     volumes: Mapping[str, Mapping[str, Volume]]
     masks: Mapping[str, Volume | None]
-    transforms: Mapping[str, NDArray[np.float64]]
+    alignments: Mapping[str, Alignment]
     centre_mm: NDArray[np.float64]
     crop: Crop
+
+    def transform(self, timepoint: str) -> NDArray[np.float64]:
+        """Rigid 4×4 from RAS millimetres of the first visit to those of a visit."""
+        return _transform(self.alignments, timepoint)
 
 
 def preprocess_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
@@ -74,7 +79,7 @@ def preprocess_patient(patient: Patient, data: DataConfig, imaging: ImagingConfi
     """
     scans = read_patient(patient, data, imaging)
     try:
-        return _on_one_grid(scans, patient, data, imaging)
+        return on_one_grid(scans, patient, data, imaging)
     except PcrnetError as error:
         raise error.located(patient=patient.patient_id, file=patient.location) from None
 
@@ -121,15 +126,20 @@ def _read_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) ->
         visit.timepoint: _read_mask(visit, volumes.get(visit.timepoint, {}), imaging)
         for visit in visits
     }
-    transforms = visit_transforms(volumes, imaging.alignment)
-    kinds = _kinds(data, imaging)
-    centre, crop = _choose_centre(volumes, masks, transforms, kinds)
-    return PatientScans(volumes, masks, transforms, centre, crop)
+    alignments = align_visits(volumes, imaging.alignment)
+    centre, crop = _choose_centre(volumes, masks, alignments, _kinds(data, imaging))
+    return PatientScans(volumes, masks, alignments, centre, crop)
 
 
-def _on_one_grid(
+def on_one_grid(
     scans: PatientScans, patient: Patient, data: DataConfig, imaging: ImagingConfig
 ) -> PatientTensor:
+    """Bring a patient's scans onto the grid around the crop's centre, in network units.
+
+    Raises:
+        GeometryError: A scan that does not reach the crop.
+        ImageError: A scan without contrast, or with values beyond half precision.
+    """
     kinds = _kinds(data, imaging)
     grid = Grid.centred(scans.centre_mm, imaging.spacing_mm, imaging.size)
     shape = (len(data.timepoints), len(data.channels))
@@ -138,7 +148,7 @@ def _on_one_grid(
     for row, timepoint in enumerate(data.timepoints):
         if timepoint not in scans.volumes:
             continue
-        moved = grid.moved(scans.transforms[timepoint])
+        moved = grid.moved(scans.transform(timepoint))
         on_grid = _visit_on_grid(timepoint, scans.volumes[timepoint], kinds, moved)
         for channel, values in on_grid.items():
             column = data.channels.index(channel)
@@ -226,15 +236,19 @@ def _grids(
 def _choose_centre(
     volumes: Mapping[str, Mapping[str, Volume]],
     masks: Mapping[str, Volume | None],
-    transforms: Mapping[str, NDArray[np.float64]],
+    alignments: Mapping[str, Alignment],
     kinds: Mapping[str, ChannelKind],
 ) -> tuple[NDArray[np.float64], Crop]:
     """The middle of the crop in RAS millimetres of the first visit."""
     for timepoint, mask in masks.items():
         if mask is not None:
-            to_first = np.linalg.inv(transforms.get(timepoint, np.eye(4)))
+            to_first = np.linalg.inv(_transform(alignments, timepoint))
             return to_first[:3, :3] @ mask_centre(mask) + to_first[:3, 3], "mask"
     return find_centre(next(iter(volumes.values())), kinds)
+
+
+def _transform(alignments: Mapping[str, Alignment], timepoint: str) -> NDArray[np.float64]:
+    return alignments[timepoint].transform if timepoint in alignments else np.eye(4)
 
 
 def _visit_on_grid(

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.errors import GeometryError, ImageError, UnitError
-from pcrnet.imaging.volume import Volume
+from pcrnet.imaging.volume import Unit, Volume
 
 Mask = NDArray[np.bool_]
 
+SUV_UNITS: frozenset[Unit] = frozenset({"SUVbw", "SUL", "SUVbsa"})
 FIXED_THRESHOLD_SUV = 4.0
 RELATIVE_THRESHOLD = 0.41
 """Of SUVmax; EANM procedure guideline 2.0 (Boellaard et al., Eur J Nucl Med Mol Imaging 2015)."""
@@ -48,7 +49,7 @@ def measure_pet(suv: Volume, mask: Mask) -> PetMeasurements:
         GeometryError: The mask is not on its grid.
         ImageError: The mask is empty.
     """
-    if suv.unit not in {"SUVbw", "SUL", "SUVbsa"}:
+    if suv.unit not in SUV_UNITS:
         raise UnitError(f"uptake needs a standardised uptake value, found {suv.unit}")
     values = _inside(suv, mask).astype(np.float64)
     voxel_ml = _voxel_ml(suv)

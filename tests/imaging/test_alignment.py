@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from pcrnet.config import NoAlignment, RigidAlignment
 from pcrnet.errors import RegistrationError
-from pcrnet.imaging.alignment import common_channel, visit_transforms
+from pcrnet.imaging.alignment import align_visits, common_channel
 from pcrnet.imaging.volume import Volume
 
 
@@ -25,17 +25,16 @@ def _volume(shift_mm=(0.0, 0.0, 0.0), *, seed=0, unit="arbitrary") -> Volume:
 
 def test_without_alignment_nothing_is_moved():
     visits = {"baseline": {"t2": _volume()}, "interim": {"t2": _volume((9, 0, 0))}}
-    for transform in visit_transforms(visits, NoAlignment()).values():
-        np.testing.assert_array_equal(transform, np.eye(4))
+    assert align_visits(visits, NoAlignment()) == {}
 
 
 def test_each_later_visit_is_brought_onto_the_first():
     shifts = {"baseline": (0, 0, 0), "interim": (9, -4, 3), "presurgical": (-6, 8, 2)}
     visits = {timepoint: {"t2": _volume(shift)} for timepoint, shift in shifts.items()}
-    transforms = visit_transforms(visits, RigidAlignment())
-    assert list(transforms) == list(shifts)
-    for timepoint, shift in shifts.items():
-        np.testing.assert_allclose(transforms[timepoint][:3, 3], shift, atol=0.5)
+    found = align_visits(visits, RigidAlignment())
+    assert list(found) == ["interim", "presurgical"]
+    for timepoint, alignment in found.items():
+        np.testing.assert_allclose(alignment.transform[:3, 3], shifts[timepoint], atol=0.5)
 
 
 def test_the_channel_that_registers_best_is_chosen():
@@ -50,12 +49,12 @@ def test_the_channel_that_registers_best_is_chosen():
 def test_a_visit_with_nothing_in_common_names_its_timepoint():
     visits = {"baseline": {"pet": _volume(unit="SUVbw")}, "interim": {"t2": _volume()}}
     with pytest.raises(RegistrationError, match="no channel in common with baseline") as caught:
-        visit_transforms(visits, RigidAlignment())
+        align_visits(visits, RigidAlignment())
     assert caught.value.field == "interim"
 
 
 def test_a_refused_registration_names_its_column():
     visits = {"baseline": {"t2": _volume()}, "interim": {"t2": _volume(seed=5)}}
     with pytest.raises(RegistrationError, match="does not match the first") as caught:
-        visit_transforms(visits, RigidAlignment())
+        align_visits(visits, RigidAlignment())
     assert caught.value.field == "interim.t2"

@@ -13,6 +13,7 @@ from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, Uni
 from pcrnet.imaging import preprocess
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.preprocess import preprocess_patient
+from pcrnet.imaging.registration import Alignment
 from pcrnet.imaging.volume import Volume, canonical
 
 _LESION_MM = np.array([22.0, -14.0, 9.0])
@@ -149,11 +150,15 @@ def test_all_visits_share_the_frame_of_the_first_mask(make_patient):
 def test_an_alignment_moves_the_later_visit_onto_the_first(make_patient, monkeypatch):
     shift = np.eye(4)
     shift[:3, 3] = [8.0, -4.0, 0.0]
-    monkeypatch.setattr(
-        preprocess,
-        "visit_transforms",
-        lambda volumes, alignment: {"baseline": np.eye(4), "interim": shift},
+    found = Alignment(
+        transform=shift,
+        similarity_before=0.1,
+        similarity_after=1.0,
+        shift_mm=9.0,
+        rotation_degrees=0.0,
+        front_mm=0.0,
     )
+    monkeypatch.setattr(preprocess, "align_visits", lambda *_: {"interim": found})
     moved = _with_mask("pet", "t2", shift_mm=(8.0, -4.0, 0.0))
     for visits in (
         {"baseline": _with_mask("pet", "t2"), "interim": moved},

@@ -1,0 +1,206 @@
+"""What to draw of a patient's scans: columns, windows and the point to cut through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.config import ChannelKind
+from pcrnet.imaging.panels import Look, Plane, draw_bar, draw_missing, draw_panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pcrnet.imaging.preprocess import PatientTensor
+    from pcrnet.imaging.sheet import Sheet
+
+SUV_LOOK = Look("SUVbw", 0.0, 7.0, "gray_r")
+"""PET alone: inverse grey, as in nuclear medicine. The window never follows the image."""
+SUV_OVER_LOOK = Look("SUVbw", 0.0, 7.0, "inferno")
+"""PET over MR."""
+ADC_LOOK = Look("ADC 10⁻³ mm²/s", 0.0, 3.0)
+SIMULATED = "SIMULATED – not a patient"
+
+_BACKDROPS = ("dce_early", "dce_late", "t1", "t2")
+
+
+@dataclass(frozen=True, eq=False)
+class Scans:
+    """All scans of a patient on one grid along RAS, in network units.
+
+    Attributes:
+        image: Shape (T, C, X, Y, Z).
+        present: Shape (T, C).
+        masks: Shape (T, X, Y, Z), or None without any mask.
+        channels: Names along C.
+        kinds: Intensity rules along C.
+        spacing_mm: Shape (3,).
+    """
+
+    image: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    masks: NDArray[np.bool_] | None
+    channels: tuple[str, ...]
+    kinds: tuple[ChannelKind, ...]
+    spacing_mm: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        tensor: PatientTensor,
+        channels: Sequence[str],
+        kinds: Mapping[str, ChannelKind],
+        spacing_mm: Sequence[float],
+        masks: NDArray[np.bool_] | None,
+    ) -> Scans:
+        """The scans of a tensor; ``masks`` of shape (X, Y, Z) serves all visits."""
+        visits, _, *shape = tensor.image.shape
+        return cls(
+            image=np.asarray(tensor.image, dtype=np.float32),
+            present=np.asarray(tensor.present, dtype=bool),
+            masks=None if masks is None else np.broadcast_to(masks, (visits, *shape)),
+            channels=tuple(channels),
+            kinds=tuple(kinds[name] for name in channels),
+            spacing_mm=np.asarray(spacing_mm, dtype=np.float64),
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along x, y and z."""
+        return self.image.shape[2:]
+
+    @cached_property
+    def pet(self) -> list[int]:
+        """Which channels are PET."""
+        return [number for number, kind in enumerate(self.kinds) if kind == "suv"]
+
+    @cached_property
+    def other(self) -> list[int]:
+        """Which are not."""
+        return [number for number, kind in enumerate(self.kinds) if kind != "suv"]
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """PET first, then PET over MR, then every other channel in its order."""
+        single = [
+            Column(name, number, _look(self, number)) for number, name in enumerate(self.channels)
+        ]
+        columns = [single[number] for number in self.pet]
+        if self.pet and self.other:
+            below, above = _backdrop(self), self.pet[0]
+            title = f"{self.channels[above]} over {self.channels[below]}"
+            columns.append(Column(title, below, single[below].look, over=above))
+        return columns + [single[number] for number in self.other]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A channel, or PET over an MR channel."""
+
+    title: str
+    channel: int
+    look: Look
+    over: int | None = None
+
+    def draw(self, axes: Axes, scans: Scans, visit: int, plane: Plane, index: int) -> None:
+        """Draw one slice of a visit, or say that the scan is missing."""
+        needed = [self.channel] if self.over is None else [self.channel, self.over]
+        if not scans.present[visit, needed].all():
+            draw_missing(axes)
+            return
+        draw_panel(
+            axes,
+            scans.image[visit, self.channel],
+            self.look,
+            plane=plane,
+            index=index,
+            spacing_mm=scans.spacing_mm,
+            over=None if self.over is None else (scans.image[visit, self.over], SUV_OVER_LOOK),
+            outline=None if scans.masks is None else scans.masks[visit],
+        )
+
+
+def label_columns(sheet: Sheet, columns: Sequence[Column]) -> None:
+    """Write each column's title above it and its colour bar below."""
+    for number, column in enumerate(columns):
+        sheet.label_column(number, column.title)
+        draw_bar(sheet.bar(number), column.look if column.over is None else SUV_OVER_LOOK)
+
+
+def describe_days(days: float) -> str:
+    """Days from the start of therapy as printed; nothing where they are NaN."""
+    return f"day {days:+.0f}" if np.isfinite(days) else ""
+
+
+def focus(scans: Scans) -> tuple[tuple[int, ...], str]:
+    """The voxel to cut through, and what lies there.
+
+    The first visit decides, for the lesion is largest then: the highest FDG uptake, else the
+    strongest early enhancement, both inside the mask if there is one; else the mask's largest
+    sections, else the middle.
+    """
+    for row, present in enumerate(scans.present):
+        where = None if scans.masks is None else scans.masks[row]
+        if where is not None and not where.any():
+            where = None
+        if scans.pet and present[scans.pet[0]]:
+            return _peak(scans.image[row, scans.pet[0]], where), "the highest SUV"
+        if {"dce_pre", "dce_early"} <= set(scans.channels):
+            before, early = (scans.channels.index(name) for name in ("dce_pre", "dce_early"))
+            if present[before] and present[early]:
+                rise = scans.image[row, early] - scans.image[row, before]
+                return _peak(rise, where), "the strongest early enhancement"
+        if where is not None:
+            areas = (where.sum(axis=axes) for axes in ((1, 2), (0, 2), (0, 1)))
+            return tuple(int(np.argmax(area)) for area in areas), "the lesion's largest section"
+    return tuple(length // 2 for length in scans.shape), "the middle"
+
+
+def _peak(values: NDArray[np.float32], where: NDArray[np.bool_] | None) -> tuple[int, ...]:
+    """Index of the highest value after slight smoothing: a single noisy voxel does not decide."""
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(values, 1.0, mode="nearest")
+    if where is not None:
+        smooth = np.where(where, smooth, -np.inf)
+    return tuple(int(place) for place in np.unravel_index(int(np.argmax(smooth)), smooth.shape))
+
+
+def _backdrop(scans: Scans) -> int:
+    """The MR channel under the PET: the one present most often, then the best to read."""
+    rank = {name: -place for place, name in enumerate(_BACKDROPS)}
+    return max(
+        scans.other,
+        key=lambda number: (
+            int(scans.present[:, number].sum()),
+            rank.get(scans.channels[number], -len(_BACKDROPS)),
+        ),
+    )
+
+
+def _look(scans: Scans, number: int) -> Look:
+    """Fixed windows for SUV and ADC; one window for all DCE phases; one each for the others."""
+    match scans.kinds[number]:
+        case "suv":
+            return SUV_LOOK
+        case "adc":
+            return ADC_LOOK
+        case "dce":
+            phases = [other for other, kind in enumerate(scans.kinds) if kind == "dce"]
+            return _window(scans, phases, "relative signal")
+        case "zscore":
+            return _window(scans, [number], "z-score")
+
+
+def _window(scans: Scans, numbers: Sequence[int], label: str) -> Look:
+    """The range of the values shown, over all visits, less its outermost percentiles."""
+    chosen = np.zeros_like(scans.present)
+    chosen[:, list(numbers)] = True
+    values = scans.image[scans.present & chosen]
+    low, high = np.percentile(values, (1.0, 99.7)) if values.size else (0.0, 1.0)
+    return Look(label, round(float(low), 2), round(max(float(high), float(low) + 0.01), 2))
