@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from pcrnet import __version__
+from pcrnet.evaluation.decision import Consequences
 from pcrnet.evaluation.intervals import Estimate
-from pcrnet.evaluation.results import Analysis, Comparison, Confirmation, HeadResult
+from pcrnet.evaluation.results import Analysis, Comparison, Confirmation
 
 Json = dict[str, object]
 
@@ -30,7 +31,9 @@ def metrics_record(analysis: Analysis) -> Json:
         "tables": {head.head: asdict(head.table) for head in analysis.heads if head.table},
         "fold_auc": {head.head: list(head.fold_aucs) for head in analysis.heads if head.fold_aucs},
         "per_hundred": {
-            head.head: _consequences(head) for head in analysis.heads if head.consequences
+            head.head: _consequences(head.consequences)
+            for head in analysis.heads
+            if head.consequences
         },
         "yT0yN0_given_yT0": _estimates(analysis.conditional),
         "subgroups": {
@@ -59,10 +62,7 @@ def _estimates(metrics: Mapping[str, Estimate]) -> Json:
     return {name: estimate.to_json() for name, estimate in metrics.items()}
 
 
-def _consequences(head: HeadResult) -> Json:
-    found = head.consequences
-    if found is None:
-        return {}
+def _consequences(found: Consequences) -> Json:
     return {
         "spared": found.spared.to_json(),
         "rightly": found.rightly.to_json(),

@@ -9,7 +9,6 @@ import numpy as np
 
 from pcrnet.evaluation.arrays import BoolArray
 from pcrnet.evaluation.patients import (
-    CategoricalCovariate,
     Covariate,
     NumericCovariate,
     categorical,
@@ -81,11 +80,10 @@ def _pattern(missing: Sequence[str], known: Sequence[str]) -> str:
 
 
 def _levels(covariate: Covariate) -> Iterator[Subgroup]:
-    match covariate:
-        case NumericCovariate(name, values):
-            median = float(np.nanmedian(values))
-            yield Subgroup(name, f"≤ {median:.4g}", values <= median)
-            yield Subgroup(name, f"> {median:.4g}", values > median)
-        case CategoricalCovariate(name, levels, codes):
-            for code, level in enumerate(levels):
-                yield Subgroup(name, level, codes == code)
+    if isinstance(covariate, NumericCovariate):
+        median = float(np.nanmedian(covariate.values))
+        yield Subgroup(covariate.name, f"≤ {median:.4g}", covariate.values <= median)
+        yield Subgroup(covariate.name, f"> {median:.4g}", covariate.values > median)
+        return
+    for code, level in enumerate(covariate.levels):
+        yield Subgroup(covariate.name, level, covariate.codes == code)

@@ -11,8 +11,6 @@ from pcrnet.config import (
     Experiment,
     NetBenefitRule,
     OperatingPointConfig,
-    SensitivityRule,
-    SpecificityRule,
     YoudenRule,
 )
 from pcrnet.evaluation.intervals import Estimate
@@ -90,9 +88,10 @@ def _lead(analysis: Analysis) -> str:
     main, auc = analysis.main, analysis.main.metrics["auc"]
     if auc.value is None:
         return f"{main.label} could not be judged in {main.n} women: {auc.reason}."
+    source = _from_what(analysis.sources.experiment)
     return (
-        f"In {main.n} women, predictions {_from_what(analysis.sources.experiment)}told {main.label} "
-        f"from residual tumour with an AUC of {with_interval(auc)}."
+        f"In {main.n} women, predictions {source}told {main.label} from residual tumour with an "
+        f"AUC of {with_interval(auc)}."
     )
 
 
@@ -127,7 +126,8 @@ def _verdicts(confirmation: Confirmation | None) -> tuple[Verdict, ...]:
         )
         name = HEAD_LABELS[result.endpoint.head]
         timepoints = confirmation.analysis_title(result.endpoint.analysis)
-        text = f"Co-primary endpoint {name}, {timepoints}: {result.status} ({result.reason or limits})."
+        text = f"Co-primary endpoint {name}, {timepoints}: {result.status}"
+        text += f" ({result.reason or limits})."
         verdicts.append(Verdict(kinds.get(result.status, "open"), text))
     return tuple(verdicts)
 
@@ -149,7 +149,9 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         for branch, channels in experiment.data.branches.items()
     )
     evaluation = experiment.evaluation
-    scheme = "nested cross-validation" if evaluation.mode == "nested" else "cross-fitting, optimistic"
+    scheme = (
+        "nested cross-validation" if evaluation.mode == "nested" else "cross-fitting, optimistic"
+    )
     facts += [
         ("Predicted from", f"{branches} at {_listed(experiment.data.timepoints)}"),
         ("Estimated by", f"{scheme}, {analysis.folds} folds by {evaluation.group}"),
@@ -160,15 +162,11 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
 
 
 def _rule(rule: OperatingPointConfig) -> str:
-    match rule:
-        case YoudenRule():
-            return "largest sensitivity + specificity on inner folds"
-        case SensitivityRule():
-            return f"sensitivity of at least {rule.target:.2f} on inner folds"
-        case SpecificityRule():
-            return f"specificity of at least {rule.target:.2f} on inner folds"
-        case NetBenefitRule():
-            return f"probability above {rule.threshold:.2f}, fixed beforehand"
+    if isinstance(rule, NetBenefitRule):
+        return f"probability above {rule.threshold:.2f}, fixed beforehand"
+    if isinstance(rule, YoudenRule):
+        return "largest sensitivity + specificity on inner folds"
+    return f"{rule.kind} of at least {rule.target:.2f} on inner folds"
 
 
 def _calibrator(config: CalibrationConfig) -> str:
@@ -210,20 +208,19 @@ def _conditional(analysis: Analysis) -> str:
     auc, observed = analysis.conditional["auc"], analysis.conditional["observed"]
     predicted = analysis.conditional["predicted"]
     return (
-        f"Among the {auc.n} women without tumour in the breast, P(yT0 yN0) / P(yT0) told free nodes "
-        f"from involved ones with an AUC of {with_interval(auc)}. The nodes were free in "
+        f"Among the {auc.n} women without tumour in the breast, P(yT0 yN0) / P(yT0) told free "
+        f"nodes from involved ones with an AUC of {with_interval(auc)}. The nodes were free in "
         f"{with_interval(observed)} of them; predicted was {with_interval(predicted)}."
     )
 
 
-def _whole(estimate: Estimate) -> str:
-    return "?" if estimate.value is None else f"{estimate.value:.0f}"
+def _whole(per_hundred: Estimate) -> str:
+    return f"{per_hundred.value or 0.0:.0f}"
 
 
-def _range(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return _whole(estimate)
-    return f"{_whole(estimate)} ({estimate.low:.0f} to {estimate.high:.0f})"
+def _range(per_hundred: Estimate) -> str:
+    limits = (limit or 0.0 for limit in (per_hundred.low, per_hundred.high))
+    return f"{_whole(per_hundred)} ({' to '.join(f'{limit:.0f}' for limit in limits)})"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -15,7 +15,10 @@ import pytest
 import yaml
 from scipy.special import expit, logit
 
-from pcrnet.config import Experiment
+from pcrnet.config import EvaluationConfig, Experiment
+from pcrnet.evaluation.analysis import analyse
+from pcrnet.evaluation.results import Analysis
+from pcrnet.evaluation.sources import read_run
 
 HEADS = ("yT0", "yN0", "yT0yN0")
 PIXEL = base64.b64decode(
@@ -181,6 +184,12 @@ def write_run(run: Path, patients: int = 460, seed: int = 7, folds: int = 5) -> 
 def trial_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run of 460 patients; read it, do not change it."""
     return write_run(tmp_path_factory.mktemp("runs") / "trial")
+
+
+@pytest.fixture(scope="session")
+def analysis(trial_run: Path) -> Analysis:
+    """Everything computed from the whole run, with the fewest draws."""
+    return analyse(read_run(trial_run), EvaluationConfig(bootstrap_draws=200))
 
 
 @pytest.fixture

@@ -102,11 +102,15 @@ def test_predictions_alone_make_a_report(small_run: Path) -> None:
         if path.is_file() and path.name != "predictions.csv":
             path.unlink()
     told: list[str] = []
-    assert evaluate_run(small_run, progress=told.append).is_file()
+    assert evaluate_run(small_run, FEW, progress=told.append).is_file()
     assert told
 
 
 def test_a_protocol_that_is_not_there_is_named(small_run: Path) -> None:
+    path = small_run / "config.yaml"
+    path.write_text(path.read_text().replace("protocol: null", "protocol: lost.yaml"))
+    with pytest.raises(ConfigError, match=r"lost\.yaml"):
+        evaluate_run(small_run)
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         evaluate_run(small_run, config_of(small_run, "evaluation.protocol=none.yaml"))
 

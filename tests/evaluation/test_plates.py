@@ -3,18 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from pcrnet.config import EvaluationConfig
-from pcrnet.evaluation.analysis import analyse
 from pcrnet.evaluation.plates import draw_figures
 from pcrnet.evaluation.results import Analysis
-from pcrnet.evaluation.sources import read_run
-
-
-@pytest.fixture(scope="module")
-def analysis(trial_run: Path) -> Analysis:
-    return analyse(read_run(trial_run), EvaluationConfig(bootstrap_draws=200))
 
 
 def test_what_is_missing_is_not_drawn(analysis: Analysis, tmp_path: Path) -> None:

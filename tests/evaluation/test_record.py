@@ -1,22 +1,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-from pcrnet.config import EvaluationConfig
-from pcrnet.evaluation.analysis import analyse
 from pcrnet.evaluation.record import metrics_record
-from pcrnet.evaluation.sources import read_run
+from pcrnet.evaluation.results import Analysis
 
 
 @pytest.fixture(scope="module")
-def record(trial_run: Path) -> dict[str, object]:
-    config = EvaluationConfig(bootstrap_draws=200)
-    return json.loads(
-        json.dumps(metrics_record(analyse(read_run(trial_run), config)), allow_nan=False)
-    )
+def record(analysis: Analysis) -> dict[str, object]:
+    return json.loads(json.dumps(metrics_record(analysis), allow_nan=False))
 
 
 def estimates(value: object) -> list[dict[str, object]]:

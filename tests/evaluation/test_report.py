@@ -15,11 +15,6 @@ from pcrnet.evaluation.sources import read_run, read_table
 FEW = EvaluationConfig(bootstrap_draws=200)
 
 
-@pytest.fixture(scope="module")
-def analysis(trial_run: Path) -> Analysis:
-    return analyse(read_run(trial_run), FEW)
-
-
 def page_of(analysis: Analysis) -> str:
     return render_report(analysis, {})
 
@@ -117,3 +112,10 @@ def test_openings_and_endpoints_are_shown(analysis: Analysis, protocol_file: Pat
     assert "Openings of the locked test set" in page
     again = replace(table, digests={"predictions.csv": "1" * 64})
     assert "was opened 2 times" in page_of(analyse(again, config))
+
+
+def test_a_comparison_without_variance_has_no_p(analysis: Analysis) -> None:
+    one = analysis.comparisons[0]
+    heads = {head: replace(compared, p=None) for head, compared in one.heads.items()}
+    page = page_of(replace(analysis, comparisons=(replace(one, heads=heads),)))
+    assert "p not defined" in page

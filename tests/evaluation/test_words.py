@@ -1,21 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from pcrnet.config import EvaluationConfig, Experiment
-from pcrnet.evaluation.analysis import analyse
+from pcrnet.config import Experiment
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.results import Analysis
-from pcrnet.evaluation.sources import read_run
 from pcrnet.evaluation.words import meaning, with_interval, write_words
-
-
-@pytest.fixture(scope="module")
-def analysis(trial_run: Path) -> Analysis:
-    return analyse(read_run(trial_run), EvaluationConfig(bootstrap_draws=200))
 
 
 def with_experiment(analysis: Analysis, **sections: object) -> Analysis:
