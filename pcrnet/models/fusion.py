@@ -1,8 +1,8 @@
 """Fusion: from the tokens that are present to one vector a patient.
 
-Shapes: B patients, G groups (branch × timepoint), s cells of the feature grid, J covariates,
-S = G·s + J tokens, W token width. ``present`` is True where a token comes from something acquired;
-what is absent never reaches the result.
+Shapes: B patients, G groups (branch × timepoint), s cells of the feature grid, V vectors (intensity
+summaries, changes, covariates), S = G·s + V tokens, W token width. ``present`` is True where a token
+comes from something acquired; what is absent never reaches the result.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Tokens(NamedTuple):
     Attributes:
         image: (B, G, s, W).
         image_present: bool (B, G).
-        covariates: (B, J, W); J may be 0.
-        covariate_present: bool (B, J).
+        vectors: (B, V, W); V may be 0.
+        vector_present: bool (B, V).
     """
 
     image: Tensor
     image_present: Tensor
-    covariates: Tensor
-    covariate_present: Tensor
+    vectors: Tensor
+    vector_present: Tensor
 
     def flat(self) -> tuple[Tensor, Tensor]:
         """All tokens (B, S, W) and their presence (B, S)."""
@@ -44,13 +44,13 @@ class Tokens(NamedTuple):
             cells, dim=1, output_size=cells * self.image_present.shape[1]
         )
         return (
-            torch.cat([self.image.flatten(1, 2), self.covariates], dim=1),
-            torch.cat([present, self.covariate_present], dim=1),
+            torch.cat([self.image.flatten(1, 2), self.vectors], dim=1),
+            torch.cat([present, self.vector_present], dim=1),
         )
 
 
 def build_fusion(
-    config: FusionConfig, groups: int, covariates: int, width: int, dropout: float
+    config: FusionConfig, groups: int, vectors: int, width: int, dropout: float
 ) -> nn.Module:
     """Build a module that maps :class:`Tokens` to (B, W).
 
@@ -59,7 +59,7 @@ def build_fusion(
     """
     match config:
         case ConcatFusionConfig():
-            return ConcatFusion(config, groups, covariates, width, dropout)
+            return ConcatFusion(config, groups, vectors, width, dropout)
         case GatedFusionConfig():
             return GatedFusion(config, width)
         case TransformerFusionConfig():
@@ -72,10 +72,10 @@ class ConcatFusion(nn.Module):
     """Mean and maximum of each group, side by side with its presence flag, then an MLP."""
 
     def __init__(
-        self, config: ConcatFusionConfig, groups: int, covariates: int, width: int, dropout: float
+        self, config: ConcatFusionConfig, groups: int, vectors: int, width: int, dropout: float
     ) -> None:
         super().__init__()
-        inputs = groups * (2 * width + 1) + covariates * (width + 1)
+        inputs = groups * (2 * width + 1) + vectors * (width + 1)
         self.mlp = nn.Sequential(
             nn.Linear(inputs, config.hidden),
             nn.GELU(),
@@ -89,7 +89,7 @@ class ConcatFusion(nn.Module):
         parts = []
         for values, present in (
             (pooled, tokens.image_present),
-            (tokens.covariates, tokens.covariate_present),
+            (tokens.vectors, tokens.vector_present),
         ):
             # where, not a product: an absent scan may hold anything, NaN included.
             parts.append(torch.where(present[..., None], values, 0.0).flatten(1))

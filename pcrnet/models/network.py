@@ -17,6 +17,7 @@ from pcrnet.config import DataConfig, ImagingConfig, ModelConfig
 from pcrnet.models.encoders import build_encoder, channels_last, encoder_stride
 from pcrnet.models.fusion import Tokens, build_fusion
 from pcrnet.models.heads import JointHead
+from pcrnet.models.summary import IntensitySummary, measure, summary_regions
 
 _DAY_PERIODS = (30.0, 90.0, 270.0)  # a cycle of therapy, a quarter, the whole course
 
@@ -87,9 +88,16 @@ class PcrNet(nn.Module):
             position_embedding(imaging, encoder_stride(model.encoder), model.width),
             persistent=False,
         )
+        self.regions: Tensor
+        self.register_buffer("regions", summary_regions(imaging), persistent=False)
+        self.summaries = nn.ModuleList(
+            IntensitySummary(len(names), len(data.timepoints), model.width)
+            for names in data.branches.values()
+        )
         self.covariate_embedding = CovariateEmbedding(covariate_of_feature, covariates, model.width)
         groups = len(data.branches) * len(data.timepoints)
-        self.fusion = build_fusion(model.fusion, groups, covariates, model.width, model.dropout)
+        vectors = len(data.branches) * (2 * len(data.timepoints) - 1) + covariates
+        self.fusion = build_fusion(model.fusion, groups, vectors, model.width, model.dropout)
         self.head = JointHead(model.width, model.dropout)
         for parameter in self.encoders.parameters():
             if parameter.ndim == 5:  # measured: convolutions run up to twice as fast this way
@@ -105,11 +113,18 @@ class PcrNet(nn.Module):
     ) -> Tensor:
         """Logits (B, 3); the arguments are the fields of :class:`NetworkInput`."""
         image = self._network_units(image)
+        measured = measure(image, self.regions)  # (B, T, C, Q)
         when = self.time_embedding(days)  # (B, T, W)
         groups: list[Tensor] = []
         group_present: list[Tensor] = []
-        for channels, encoder, embed_presence in zip(
-            self.branch_channels, self.encoders, self.presence_embeddings, strict=True
+        vectors = [self.covariate_embedding(covariates)]
+        vector_present = [covariate_present]
+        for channels, encoder, summary, embed_presence in zip(
+            self.branch_channels,
+            self.encoders,
+            self.summaries,
+            self.presence_embeddings,
+            strict=True,
         ):
             branch_present = present[:, :, channels]  # (B, T, c)
             features = encoder(image[:, :, channels].flatten(0, 1), branch_present.flatten(0, 1))
@@ -118,11 +133,14 @@ class PcrNet(nn.Module):
             which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
             groups.append(tokens + (which + when)[:, :, None])
             group_present.append(branch_present.any(dim=2))
+            summaries, known = summary(measured[:, :, channels], branch_present)
+            vectors.append(summaries)
+            vector_present.append(known)
         tokens = Tokens(
             image=torch.cat(groups, dim=1),
             image_present=torch.cat(group_present, dim=1),
-            covariates=self.covariate_embedding(covariates),
-            covariate_present=covariate_present,
+            vectors=torch.cat(vectors, dim=1),
+            vector_present=torch.cat(vector_present, dim=1),
         )
         logits: Tensor = self.head(self.fusion(tokens))
         return logits

@@ -1,0 +1,80 @@
+"""Intensity summaries: what a reader would measure, handed to the fusion beside the feature maps.
+
+With some hundred patients a network does not learn from voxels alone that the highest uptake, and
+how far it fell, matter. These tokens say it outright, on the absolute scale: mean, spread and
+maximum of every channel around the lesion and over the whole crop, and their change since the
+first visit.
+
+Shapes: B patients, T timepoints, c channels of one branch, Q = 6 quantities a channel, X Y Z
+voxels, W token width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pcrnet.config import ImagingConfig
+
+LESION_RADIUS_MM = 30.0
+QUANTITIES = 6
+
+
+class IntensitySummary(nn.Module):
+    """One token a visit and one for each visit's change since the first, of one branch."""
+
+    def __init__(self, channels: int, timepoints: int, width: int) -> None:
+        super().__init__()
+        self.timepoints = timepoints
+        self.level = nn.Linear(channels * QUANTITIES + channels, width)
+        self.change = nn.Linear(channels * QUANTITIES + channels, width)
+
+    def forward(self, measured: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Quantities (B, T, c, Q) and presence (B, T, c) to tokens and their presence.
+
+        Returns:
+            Tokens (B, 2·T − 1, W), levels first, and their presence bool (B, 2·T − 1).
+        """
+        measured = torch.where(present[..., None], measured, 0.0)
+        both = present[:, 1:] & present[:, :1]
+        difference = torch.where(both[..., None], measured[:, 1:] - measured[:, :1], 0.0)
+        tokens = [
+            layer(torch.cat([values.flatten(2), known.to(values.dtype)], dim=2))
+            for layer, values, known in (
+                (self.level, measured, present),
+                (self.change, difference, both),
+            )
+        ]
+        return torch.cat(tokens, dim=1), torch.cat([present.any(dim=2), both.any(dim=2)], dim=1)
+
+
+def measure(image: Tensor, regions: Tensor) -> Tensor:
+    """Mean, standard deviation and maximum of every channel in every region.
+
+    Args:
+        image: (B, T, C, X, Y, Z) in network units.
+        regions: bool (2, X, Y, Z) from :func:`summary_regions`.
+
+    Returns:
+        (B, T, C, Q); no gradient flows to the image.
+    """
+    values = image.detach().flatten(3)  # (B, T, C, X·Y·Z)
+    parts = []
+    for region in regions.flatten(1):
+        share = region.to(values.dtype) / region.sum()
+        mean = (values * share).sum(dim=-1)
+        spread = ((values - mean[..., None]).square() * share).sum(dim=-1).sqrt()
+        highest = values.masked_fill(~region, float("-inf")).amax(dim=-1)
+        parts += [mean, spread, highest]
+    return torch.stack(parts, dim=-1)
+
+
+def summary_regions(imaging: ImagingConfig) -> Tensor:
+    """The sphere around the centre of the crop, where the lesion lies, and the whole crop."""
+    axes = [
+        (torch.arange(n) + 0.5 - n / 2) * mm
+        for n, mm in zip(imaging.size, imaging.spacing_mm, strict=True)
+    ]
+    distance = torch.stack(torch.meshgrid(*axes, indexing="ij")).norm(dim=0)
+    lesion = distance <= max(LESION_RADIUS_MM, float(distance.min()))
+    return torch.stack([lesion, torch.ones_like(lesion)])
