@@ -167,8 +167,8 @@ AlignmentConfig = Annotated[NoAlignment | RigidAlignment, Field(discriminator="k
 class ImagingConfig(Section):
     """The one grid on which the network sees a patient."""
 
-    spacing_mm: tuple[Positive, Positive, Positive] = (4.0, 4.0, 4.0)
-    size: tuple[PositiveInt, PositiveInt, PositiveInt] = (32, 32, 24)
+    spacing_mm: tuple[Positive, Positive, Positive] = (5.0, 5.0, 5.0)
+    size: tuple[PositiveInt, PositiveInt, PositiveInt] = (24, 24, 24)
     """Voxels along left-to-right, back-to-front and foot-to-head (the axes of RAS)."""
     alignment: AlignmentConfig = NoAlignment()
     channels: dict[Name, ChannelKind] = Field(default={})
@@ -334,9 +334,9 @@ StoppingConfig = Annotated[FixedSchedule | EarlyStopping, Field(discriminator="k
 class TrainingConfig(Section):
     """How one network is fitted."""
 
-    max_epochs: PositiveInt = 30
+    max_epochs: PositiveInt = 15
     batch_size: PositiveInt = 8
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 2e-3
     weight_decay: NonNegative = 0.02
     warmup_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     gradient_clip: Positive = 1.0
