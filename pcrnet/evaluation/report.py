@@ -26,7 +26,7 @@ from pcrnet.evaluation.tables import (
     predictive_value_rows,
     recalibration_rows,
 )
-from pcrnet.evaluation.words import meaning, write_words
+from pcrnet.evaluation.words import SURGERY, meaning, write_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -80,6 +80,7 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         "analysis": analysis,
         "figures": figures,
         "words": write_words(analysis),
+        "surgery": SURGERY,
         "meanings": {head: meaning(head, experiment) for head in HEAD_LABELS},
         "hundred": _hundred(analysis.main),
         "metric_groups": metric_groups(analysis.heads),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pcrnet.cohort.outcome import Head
@@ -16,7 +16,13 @@ from pcrnet.config import (
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
 
-_ORGANS: dict[Head, str] = {
+SURGERY: Mapping[Head, str] = {
+    "yT0": "breast surgery",
+    "yN0": "axillary surgery",
+    "yT0yN0": "surgery",
+}
+"""What a complete response could spare."""
+_ORGANS: Mapping[Head, str] = {
     "yT0": "the breast",
     "yN0": "the axillary nodes",
     "yT0yN0": "breast and nodes",
@@ -107,7 +113,7 @@ def _operating_point(main: HeadResult) -> str:
     if result is None:
         return ""
     return (
-        f"Were surgery spared to the women called {main.label}, then of 100 women "
+        f"Were {SURGERY[main.head]} spared to the women called {main.label}, then of 100 women "
         f"{_whole(result.spared)} would be spared it, {_whole(result.rightly)} of them rightly; "
         f"in {_whole(result.missed)} residual tumour would be missed."
     )
@@ -196,7 +202,7 @@ def _consequences(main: HeadResult) -> str:
         return ""
     return (
         f"At the locked threshold for {main.label}, of 100 women {_range(result.spared)} would be "
-        f"spared surgery: {_range(result.rightly)} of them rightly, while residual tumour would "
+        f"spared {SURGERY[main.head]}: {_range(result.rightly)} of them rightly, while residual tumour would "
         f"be missed in {_range(result.missed)}. A further {_range(result.needless)} would be "
         "operated on although nothing was left."
     )
