@@ -346,8 +346,9 @@ class TrainingConfig(Section):
     precision: Literal["auto", "32", "bf16"] = "auto"
     """auto: bf16 where the training device computes in it, else 32."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    parallel_fits: PositiveInt = 1
-    """Fits that run at the same time, each on a GPU (or share of the cores) of its own."""
+    parallel_fits: PositiveInt | Literal["auto"] = "auto"
+    """Fits that run at the same time, each on a GPU (or share of the cores) of its own; auto: as
+    many as there are GPUs, else as there are cores, four at most."""
     deterministic: bool = True
     """Ask torch for deterministic algorithms; an encoder that has none says so."""
     max_steps: PositiveInt | None = None

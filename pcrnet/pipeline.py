@@ -114,8 +114,10 @@ def _cohort(experiment: Experiment, listen: Listener) -> tuple[Path, tuple[str, 
 
 def simulation_name(experiment: Experiment) -> str:
     """Folder of a simulated trial; trials that differ have different names."""
+    from pcrnet.simulation.trial import code_digest
+
     simulation = experiment.data.simulation
-    digest = sha256_json(simulation.model_dump(mode="json"))
+    digest = sha256_json([simulation.model_dump(mode="json"), code_digest()])
     return f"{simulation.patients}-patients-{digest[:8]}"
 
 

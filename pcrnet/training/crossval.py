@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pcrnet.training.devices import fits_at_a_time
 from pcrnet.training.events import FitFinished, Listener, RunEvent
 from pcrnet.training.fold import FitJob, read_logits, run_fit
 from pcrnet.training.plan import FitPlan
@@ -29,7 +30,7 @@ def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
     number at a time changes a result; the number of CPU threads that each is given can change
     its last digits.
     """
-    parallel = min(job.experiment.training.parallel_fits, len(plans))
+    parallel = min(fits_at_a_time(job.experiment.training), len(plans))
     if parallel == 1:
         for plan in plans:
             _run_one(plan, job, 0, listen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import torch
@@ -19,6 +20,15 @@ def computing_device(config: TrainingConfig, index: int) -> torch.device:
     if uses_gpu(config):
         return torch.device("cuda", index % torch.cuda.device_count())
     return torch.device("cpu")
+
+
+def fits_at_a_time(config: TrainingConfig) -> int:
+    """How many fits run side by side; small networks use cores better apart than together."""
+    if config.parallel_fits != "auto":
+        return config.parallel_fits
+    if uses_gpu(config):
+        return torch.cuda.device_count()
+    return min(4, os.cpu_count() or 1)
 
 
 def lightning_precision(config: TrainingConfig) -> Literal["bf16-mixed", "32-true"]:
