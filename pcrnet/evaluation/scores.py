@@ -58,8 +58,8 @@ def log_loss(
         reason = "an outcome happened that was given probability 0"
     if reason:
         return Estimate.undefined(reason, n=len(label), method="BCa bootstrap")
-    losses = -np.asarray(xlogy(label, prob) + xlogy(1 - label, 1 - prob), dtype=np.float64)
-    return _mean(losses, draws, generator, confidence)
+    losses = np.asarray(xlogy(label, prob) + xlogy(1 - label, 1 - prob), np.float64)
+    return _mean(-losses, draws, generator, confidence)
 
 
 def brier_skill(

@@ -94,9 +94,12 @@ def test_published_difference_intervals(reference):
 
 
 @pytest.mark.parametrize("counts", [(56, 70, 48, 80), (9, 10, 3, 10), (5, 56, 0, 29)])
-def test_difference_interval_agrees_with_statsmodels(counts):
-    theirs = confint_proportions_2indep(*counts, method="newcomb", compare="diff")
-    assert newcombe_difference(*counts) == pytest.approx(theirs, abs=1e-12)
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_difference_interval_agrees_with_statsmodels(counts, confidence):
+    theirs = confint_proportions_2indep(
+        *counts, method="newcomb", compare="diff", alpha=1 - confidence
+    )
+    assert newcombe_difference(*counts, confidence) == pytest.approx(theirs, abs=1e-12)
 
 
 def test_logit_wald_is_wald_on_the_logit_scale():
@@ -120,11 +123,11 @@ def test_quantile_is_two_sided():
 
 
 def test_proportion_is_an_estimate_with_its_denominator():
-    estimate = proportion(3, 10, of="patient")
-    assert estimate.value == 0.3
-    assert (estimate.low, estimate.high) == wilson_interval(3, 10)
-    assert estimate.n == 10
-    assert proportion(0, 0, of="patient").reason == "no patient"
+    for confidence in (0.8, 0.95):
+        limits = wilson_interval(3, 10, confidence)
+        assert proportion(3, 10, confidence, of="patient") == Estimate(0.3, *limits, 10, "Wilson")
+    nobody = Estimate.undefined("no patient", n=0, method="Wilson")
+    assert proportion(0, 0, of="patient") == nobody
 
 
 def test_estimate_is_never_nan_and_never_silent():

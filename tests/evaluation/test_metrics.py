@@ -10,9 +10,13 @@ import pytest
 from pcrnet.config import EvaluationConfig, NetBenefitRule
 from pcrnet.evaluation import operating_point
 from pcrnet.evaluation.discrimination import auc, auc_fold_mean
+from pcrnet.evaluation.intervals import Estimate, proportion
 from pcrnet.evaluation.metrics import head_metrics, metrics_json
 from pcrnet.evaluation.operating_point import confusion
+from pcrnet.evaluation.precision_recall import average_precision
 from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.scores import brier, brier_skill, log_loss
+from pcrnet.evaluation.smooth_ece import smooth_ece
 
 CONFIG = EvaluationConfig(bootstrap_draws=200)
 
@@ -69,6 +73,7 @@ def test_folds_form_pairs_within_folds_and_say_that_the_rest_is_pooled():
     assert metrics["auc_fold_mean"] == auc_fold_mean(prob, label, fold)
     for name in NAMES - {"auc", "prevalence"}:
         assert metrics[name].method.endswith("; 5 folds pooled"), name
+    assert metrics["prevalence"] == proportion(int(label.sum()), 60, of="patient")
     without = head_metrics(simulate(), "yT0", CONFIG, threshold=0.5)
     for name in NAMES - {"auc"}:
         assert metrics[name].value == without[name].value
@@ -102,10 +107,10 @@ def test_given_threshold_comes_before_the_tables():
 
 
 def test_no_threshold_is_ever_chosen_on_the_judged_data():
-    metrics = head_metrics(simulate(), "yT0", CONFIG)
+    metrics = head_metrics(simulate(unknown=4), "yT0", CONFIG)
+    reason = "no locked threshold in the table"
     for name in RATES:
-        assert metrics[name].value is None
-        assert metrics[name].reason == "no locked threshold in the table"
+        assert metrics[name] == Estimate.undefined(reason, n=56, method="Wilson")
 
 
 def test_net_benefit_rule_is_a_threshold_of_its_own():
@@ -130,6 +135,8 @@ def test_nobody_known_and_one_class_give_reasons_instead_of_numbers(label, fold)
     metrics = head_metrics(predictions, "yN0", CONFIG, threshold=0.5)
     assert metrics["auc"].value is None
     assert metrics["auc"].reason
+    if np.isnan(label).all():
+        assert metrics["prevalence"].reason == "no patient with a known outcome"
     text = json.dumps(metrics_json({"yN0": metrics}), allow_nan=False)
     assert "NaN" not in text
     for record in json.loads(text)["yN0"].values():
@@ -154,6 +161,25 @@ def test_numbers_depend_on_the_seed_alone_and_heads_draw_apart():
     assert drawn("yT0", 1) == drawn("yT0", 1)
     assert drawn("yT0", 1) != drawn("yT0", 2)
     assert drawn("yT0", 1) != drawn("yN0", 1)
+
+
+def test_every_metric_draws_from_a_stream_of_its_own():
+    predictions = simulate()
+    prob, label = predictions.prob["yT0"], predictions.label["yT0"]
+    metrics = head_metrics(predictions, "yT0", CONFIG)
+    for stream, (name, score) in enumerate(
+        (
+            ("average_precision", average_precision),
+            ("brier", brier),
+            ("brier_skill", brier_skill),
+            ("log_loss", log_loss),
+        )
+    ):
+        generator = np.random.default_rng([CONFIG.seed, 0, stream])
+        assert metrics[name] == score(prob, label, draws=200, generator=generator)
+    generator = np.random.default_rng([CONFIG.seed, 0, 4])
+    smooth = smooth_ece(prob, label, draws=200, generator=generator)
+    assert (metrics["smooth_ece"], metrics["smooth_ece_null"]) == (smooth.error, smooth.null)
 
 
 def test_record_for_metrics_json_is_ordered_by_head():

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from statsmodels.stats.proportion import proportion_confint
 
 from pcrnet.config import NetBenefitRule, SensitivityRule, SpecificityRule, YoudenRule
 from pcrnet.errors import PredictionsError
+from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.operating_point import (
     Confusion,
     accuracy,
@@ -126,6 +128,10 @@ def test_confusion_agrees_with_scikit_learn_and_is_strict():
     )
 
 
+def test_whole_number_thresholds_serve_as_well():
+    assert confusion(np.array([0.5]), np.array([1.0]), 0).true_positive == 1
+
+
 def test_confusion_uses_each_patients_own_threshold_and_leaves_unknown_ones_out():
     prob, label = np.array([0.3, 0.3, 0.3, 0.3]), np.array([1.0, 1.0, np.nan, 1.0])
     table = confusion(prob, label, np.array([0.2, 0.4, 0.2, np.nan]))
@@ -133,7 +139,8 @@ def test_confusion_uses_each_patients_own_threshold_and_leaves_unknown_ones_out(
     assert table.n == 2
 
 
-def test_rates_carry_wilson_intervals_of_their_own_denominators():
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_rates_carry_wilson_intervals_of_their_own_denominators(confidence):
     table = Confusion(true_positive=81, false_positive=15, true_negative=133, false_negative=182)
     estimates = {
         sensitivity: (81, 263),
@@ -143,23 +150,50 @@ def test_rates_carry_wilson_intervals_of_their_own_denominators():
         npv: (133, 315),
     }
     for of, (x, n) in estimates.items():
-        estimate = of(table)
-        assert estimate.value == x / n
-        assert estimate.n == n
-        wilson = proportion_confint(x, n, method="wilson")
-        assert (estimate.low, estimate.high) == pytest.approx(wilson, abs=1e-12)
+        low, high = proportion_confint(x, n, alpha=1 - confidence, method="wilson")
+        assert of(table, confidence).to_json() == {
+            "value": x / n,
+            "low": pytest.approx(low, abs=1e-12),
+            "high": pytest.approx(high, abs=1e-12),
+            "n": n,
+            "method": "Wilson",
+        }
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_balanced_accuracy_joins_the_two_wilson_intervals(confidence):
+    table = Confusion(true_positive=30, false_positive=5, true_negative=25, false_negative=10)
+    (l1, u1), (l2, u2) = (
+        proportion_confint(x, n, alpha=1 - confidence, method="wilson")
+        for x, n in ((30, 40), (25, 30))
+    )
+    value = (30 / 40 + 25 / 30) / 2
+    assert balanced_accuracy(table, confidence).to_json() == {
+        "value": pytest.approx(value),
+        "low": pytest.approx(value - np.hypot(30 / 40 - l1, 25 / 30 - l2) / 2),
+        "high": pytest.approx(value + np.hypot(u1 - 30 / 40, u2 - 25 / 30) / 2),
+        "n": 70,
+        "method": "Wilson, joined by MOVER",
+    }
 
 
 def test_empty_denominators_are_named():
     nobody = Confusion(0, 0, 5, 0)
-    assert sensitivity(nobody).value is None
-    assert sensitivity(nobody).reason == "no patient with complete response"
-    assert ppv(nobody).reason == "no patient called complete response"
-    assert balanced_accuracy(nobody).reason == "one class only"
-    assert predictive_values_at(nobody, 0.5)[0].reason == "one class only"
+    named = {
+        sensitivity: "no patient with complete response",
+        ppv: "no patient called complete response",
+    }
+    for of, reason in named.items():
+        assert of(nobody) == Estimate.undefined(reason, n=0, method="Wilson")
     assert specificity(Confusion(5, 0, 0, 0)).reason == "no patient with residual disease"
     assert npv(Confusion(5, 1, 0, 0)).reason == "no patient called residual disease"
     assert accuracy(Confusion(0, 0, 0, 0)).reason == "no patient"
+    for one_class in (nobody, Confusion(5, 0, 0, 0)):
+        reason, method = "one class only", "Wilson, joined by MOVER"
+        assert balanced_accuracy(one_class) == Estimate.undefined(reason, n=5, method=method)
+        method = "logit Wald at prevalence 0.4"
+        missing = Estimate.undefined(reason, n=5, method=method)
+        assert predictive_values_at(one_class, 0.4) == (missing, missing)
 
 
 def test_balanced_accuracy_interval_covers():
@@ -189,6 +223,63 @@ def test_predictive_values_follow_bayes_at_another_prevalence():
     assert negative.value == pytest.approx(spec * 0.8 / (spec * 0.8 + (1 - sens) * 0.2))
 
 
+def mercaldo(sens, spec, positives, negatives, prevalence, z):
+    """Logits of PPV and NPV with their standard errors, from the paper's formulas."""
+    odds = prevalence / (1 - prevalence)
+    positive = np.log(sens * odds / (1 - spec))
+    negative = np.log(spec / odds / (1 - sens))
+    error_p = np.sqrt((1 - sens) / (sens * positives) + spec / ((1 - spec) * negatives))
+    error_n = np.sqrt(sens / ((1 - sens) * positives) + (1 - spec) / (spec * negatives))
+    return [
+        [expit(centre - z * error), expit(centre + z * error)]
+        for centre, error in ((positive, error_p), (negative, error_n))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "z"), [(0.95, 1.959963984540054), (0.8, 1.2815515655446004)]
+)
+@pytest.mark.parametrize(
+    "table",
+    [
+        Confusion(40, 10, 70, 20),
+        Confusion(1, 10, 70, 20),
+        Confusion(40, 10, 1, 20),
+        Confusion(9, 1, 9, 1),
+    ],
+)
+def test_predictive_value_intervals_follow_the_paper(table, confidence, z):
+    sens, spec = table.true_positive / table.positives, table.true_negative / table.negatives
+    limits = mercaldo(sens, spec, table.positives, table.negatives, 0.2, z)
+    for estimate, expected in zip(
+        predictive_values_at(table, 0.2, confidence), limits, strict=True
+    ):
+        assert [estimate.low, estimate.high] == pytest.approx(expected)
+        assert estimate.n == table.n
+        assert estimate.method == "logit Wald at prevalence 0.2"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        Confusion(0, 3, 12, 9),
+        Confusion(12, 0, 9, 3),
+        Confusion(9, 12, 0, 3),
+        Confusion(12, 3, 9, 0),
+    ],
+)
+def test_empty_cells_enter_the_interval_with_half_z_squared_patients_each(table):
+    z = 1.959963984540054
+    more = z**2 / 2
+    positives, negatives = table.positives + 2 * more, table.negatives + 2 * more
+    sens, spec = (table.true_positive + more) / positives, (table.true_negative + more) / negatives
+    limits = mercaldo(sens, spec, positives, negatives, 0.3, z)
+    for estimate, (low, high) in zip(predictive_values_at(table, 0.3), limits, strict=True):
+        if estimate.value is not None:
+            assert estimate.low == pytest.approx(min(low, estimate.value))
+            assert estimate.high == pytest.approx(max(high, estimate.value))
+
+
 def test_predictive_value_intervals_cover_and_survive_empty_cells():
     generator = np.random.default_rng(2)
     sens, spec, prevalence = 0.9, 0.7, 0.3
@@ -209,11 +300,11 @@ def test_predictive_value_intervals_cover_and_survive_empty_cells():
         assert estimate.high == 1.0
         assert 0.5 < estimate.low < 1.0
     never = predictive_values_at(Confusion(0, 0, 10, 10), 0.5)[0]
-    assert never.value is None
-    assert never.reason == "no patient is called so"
+    method = "logit Wald at prevalence 0.5"
+    assert never == Estimate.undefined("no patient is called so", n=20, method=method)
 
 
 @pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1])
 def test_prevalence_must_be_a_proper_one(prevalence):
-    with pytest.raises(ValueError, match="prevalence"):
+    with pytest.raises(ValueError, match=r"^prevalence must lie strictly between 0 and 1$"):
         predictive_values_at(Confusion(1, 1, 1, 1), prevalence)

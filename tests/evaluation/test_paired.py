@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from pcrnet.evaluation.paired import compare_rates, mcnemar_test, newcombe_paired_difference
+from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.paired import (
+    RateComparison,
+    compare_rates,
+    mcnemar_test,
+    newcombe_paired_difference,
+)
 
 
 def test_published_mcnemar_values(reference):
@@ -46,9 +55,42 @@ def test_published_paired_intervals(reference):
         assert interval == pytest.approx(case["newcombe10"], abs=6e-4)
 
 
-def test_empty_margin_has_no_correlation():
-    low, high = newcombe_paired_difference(0, 5, 0, 5)
-    assert low < 0.5 < high
+def by_the_paper(table, confidence):
+    """Newcombe 1998, method 10, from scipy's Wilson limits."""
+    e, f, g, h = table
+    n = sum(table)
+    one, other = stats.binomtest(e + f, n), stats.binomtest(e + g, n)
+    (l2, u2), (l3, u3) = (x.proportion_ci(confidence, method="wilson") for x in (one, other))
+    d2, e2 = (e + f) / n - l2, u2 - (e + f) / n
+    d3, e3 = (e + g) / n - l3, u3 - (e + g) / n
+    a = (e + f) * (g + h) * (e + g) * (f + h)
+    b = e * h - f * g
+    c = b - n / 2 if b > n / 2 else 0 if b >= 0 else b
+    phi = c / math.sqrt(a) if a else 0
+    difference = (f - g) / n
+    return (
+        difference - math.sqrt(d2**2 - 2 * phi * d2 * e3 + e3**2),
+        difference + math.sqrt(d3**2 - 2 * phi * d3 * e2 + e2**2),
+    )
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        (36, 12, 2, 0),  # negative association
+        (20, 7, 3, 11),  # positive
+        (5, 3, 3, 2),  # positive, but within the continuity correction
+        (4, 4, 4, 5),
+        (6, 3, 2, 1),  # none
+        (0, 5, 0, 5),  # an empty margin
+        (9, 0, 0, 0),
+    ],
+)
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_paired_interval_follows_the_paper(table, confidence):
+    assert newcombe_paired_difference(*table, confidence) == pytest.approx(
+        by_the_paper(table, confidence), abs=1e-12
+    )
 
 
 def test_swapping_the_models_mirrors_the_interval():
@@ -60,13 +102,11 @@ def test_swapping_the_models_mirrors_the_interval():
 def test_comparison_counts_the_patients():
     first = np.array([True] * 48 + [False] * 2)
     second = np.array([True] * 36 + [False] * 12 + [True] * 2)
-    result = compare_rates(first, second)
-    assert result.difference.value == pytest.approx(0.2)
-    assert (result.difference.low, result.difference.high) == newcombe_paired_difference(
-        36, 12, 2, 0
-    )
-    assert result.p == mcnemar_test(12, 2)
-    assert result.difference.n == 50
-    nobody = compare_rates(first[:0], second[:0])
-    assert nobody.p is None
-    assert nobody.difference.reason == "no patient"
+    method = "Newcombe, paired; McNemar mid-p"
+    for confidence in (0.8, 0.95):
+        result = compare_rates(first, second, confidence)
+        low, high = newcombe_paired_difference(36, 12, 2, 0, confidence)
+        assert result.difference == Estimate((12 - 2) / 50, low, high, 50, method)
+        assert result.p == mcnemar_test(12, 2, "mid-p")
+    nobody = Estimate.undefined("no patient", n=0, method=method)
+    assert compare_rates(first[:0], second[:0]) == RateComparison(nobody, None)

@@ -8,6 +8,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
+from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.scores import brier, brier_skill, decompose_brier, log_loss
 
 ALL = (brier, brier_skill, log_loss)
@@ -73,8 +74,11 @@ def test_one_class_has_scores_but_no_skill():
 
 def test_infinite_log_loss_is_named_and_a_sure_hit_costs_nothing():
     prob = np.array([1.0, 0.0, 0.5])
-    assert "probability 0" in log_loss(prob, np.array([0.0, 0.0, 1.0]), **drawing()).reason
-    assert "probability 0" in log_loss(prob, np.array([1.0, 1.0, 1.0]), **drawing()).reason
+    infinite = Estimate.undefined(
+        "an outcome happened that was given probability 0", n=3, method="BCa bootstrap"
+    )
+    assert log_loss(prob, np.array([0.0, 0.0, 1.0]), **drawing()) == infinite
+    assert log_loss(prob, np.array([1.0, 1.0, 1.0]), **drawing()) == infinite
     assert log_loss(prob, np.array([1.0, 0.0, 1.0]), **drawing()).value == pytest.approx(
         np.log(2) / 3
     )
@@ -82,10 +86,20 @@ def test_infinite_log_loss_is_named_and_a_sure_hit_costs_nothing():
 
 def test_undefined_scores_are_named():
     prob, label = np.array([0.5, np.nan]), np.array([0.0, 1.0])
+    reason, method = "a score is not a finite number", "BCa bootstrap"
     for score in ALL:
-        assert "finite" in score(prob, label, **drawing()).reason
+        assert score(prob, label, **drawing()) == Estimate.undefined(reason, n=2, method=method)
     with pytest.raises(ValueError, match="finite"):
         decompose_brier(prob, label)
+
+
+@pytest.mark.parametrize("score", ALL)
+def test_draws_seed_and_confidence_reach_the_bootstrap(score):
+    prob, label = simulate()
+    wide, narrow = (score(prob, label, **drawing(), confidence=c) for c in (0.95, 0.5))
+    assert wide.low < narrow.low < narrow.high < wide.high
+    assert wide.method == "BCa bootstrap, 400 draws"
+    assert wide.n == 120
 
 
 def test_brier_interval_covers():
@@ -123,6 +137,10 @@ def test_perfect_and_useless_forecasts_have_the_extreme_parts():
     label = np.array([0.0, 1.0, 1.0, 0.0])
     perfect = decompose_brier(label, label)
     assert vars(perfect) == {"miscalibration": 0.0, "discrimination": 0.25, "uncertainty": 0.25}
+    alone = decompose_brier(np.array([0.8]), np.ones(1))
+    assert vars(alone) == pytest.approx(
+        {"miscalibration": 0.04, "discrimination": 0.0, "uncertainty": 0.0}
+    )
     useless = decompose_brier(np.full(4, 0.9), label)
     assert useless.discrimination == 0.0
     assert useless.miscalibration == pytest.approx(0.16)
