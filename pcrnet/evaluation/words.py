@@ -202,9 +202,9 @@ def _consequences(main: HeadResult) -> str:
         return ""
     return (
         f"At the locked threshold for {main.label}, of 100 women {_range(result.spared)} would be "
-        f"spared {SURGERY[main.head]}: {_range(result.rightly)} of them rightly, while residual tumour would "
-        f"be missed in {_range(result.missed)}. A further {_range(result.needless)} would be "
-        "operated on although nothing was left."
+        f"spared {SURGERY[main.head]}: {_range(result.rightly)} of them rightly, while residual "
+        f"tumour would be missed in {_range(result.missed)}. A further {_range(result.needless)} "
+        "would be operated on although nothing was left."
     )
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +17,15 @@ from pcrnet.evaluation.sources import read_run, read_table
 
 FEW = EvaluationConfig(bootstrap_draws=200)
 HEADS = ("yT0yN0", "yT0", "yN0")
+
+
+def test_it_imports_neither_torch_nor_what_only_drawing_needs() -> None:
+    heavy = "{'torch', 'matplotlib', 'jinja2', 'pandas'}"
+    code = f"import sys, pcrnet.evaluation.analysis; sys.exit(str({heavy} & set(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.stderr.strip() == "set()"
 
 
 def config_of(run: Path, *overrides: str) -> EvaluationConfig:

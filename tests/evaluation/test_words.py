@@ -41,6 +41,14 @@ def test_the_hundred_in_words_are_those_counted(analysis: Analysis) -> None:
         assert f"{estimate.value:.0f}" in text
 
 
+def test_each_outcome_names_the_surgery_that_it_could_spare(analysis: Analysis) -> None:
+    _, breast, nodes = analysis.heads
+    assert "spared breast surgery" in write_words(replace(analysis, heads=(breast,))).consequences
+    assert (
+        "axillary surgery spared" in write_words(replace(analysis, heads=(nodes,))).operating_point
+    )
+
+
 @pytest.mark.parametrize(
     ("low", "high", "judged"), [(0.5, 0.9, "extreme"), (1.1, 1.5, "timid"), (0.8, 1.2, "agrees")]
 )
