@@ -16,7 +16,7 @@ import numpy as np
 
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config import EvaluationConfig, NetBenefitRule
-from pcrnet.evaluation.arrays import FloatArray, IntArray
+from pcrnet.evaluation.arrays import FloatArray, IntArray, why_undefined
 from pcrnet.evaluation.discrimination import auc, auc_fold_mean
 from pcrnet.evaluation.intervals import Estimate, proportion
 from pcrnet.evaluation.operating_point import (
@@ -32,8 +32,8 @@ from pcrnet.evaluation.operating_point import (
 from pcrnet.evaluation.precision_recall import average_precision
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.reliability import calibration_in_the_large, calibration_line
-from pcrnet.evaluation.scores import brier, brier_skill, log_loss
-from pcrnet.evaluation.smooth_ece import smooth_ece
+from pcrnet.evaluation.scores import brier, brier_skill, decompose_brier, log_loss
+from pcrnet.evaluation.smooth_ece import binned_ece, smooth_ece
 
 Metrics = Mapping[str, Estimate]
 
@@ -79,6 +79,7 @@ def head_metrics(
         **_at_the_threshold(table, len(known)),
         **_calibration(prob, label),
         **_drawn(prob, label, config, head),
+        **_descriptive(prob, label),
         "prevalence": proportion(
             int((label == 1).sum()), len(label), of="patient with a known outcome"
         ),
@@ -155,4 +156,32 @@ def _drawn(
         "log_loss": log_loss(prob, label, **drawing(3)),
         "smooth_ece": smooth.error,
         "smooth_ece_null": smooth.null,
+    }
+
+
+def _descriptive(prob: FloatArray, label: FloatArray) -> dict[str, Estimate]:
+    """Numbers without an interval: the parts of the Brier score, and the error over bins."""
+    n = len(label)
+    corp = "CORP: Brier = miscalibration − discrimination + uncertainty"
+    methods = {
+        "brier_miscalibration": corp,
+        "brier_discrimination": corp,
+        "brier_uncertainty": corp,
+        "binned_ece": "15 bins of equal width",
+    }
+    if reason := why_undefined(prob, label, classes=1):
+        return {
+            name: Estimate.undefined(reason, n=n, method=method) for name, method in methods.items()
+        }
+    parts, binned = decompose_brier(prob, label), binned_ece(prob, label, bins=15)
+    refitted = "no interval: recalibrated on the patients that are judged"
+    values = {
+        "brier_miscalibration": (parts.miscalibration, refitted),
+        "brier_discrimination": (parts.discrimination, refitted),
+        "brier_uncertainty": (parts.uncertainty, refitted),
+        "binned_ece": (binned.value, binned.warning),
+    }
+    return {
+        name: Estimate(value, None, None, n, methods[name], reason)
+        for name, (value, reason) in values.items()
     }

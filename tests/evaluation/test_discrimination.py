@@ -298,6 +298,7 @@ def test_logit_interval_covers_where_walds_does_not(positives, negatives, true_a
     assert 0.93 <= inside <= 0.97
 
 
+@pytest.mark.slow
 def test_within_fold_interval_covers():
     generator = np.random.default_rng(6)
     true_auc = 0.75

@@ -15,8 +15,8 @@ from pcrnet.evaluation.metrics import head_metrics, metrics_json
 from pcrnet.evaluation.operating_point import confusion
 from pcrnet.evaluation.precision_recall import average_precision
 from pcrnet.evaluation.predictions import Predictions
-from pcrnet.evaluation.scores import brier, brier_skill, log_loss
-from pcrnet.evaluation.smooth_ece import smooth_ece
+from pcrnet.evaluation.scores import brier, brier_skill, decompose_brier, log_loss
+from pcrnet.evaluation.smooth_ece import binned_ece, smooth_ece
 
 CONFIG = EvaluationConfig(bootstrap_draws=200)
 
@@ -38,6 +38,17 @@ NAMES = {
     "smooth_ece_null",
     "prevalence",
     "log_loss",
+    "brier_miscalibration",
+    "brier_discrimination",
+    "brier_uncertainty",
+    "binned_ece",
+}
+WITHOUT_INTERVAL = {
+    "smooth_ece",
+    "brier_miscalibration",
+    "brier_discrimination",
+    "brier_uncertainty",
+    "binned_ece",
 }
 RATES = ("sensitivity", "specificity", "accuracy", "balanced_accuracy", "ppv", "npv")
 
@@ -60,7 +71,10 @@ def test_external_table_has_every_metric_with_value_and_interval():
     assert set(metrics) == NAMES
     for name, estimate in metrics.items():
         assert estimate.value is not None, name
-        if name != "smooth_ece":
+        if name in WITHOUT_INTERVAL:
+            assert estimate.low is estimate.high is None, name
+            assert estimate.reason, name
+        else:
             assert estimate.low <= estimate.value <= estimate.high, name
 
 
@@ -180,6 +194,23 @@ def test_every_metric_draws_from_a_stream_of_its_own():
     generator = np.random.default_rng([CONFIG.seed, 0, 4])
     smooth = smooth_ece(prob, label, draws=200, generator=generator)
     assert (metrics["smooth_ece"], metrics["smooth_ece_null"]) == (smooth.error, smooth.null)
+
+
+def test_parts_of_the_brier_score_and_the_binned_error_are_descriptive():
+    predictions = simulate()
+    prob, label = predictions.prob["yT0"], predictions.label["yT0"]
+    metrics = head_metrics(predictions, "yT0", CONFIG)
+    parts, binned = decompose_brier(prob, label), binned_ece(prob, label, 15)
+    corp = "CORP: Brier = miscalibration − discrimination + uncertainty"
+    refitted = "no interval: recalibrated on the patients that are judged"
+    for part, value in vars(parts).items():
+        assert metrics[f"brier_{part}"] == Estimate(value, None, None, 60, corp, refitted)
+    bins = "15 bins of equal width"
+    assert metrics["binned_ece"] == Estimate(binned.value, None, None, 60, bins, binned.warning)
+    nobody = head_metrics(simulate(unknown=60), "yT0", CONFIG)
+    reason = "no patient with a known outcome"
+    assert nobody["brier_uncertainty"] == Estimate.undefined(reason, n=0, method=corp)
+    assert nobody["binned_ece"] == Estimate.undefined(reason, n=0, method=bins)
 
 
 def test_record_for_metrics_json_is_ordered_by_head():
