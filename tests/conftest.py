@@ -139,7 +139,7 @@ def finished_run(tiny_trial: TinyTrial, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def one_thread() -> dict[str, str]:
-    """Environment of processes whose last digits are compared with those of :func:`finished_run`."""
+    """Environment of processes that must agree with :func:`finished_run` to the last digit."""
     return ONE_THREAD | {"WANDB_MODE": "disabled"}
 
 
