@@ -35,7 +35,9 @@ _SectionT = TypeVar("_SectionT", bound="Section")
 class Section(BaseModel):
     """A frozen part of the experiment; an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
 
 def _same_length(section: _SectionT, *names: str) -> _SectionT:
@@ -156,7 +158,7 @@ class RigidAlignment(Section):
     """Mutual information in nats below which two visits do not show the same body."""
     max_shift_mm: Positive = 80.0
     max_rotation_degrees: Positive = 20.0
-    max_front_mm: Positive = 20.0
+    max_front_mm: Positive = 15.0
     """How far the fronts of the bodies may differ before one counts as prone, one as supine."""
     allow_prone_supine: bool = False
 
@@ -424,6 +426,8 @@ class EvaluationConfig(Section):
     operating_point: OperatingPointConfig = YoudenRule()
     bootstrap_draws: Annotated[int, Field(ge=200)] = 2000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    variants: bool = True
+    """Also judge the run without each branch and timepoint, and the clinical covariates alone."""
     protocol: str | None = None
     """YAML file of the trial's endpoints; null leaves the confirmatory analysis out."""
 
@@ -457,7 +461,8 @@ class Experiment(Section):
 
     def to_yaml(self) -> str:
         """The resolved experiment as YAML that :func:`load_experiment` reads back unchanged."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        values = self.model_dump(mode="json")
+        return yaml.dump(values, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
 
 
 def load_experiment(arguments: Sequence[str] = ()) -> Experiment:
@@ -478,11 +483,11 @@ def load_experiment(arguments: Sequence[str] = ()) -> Experiment:
         text = argument.removeprefix("--")
         key, equals, value = text.partition("=")
         if equals and not key.endswith((".yaml", ".yml")):
-            layer = _override(key, value)
+            layer = _override(key, value, merged)
         elif text.endswith((".yaml", ".yml")) and not argument.startswith("--"):
             layer = read_yaml(Path(argument))
         elif argument.startswith("--") and "." in text and pending:
-            layer = _override(text, pending.pop(0))
+            layer = _override(text, pending.pop(0), merged)
         else:
             raise ConfigError(
                 f"{argument!r} is neither a .yaml file nor an override",
@@ -527,7 +532,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             remedy="give the path of a YAML file; the shipped ones are in configs/",
         ) from error
     try:
-        value = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, only stricter
+        value = _parse_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"is not plain YAML: {error}", file=path) from error
     if value is None:
@@ -550,9 +555,13 @@ class _PlainLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# YAML 1.1 reads 3e-4 as text and `no` (a site, say) as false.
+# YAML 1.1 reads 3e-4 as text, `no` (a site, say) as false and 2025-06-01 (a run) as a date.
 _PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":bool"))]
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if not tag.endswith((":float", ":bool", ":timestamp"))
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _PlainLoader.add_implicit_resolver(
@@ -568,17 +577,50 @@ _PlainLoader.add_implicit_resolver(
 )
 
 
-def _override(key: str, value: str) -> dict[str, Any]:
+class _PlainDumper(yaml.SafeDumper):
+    """SafeDumper that quotes text which the loader, or one of YAML 1.1, would not read as text."""
+
+
+_PlainDumper.yaml_implicit_resolvers = {
+    first: yaml.SafeDumper.yaml_implicit_resolvers.get(first, [])
+    + _PlainLoader.yaml_implicit_resolvers.get(first, [])
+    for first in yaml.SafeDumper.yaml_implicit_resolvers | _PlainLoader.yaml_implicit_resolvers
+}
+
+
+def _parse_yaml(text: str) -> Any:  # noqa: ANN401 - YAML has no narrower type
+    """Read plain YAML; whatever is wrong with it is a ``yaml.YAMLError``."""
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, only stricter
+    except (ValueError, KeyError, AttributeError) as error:
+        # What PyYAML's own constructors raise on scalars such as `0x_` or `!!bool x`.
+        raise yaml.YAMLError(f"a value does not fit its type ({error})") from error
+
+
+def _override(key: str, value: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One override as a layer over ``values``; an entry of a free mapping joins the others."""
     parts = key.split(".")
     if not all(parts):
         raise ConfigError(f"{key!r} is not a dotted key", remedy="write section.key=value")
     try:
-        parsed = yaml.load(value, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, only stricter
+        parsed = _parse_yaml(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"the value {value!r} is not plain YAML", field=key) from error
-    for part in reversed(parts):
-        parsed = {part: parsed}
+    for depth in reversed(range(len(parts))):
+        parsed = _free_mapping(values, parts[:depth]) | {parts[depth]: parsed}
     return {str(name): item for name, item in parsed.items()}
+
+
+def _free_mapping(values: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:
+    """The mapping at ``parts`` as it stands if it is a free one (``data.branches``), else none."""
+    default: object = Experiment()
+    stated: object = values
+    for part in parts:
+        default = getattr(default, part, None)
+        stated = stated.get(part) if isinstance(stated, Mapping) else None
+    if not isinstance(default, dict):
+        return {}
+    return dict(stated) if isinstance(stated, Mapping) else dict(default)
 
 
 def _merge(base: Mapping[str, Any], layer: Mapping[str, Any], schema: object) -> dict[str, Any]:
