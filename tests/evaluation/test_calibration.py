@@ -10,7 +10,6 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from pcrnet.cohort.outcome import CELLS, Outcome
@@ -111,73 +110,6 @@ def test_untied_chain_approaches_plain_logistic_regression_as_patients_grow():
         plain = sm.Logit(positive.astype(float), sm.add_constant(logits[rows, k])).fit(disp=0)
         assert fitted.slopes[k] == pytest.approx(plain.params[1], abs=1e-3)
         assert fitted.intercepts[k] == pytest.approx(plain.params[0], abs=1e-3)
-
-
-def chain_objective(parameters, logits, allowed, shrinkage):
-    """The penalised likelihood written down a second time, from the docstring."""
-    a, c = parameters[:3], parameters[3:]
-    cells = joint_cells(a * (logits - logits.mean(axis=0)) + c)
-    likelihood = -np.log((cells * allowed).sum(axis=1)).sum()
-    drawn = np.append(c, a[0] * logits[:, 0].std())
-    prior = (np.log1p(np.exp(drawn)) - drawn / 2).sum()
-    return likelihood + prior + ((a[1:] - a[0]) ** 2).sum() / (2 * shrinkage**2)
-
-
-@pytest.mark.parametrize("known", [lambda allowed: allowed, partly_known])
-def test_chain_is_the_optimum_that_scipy_finds(known):
-    logits, allowed = simulate(80, seed=3)
-    allowed = known(allowed)
-    fitted = fit_calibrator(ChainCalibration(), logits, allowed)
-    a = np.array(fitted.slopes)
-    ours = np.append(a, np.array(fitted.intercepts) + a * logits.mean(axis=0))
-    theirs = min(
-        (
-            minimize(
-                chain_objective,
-                start,
-                args=(logits, allowed, 0.25),
-                bounds=[(0, None)] * 3 + [(None, None)] * 3,
-                options={"ftol": 1e-14, "gtol": 1e-9},
-            )
-            for start in ([1, 1, 1, 0, 0, 0], [0.2] * 6, [3, 1, 0, 1, -1, 0])
-        ),
-        key=lambda result: result.fun,
-    )
-    assert chain_objective(ours, logits, allowed, 0.25) <= theirs.fun + 1e-9
-    np.testing.assert_allclose(ours, theirs.x, atol=2e-4)
-
-
-def temperature_objective(parameters, logits, allowed):
-    log_prob = np.log(joint_cells(logits))
-    mean = log_prob.mean(axis=0)
-    at_mean = np.append(parameters[1:], 0.0)
-    score = parameters[0] * (log_prob - mean) + at_mean
-    log_cells = score - np.log(np.exp(score).sum(axis=1, keepdims=True))
-    likelihood = -np.log((np.exp(log_cells) * allowed).sum(axis=1)).sum()
-    further = np.log(np.exp(at_mean).sum()) - at_mean.mean()
-    drawn = parameters[0] * np.sqrt(((log_prob - mean) ** 2).mean())
-    return likelihood + further + np.log1p(np.exp(drawn)) - drawn / 2
-
-
-@pytest.mark.parametrize("known", [lambda allowed: allowed, partly_known])
-def test_temperature_is_the_optimum_that_scipy_finds(known):
-    logits, allowed = simulate(80, seed=4)
-    allowed = known(allowed)
-    fitted = fit_calibrator(TemperatureCalibration(), logits, allowed)
-    at_mean = np.array(fitted.biases) + fitted.inverse_temperature * np.log(
-        joint_cells(logits)
-    ).mean(axis=0)
-    assert at_mean[3] == pytest.approx(0.0, abs=1e-12)
-    ours = np.append(fitted.inverse_temperature, at_mean[:3])
-    theirs = minimize(
-        temperature_objective,
-        [1.0, 0.0, 0.0, 0.0],
-        args=(logits, allowed),
-        bounds=[(0, None)] + [(None, None)] * 3,
-        options={"ftol": 1e-14, "gtol": 1e-9},
-    )
-    assert temperature_objective(ours, logits, allowed) <= theirs.fun + 1e-9
-    np.testing.assert_allclose(ours, theirs.x, atol=2e-4)
 
 
 @pytest.mark.parametrize("config", FITTED, ids=lambda config: config.kind)
