@@ -1,0 +1,127 @@
+"""Files are whole or absent, and digests are those of everyone else."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pcrnet.storage import (
+    atomic_path,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+
+def _write_and_fail(path):
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("no space left")
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with pytest.raises(RuntimeError):
+        _write_and_fail(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+    assert path.read_text() == "old"
+
+
+def test_a_failure_of_a_new_file_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError):
+        _write_and_fail(tmp_path / "a.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    program = (
+        "import os, pathlib, signal, sys; from pcrnet.storage import atomic_path\n"
+        "with atomic_path(pathlib.Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert path.read_bytes() == b"old"
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+def test_a_block_that_writes_nothing_is_an_error_and_keeps_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), atomic_path(path):
+        pass
+    assert path.read_text() == "old"
+
+
+def test_the_temporary_file_ends_as_the_file_does(tmp_path):
+    with atomic_path(tmp_path / "scan.nii.gz") as temporary:
+        assert temporary.name.endswith("scan.nii.gz")
+        assert temporary.parent == tmp_path
+        temporary.touch()
+
+
+def test_folders_are_made(tmp_path):
+    write_text(tmp_path / "a" / "b" / "c.txt", "x")
+    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "x"
+
+
+def test_text_is_written_as_utf_8_with_its_line_ends(tmp_path):
+    write_text(tmp_path / "a.txt", "10⁻³ mm²/s\r\n")
+    assert (tmp_path / "a.txt").read_bytes() == "10⁻³ mm²/s\r\n".encode()
+
+
+def test_json_round_trips(tmp_path):
+    value = {"ß": [1, 0.1, None, True], "b": {"c": 1e-300}}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+    assert json.loads((tmp_path / "a.json").read_text()) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": [float("-inf")]}])
+def test_json_without_a_standard_form_is_refused_and_keeps_the_old_file(tmp_path, value):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, value)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        sha256_json(value)
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path, size):
+    data = os.urandom(size)
+    write_bytes(tmp_path / "a.bin", data)
+    assert sha256_file(tmp_path / "a.bin") == hashlib.sha256(data).hexdigest()
+
+
+def test_the_digest_of_no_bytes_is_the_published_one(tmp_path):
+    # FIPS 180-4 examples: SHA-256 of the empty message and of "abc".
+    write_bytes(tmp_path / "empty", b"")
+    assert sha256_file(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")
+    write_bytes(tmp_path / "abc", b"abc")
+    assert sha256_file(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_the_digest_of_a_value_ignores_the_order_of_keys_alone():
+    assert sha256_json({"a": 1, "b": [1, 2]}) == sha256_json({"b": [1, 2], "a": 1})
+    assert sha256_json({"a": [1, 2]}) != sha256_json({"a": [2, 1]})
+    assert sha256_json({"a": 1}) == hashlib.sha256(b'{"a":1}').hexdigest()
