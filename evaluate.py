@@ -1,39 +1,35 @@
-"""Judge a finished run: ``python evaluate.py RUN [section.key=value …]``."""
+"""Judge a finished run.
+
+python evaluate.py RUN [section.key=value ...]
+
+What training decided cannot be changed here; evaluation.protocol, evaluation.bootstrap_draws and
+evaluation.seed can.
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
+from pcrnet.cli import guarded
 from pcrnet.config import load_experiment
-from pcrnet.errors import PcrnetError
+from pcrnet.errors import RunError
 from pcrnet.evaluation.analysis import evaluate_run
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the report of a run, say where it is, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Write the report of a finished run.")
-    parser.add_argument("run", type=Path, help="run directory, such as runs/simulated")
-    parser.add_argument(
-        "override", nargs="*", help="evaluation.protocol=…, .bootstrap_draws=… or .seed=…"
-    )
-    options, dashed = parser.parse_known_args(arguments)
-    try:
-        changed = [*options.override, *dashed]
-        experiment = load_experiment([str(options.run / "config.yaml"), *changed])
-        report = evaluate_run(options.run, experiment.evaluation, progress=_say)
-    except PcrnetError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - this is the command line
-        return 2
-    print(f"report: {report}")  # noqa: T201
-    return 0
+def main() -> None:
+    """Load the run's experiment, write its report, and say where it is."""
+    if len(sys.argv) < 2:
+        raise RunError("no run to judge", remedy="python evaluate.py runs/simulated")
+    run = Path(sys.argv[1])
+    experiment = load_experiment([str(run / "config.yaml"), *sys.argv[2:]])
+    report = evaluate_run(run, experiment.evaluation, progress=_say)
+    sys.stdout.write(f"report: {report}\n")
 
 
 def _say(message: str) -> None:
-    print(message, file=sys.stderr)  # noqa: T201
+    sys.stderr.write(f"{message}\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main, usage=__doc__))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet import __version__
-from pcrnet.config import SimulationConfig, load_experiment
+from pcrnet.config import Experiment, SimulationConfig, load_experiment
 from pcrnet.errors import PcrnetError
 
 if TYPE_CHECKING:
@@ -79,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     check = add("check", _check, "say what a cohort table holds and what is wrong", overrides=True)
     check.add_argument("cohort", type=Path, metavar="COHORT.csv")
     check.add_argument("settings", nargs="*", metavar="CONFIG.yaml or section.key=value")
+    check.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="draw every patient, with measurements"
+    )
+
+    convert = add("convert", _convert, "one DICOM series to NIfTI in true units", overrides=True)
+    convert.add_argument("series", type=Path, metavar="SERIES", help="folder or zip")
+    convert.add_argument("out", type=Path, metavar="OUT.nii.gz")
+    convert.add_argument("--as", dest="channel", required=True, metavar="CHANNEL")
+    convert.add_argument("settings", nargs="*", metavar="CONFIG.yaml or section.key=value")
 
     simulate = add("simulate", _simulate, "write an in-silico trial as a real cohort folder")
     simulate.add_argument("out", type=Path, metavar="OUT")
@@ -94,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("-o", "--out", type=Path, required=True, metavar="PREDICTIONS.csv")
     predict.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
-    evaluate = add("evaluate", _evaluate, "judge predictions: a run, a table, or a bundle")
+    evaluate = add(
+        "evaluate", _evaluate, "judge predictions: a run, a table, or a bundle", overrides=True
+    )
     evaluate.add_argument("run_directory", nargs="?", type=Path, metavar="RUN")
     evaluate.add_argument("--predictions", type=Path, metavar="P.csv")
     evaluate.add_argument("--bundle", type=Path, metavar="BUNDLE")
@@ -122,14 +133,51 @@ def _check(options: argparse.Namespace) -> None:
     from pcrnet.cohort.checks import check_cohort, render_report
 
     experiment = load_experiment(options.overrides)
-    report = check_cohort(options.cohort, experiment)
+    with _Bar("reading") as bar:
+        report = check_cohort(options.cohort, experiment, progress=bar.update)
     Console().print(render_report(report))
+    if options.pictures is not None:
+        _draw_cohort(options.cohort, experiment, options.pictures)
     if report.problems:
         raise PcrnetError(
             f"{len(report.problems)} problems, listed above",
             file=options.cohort.name,
-            remedy="mend the rows named above; the run refuses them as well",
+            remedy="mend the rows named above; a run refuses them as well",
         )
+
+
+def _draw_cohort(table: Path, experiment: Experiment, out: Path) -> None:
+    from pcrnet.cohort.table import scan_cohort
+    from pcrnet.imaging.quality import quality_sheet
+    from pcrnet.simulation.trial import is_simulated
+
+    data = experiment.data
+    cohort, _ = scan_cohort(
+        table,
+        definition=experiment.outcome.definition,
+        timepoints=data.timepoints,
+        channels=data.channels,
+    )
+    with _Bar("drawing") as bar:
+        index = quality_sheet(
+            cohort,
+            data,
+            experiment.imaging,
+            out,
+            bar.update,
+            simulated=is_simulated(table),
+        )
+    sys.stdout.write(f"{index}\n")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from pcrnet.imaging.convert import convert_series
+
+    imaging = load_experiment(options.overrides).imaging
+    sidecar = convert_series(options.series, options.out, options.channel, imaging)
+    for warning in sidecar.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    sys.stdout.write(f"{options.out}\n")
 
 
 def _simulate(options: argparse.Namespace) -> None:
@@ -167,20 +215,21 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from pcrnet.config import EvaluationConfig
     from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
 
     if options.run_directory is not None:
-        report = evaluate_run(options.run_directory)
+        settings = [str(options.run_directory / "config.yaml"), *options.overrides]
+        report = evaluate_run(options.run_directory, load_experiment(settings).evaluation)
     elif options.out is None:
         raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
     elif options.predictions is not None:
-        report = evaluate_table(options.predictions, options.out, EvaluationConfig())
+        config = load_experiment(options.overrides).evaluation
+        report = evaluate_table(options.predictions, options.out, config)
     elif options.bundle is not None and options.cohort is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
+        config = load_experiment(options.overrides).evaluation
         predictions = options.out / "predictions.csv"
         _predict(argparse.Namespace(**vars(options) | {"out": predictions, "device": "cpu"}))
-        report = evaluate_table(predictions, options.out, EvaluationConfig())
+        report = evaluate_table(predictions, options.out, config)
     else:
         raise PcrnetError(
             "nothing to evaluate",

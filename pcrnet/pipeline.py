@@ -22,12 +22,14 @@ from pcrnet.example_pictures import write_example_pictures
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.models.member import Member
 from pcrnet.run_directory import RunDirectory
+from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
 from pcrnet.storage import read_json, sha256_json, write_json
 from pcrnet.training.crossval import collect_logits, run_fits
 from pcrnet.training.events import FitsPlanned, Listener, Progressed, Remark, RunEvent, StageStarted
 from pcrnet.training.fold import FitJob
 from pcrnet.training.nested import FittedDecision, OutOfFold, final_decision, nested_estimate
 from pcrnet.training.plan import FitPlan, plan_fits
+from pcrnet.training.variants import ablated_logits, ablations, clinical_variant
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         predictions = _predictions(patients, fold, scans, out_of_fold)
         write_predictions(run.predictions, predictions)
         _write_decisions(run, out_of_fold, final)
+        if experiment.evaluation.variants:
+            _write_variants(run, job, plans, scans, listen)
         write_example_pictures(run.pictures, job, predictions, simulated=simulated)
 
         listen(StageStarted("Bundle"))
@@ -100,8 +104,8 @@ def _cohort(experiment: Experiment, listen: Listener) -> tuple[Path, tuple[str, 
     """The cohort table, the covariates to use, and whether it is simulated."""
     data = experiment.data
     if data.cohort is not None:
-        return Path(data.cohort), data.covariates or (), is_simulated(Path(data.cohort))
-    from pcrnet.simulation.trial import COVARIATES, simulate_trial
+        path = Path(data.cohort)
+        return path, data.covariates or (), is_simulated(path)
 
     listen(StageStarted("Simulated trial"))
     directory = Path(experiment.run.root) / "trials" / simulation_name(experiment)
@@ -114,16 +118,9 @@ def _cohort(experiment: Experiment, listen: Listener) -> tuple[Path, tuple[str, 
 
 def simulation_name(experiment: Experiment) -> str:
     """Folder of a simulated trial; trials that differ have different names."""
-    from pcrnet.simulation.trial import code_digest
-
     simulation = experiment.data.simulation
     digest = sha256_json([simulation.model_dump(mode="json"), code_digest()])
     return f"{simulation.patients}-patients-{digest[:8]}"
-
-
-def is_simulated(cohort: Path) -> bool:
-    """Whether a cohort table came from ``pcrnet simulate``, which marks its folder."""
-    return (cohort.parent / "simulation.json").is_file()
 
 
 def _preprocess(
@@ -232,6 +229,31 @@ def _predictions(
         threshold=threshold,
         scans=tuple(scans[patient.patient_id] for patient in patients),
     )
+
+
+def _write_variants(
+    run: RunDirectory,
+    job: FitJob,
+    plans: Sequence[FitPlan],
+    scans: dict[str, tuple[str, ...]],
+    listen: Listener,
+) -> None:
+    """Predictions without each branch and timepoint, and by the clinical covariates alone."""
+    config = job.experiment.evaluation
+    fold, allowed = _fold_and_allowed(job.patients, job.splits)
+    judged = [plan for plan in plans if len(plan.left_out) == (2 if config.mode == "nested" else 1)]
+    hidden = ablations(job.experiment.data)
+    listen(StageStarted("Ablations"))
+    found = ablated_logits(job, judged, hidden, lambda done, total: listen(Progressed(done, total)))
+    for ablation in hidden:
+        estimate = nested_estimate(fold, allowed, found[ablation.name], config)
+        left = {name: ablation.left(own) for name, own in scans.items()}
+        predictions = _predictions(job.patients, fold, left, estimate)
+        write_predictions(run.ablations / f"{ablation.name}.csv", predictions)
+    if job.covariates:
+        estimate = nested_estimate(fold, allowed, clinical_variant(job, judged), config)
+        predictions = _predictions(job.patients, fold, dict.fromkeys(scans, ()), estimate)
+        write_predictions(run.baselines / "clinical-alone.csv", predictions)
 
 
 def _number(threshold: float | None) -> float:

@@ -1,8 +1,8 @@
 """Fusion: from the tokens that are present to one vector a patient.
 
-Shapes: B patients, G groups (branch × timepoint), s cells of the feature grid, V vectors (intensity
-summaries, changes, covariates), S = G·s + V tokens, W token width. ``present`` is True where a token
-comes from something acquired; what is absent never reaches the result.
+Shapes: B patients, G groups (branch × timepoint), s cells of the feature grid, V vectors (summaries
+of intensity, changes, covariates), S = G·s + V tokens, W token width. ``present`` is True where a
+token comes from something acquired; what is absent never reaches the result.
 """
 
 from __future__ import annotations

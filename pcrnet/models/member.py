@@ -5,7 +5,7 @@ Training, prediction and the exported bundle all go through here, so that they c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -100,7 +100,7 @@ class Member:
         *,
         device: torch.device | str = "cpu",
         batch_size: int = 8,
-        hide: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        shown: torch.Tensor | None = None,
     ) -> NDArray[np.float64]:
         """Logits (n, 3) of the joint head, in float32 arithmetic whatever training used.
 
@@ -109,14 +109,14 @@ class Member:
             source: Their preprocessed tensors.
             device: Where to compute.
             batch_size: Patients at a time; it does not change the result beyond rounding.
-            hide: Given ``present`` (B, T, C), what of it the network may see (for ablations).
+            shown: bool (T, C); scans that the network may see at most (for ablations).
         """
         network = self.network.to(device).eval()
         dataset = PatientDataset(patients, source, self.encoding)
         parts = [np.empty((0, 3))]
         for start in range(0, len(patients), batch_size):
             batch = dataset.__getitems__(range(start, min(start + batch_size, len(patients))))
-            present = batch.present if hide is None else hide(batch.present)
+            present = batch.present if shown is None else batch.present & shown
             logits = network(
                 *(
                     value.to(device, non_blocking=True)

@@ -100,6 +100,11 @@ def simulate_trial(
     return cohort
 
 
+def is_simulated(cohort: Path) -> bool:
+    """Whether a cohort table lies in a folder that :func:`simulate_trial` wrote."""
+    return (cohort.parent / _MANIFEST).is_file()
+
+
 def code_digest() -> str:
     """SHA-256 over the source of the simulation: another digest, other images."""
     digest = sha256()

@@ -78,7 +78,7 @@ def run_fit(
         RunError: A finished fit in this folder was trained on other data.
     """
     directory = job.directory / plan.name
-    training, left_out = _partition(plan, job)
+    training, left_out = partition(plan, job)
     fingerprint = _fingerprint(plan, job, training)
     if is_finished(directory, fingerprint):
         return False
@@ -141,8 +141,8 @@ def _write_logits(path: Path, names: Sequence[str], logits: NDArray[np.float64])
             writer.writerow([name, *map(repr, row)])
 
 
-def _partition(plan: FitPlan, job: FitJob) -> tuple[list[Patient], list[Patient]]:
-    """Patients that the fit learns from, and those it leaves out, by name."""
+def partition(plan: FitPlan, job: FitJob) -> tuple[list[Patient], list[Patient]]:
+    """The patients that a fit learns from, and those it leaves out, both ordered by name."""
     ordered = sorted(job.patients, key=lambda patient: patient.patient_id)
     fold_of = job.splits.fold_of
     training = [item for item in ordered if fold_of[item.patient_id] not in plan.left_out]
