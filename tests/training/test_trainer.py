@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import logging
+import warnings
+
+import pytest
+from pytorch_lightning import Callback
+
+from pcrnet.config import TrainingConfig
+from pcrnet.training.trainer import make_trainer, quiet_lightning
+
+CPU = TrainingConfig(accelerator="cpu", max_epochs=7, gradient_clip=0.5)
+
+
+def test_the_trainer_does_what_the_configuration_says() -> None:
+    with quiet_lightning():
+        trainer = make_trainer(CPU, [], 0, validate=False)
+    assert trainer.max_epochs == 7
+    assert trainer.max_steps == -1
+    assert trainer.gradient_clip_val == 0.5
+    assert trainer.precision == "32-true"
+    assert trainer.limit_val_batches == 0
+
+
+def test_a_limit_of_steps_is_passed_on() -> None:
+    with quiet_lightning():
+        config = CPU.model_copy(update={"max_steps": 3})
+        assert make_trainer(config, [], 0, validate=True).max_steps == 3
+
+
+def test_it_writes_nothing_of_its_own_and_runs_our_callbacks_in_their_order() -> None:
+    ours = [Callback(), Callback()]
+    with quiet_lightning():
+        trainer = make_trainer(CPU, ours, 0, validate=True)
+    assert trainer.logger is None
+    assert trainer.checkpoint_callback is None
+    assert trainer.callbacks == ours
+
+
+def test_lightning_is_quiet_only_within_the_block() -> None:
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    with quiet_lightning():
+        assert logger.level == logging.ERROR
+    assert logger.level == before
+    with pytest.raises(RuntimeError), quiet_lightning():
+        raise RuntimeError
+    assert logger.level == before
+
+
+def test_warnings_that_a_reader_should_see_still_come_through() -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with quiet_lightning():
+            warnings.warn("The loader does not have many workers here", UserWarning, stacklevel=1)
+            warnings.warn("the loss is not a number", UserWarning, stacklevel=1)
+    assert [str(warning.message) for warning in seen] == ["the loss is not a number"]
