@@ -174,12 +174,12 @@ def _flow(
         {
             "step": "patients with enough scans",
             "n": len(enough),
-            "reason": f"at least {minimum} scan{'s' if minimum > 1 else ''}",
+            "reason": f"fewer than {minimum} scan{'s' if minimum > 1 else ''}",
         },
     ]
     for head in HEADS:
         known = int(np.isfinite(label_column(enough, head)).sum())
-        steps.append({"step": f"analysed for {head}", "n": known, "reason": "outcome known"})
+        steps.append({"step": f"analysed for {head}", "n": known, "reason": "outcome unknown"})
     return steps
 
 

@@ -199,9 +199,12 @@ def _deciding(experiment: Experiment) -> dict[str, Any]:
     values = experiment.model_dump(mode="json")
     free = {
         "run.root",
+        "data.cohort",  # its content is what counts, and every fit is named by that
         "data.cache",
         "data.workers",
         "training.parallel_fits",
+        "evaluation.bootstrap_draws",
+        "evaluation.seed",
         "evaluation.protocol",
     }
     return {
