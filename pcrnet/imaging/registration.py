@@ -36,7 +36,7 @@ _SAMPLES = 50_000
 _SEED = 17
 _BINS = 32
 _PET_BODY_SUV = 0.2
-_FRONT_PERCENTILE = 80
+_FRONT_PERCENTILE = 75
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Alignment:
         similarity_after: The same after the transform.
         shift_mm: How far the transform moves the middle of the first scan.
         rotation_degrees: How far it turns it.
-        front_mm: How far the front of the body differs afterwards (80th percentile); NaN where
+        front_mm: How far the front of the body differs afterwards (75th percentile); NaN where
             the scans do not show it.
     """
 
@@ -155,7 +155,14 @@ def _prepare(volume: Volume) -> _Scan:
     grid = Grid.centred(corners.mean(axis=0), (spacing,) * 3, (x, y, z))
     values, _ = resample(volume, grid)
     threshold = _PET_BODY_SUV if volume.unit == "SUVbw" else body_threshold(values)
-    return _Scan(_without_shading(values, threshold, spacing), values > threshold, grid)
+    return _Scan(_without_shading(values, threshold, spacing), _solid(values, threshold), grid)
+
+
+def _solid(values: Array, threshold: float) -> NDArray[np.bool_]:
+    """Where tissue prevails: neither specks of noise in the air nor dark spots inside."""
+    from scipy.ndimage import uniform_filter
+
+    return np.asarray(uniform_filter((values > threshold).astype(np.float32), 5) > 0.5)
 
 
 def _without_shading(values: Array, threshold: float, spacing: float) -> Array:
@@ -312,9 +319,10 @@ def _front_difference_mm(fixed: _Scan, moving: _Scan, transform: Transform) -> f
     first = _sample(fixed.body, fixed.grid, grid)
     second = _sample(moving.body, moving.grid, grid.moved(transform))
     covered = second >= 0
+    whole = covered.mean(axis=1) > 0.85  # beside the edge of a tilted field the front is cut off
     fronts = []
     for inside in ((first > 0.5) & covered, second > 0.5):
-        seen = inside.any(axis=1) & ~inside[:, -2:].any(axis=1)
+        seen = inside.any(axis=1) & ~inside[:, -2:].any(axis=1) & whole
         front = inside.shape[1] - np.argmax(inside[:, ::-1], axis=1).astype(np.float64)
         fronts.append(np.where(seen, front, np.nan))
     apart = np.abs(fronts[0] - fronts[1])
