@@ -47,7 +47,8 @@ class ClinicalEncoding:
     def fit(cls, patients: Sequence[Patient], names: Sequence[str]) -> Self:
         """Learn the encoding from the training patients and from nobody else.
 
-        A column is numeric when every known value of it is a finite number, else categorical.
+        A column is numeric when it has known values and all of them are finite numbers, else
+        categorical. Where nothing is known there are no categories: any value counts as unknown.
         """
         return cls(tuple(_fit_covariate(patients, name) for name in names))
 
@@ -99,12 +100,12 @@ class ClinicalEncoding:
 def _fit_covariate(patients: Sequence[Patient], name: str) -> Covariate:
     known = [text for patient in patients if (text := patient.covariates.get(name)) is not None]
     numbers = [_number(text) for text in known]
-    if all(number is not None for number in numbers):
+    if numbers and all(number is not None for number in numbers):
         values = np.asarray(numbers, dtype=np.float64)
-        mean = float(values.mean()) if len(values) else 0.0
-        deviation = float(values.std()) if len(values) else 0.0
-        # A constant column carries nothing; dividing by its zero spread would invent something.
-        return NumericCovariate(name, mean, deviation if deviation > 0 else 1.0)
+        # A constant column carries nothing; dividing by its spread, 0 but for rounding, would
+        # invent something.
+        deviation = float(values.std()) if np.ptp(values) > 0 else 1.0
+        return NumericCovariate(name, float(values.mean()), deviation)
     return CategoricalCovariate(name, tuple(sorted(set(known))))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -45,17 +46,18 @@ def read_splits(path: Path) -> Splits:
     """Read splits and check them against their digest.
 
     Raises:
-        IntegrityError: The file was altered after it was written.
+        IntegrityError: The file was damaged or altered after it was written.
     """
-    data: dict[str, Any] = read_json(path)
-    splits = Splits(folds=data["folds"], fold_of=data["fold_of"])
-    if splits.sha256 != data["sha256"]:
-        raise IntegrityError(
-            "the splits differ from the digest written beside them",
-            file=path,
-            remedy="restore the file, or start a new run under another run.name",
-        )
-    return splits
+    with suppress(ValueError, KeyError, TypeError):  # a damaged file need not be JSON any more
+        data: dict[str, Any] = read_json(path)
+        splits = Splits(folds=data["folds"], fold_of=data["fold_of"])
+        if splits.sha256 == data["sha256"]:
+            return splits
+    raise IntegrityError(
+        "the splits differ from the digest written beside them",
+        file=path,
+        remedy="restore the file, or start a new run under another run.name",
+    )
 
 
 def make_splits(
@@ -64,8 +66,8 @@ def make_splits(
     """Assign every patient to a fold.
 
     ``patient``: patients are sorted by outcome cell, then site, then a keyed hash of their name,
-    and dealt out in turn, so that fold sizes and the counts of every outcome differ by one at
-    most, and sites are spread as evenly as the outcomes allow. ``site``: whole sites are dealt
+    and dealt out in turn, so that fold sizes and those of every outcome cell differ by one at most,
+    and sites are spread as evenly as the outcomes allow. ``site``: whole sites are dealt
     out, the largest first, each to the smallest fold so far.
 
     Neither depends on the order of the table: a row moved or appended elsewhere moves nobody for

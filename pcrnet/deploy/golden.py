@@ -61,7 +61,7 @@ def _write_case(
             row[covariate.name] = (
                 repr(covariate.mean + covariate.deviation)
                 if isinstance(covariate, NumericCovariate)
-                else covariate.categories[0]
+                else next(iter(covariate.categories), "")
             )
     else:
         row |= {covariate.name: "" for covariate in member.encoding.covariates}
