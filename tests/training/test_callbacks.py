@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pcrnet.training.callbacks import (
+    AveragedWeights,
+    BestWeights,
+    History,
+    Progress,
+    ResumePoint,
+    digest_path,
+    usable_checkpoint,
+)
+from pcrnet.training.events import EpochReport
+
+
+def trainer(epoch: int = 0, **metrics: float) -> Any:
+    """As much of Lightning's trainer as the callbacks look at."""
+    return SimpleNamespace(
+        current_epoch=epoch,
+        callback_metrics={name.replace("_", "/"): value for name, value in metrics.items()},
+        optimizers=[SimpleNamespace(param_groups=[{"lr": 0.25}])],
+        should_stop=False,
+        save_checkpoint=lambda path: path.write_bytes(f"epoch {epoch}".encode()),
+    )
+
+
+def test_a_resume_point_stands_beside_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "resume.ckpt"
+    ResumePoint(path, every_seconds=0).on_train_epoch_end(trainer(3), None)
+    assert path.read_bytes() == b"epoch 3"
+    assert usable_checkpoint(path) == path
+    assert {file.name for file in tmp_path.iterdir()} == {"resume.ckpt", "resume.ckpt.sha256"}
+
+
+def test_epochs_that_end_soon_after_the_last_point_write_none(tmp_path: Path) -> None:
+    path = tmp_path / "resume.ckpt"
+    ResumePoint(path, every_seconds=3600).on_train_epoch_end(trainer(), None)
+    assert not path.exists()
+
+
+def test_a_failed_save_leaves_the_point_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "resume.ckpt"
+    point = ResumePoint(path, every_seconds=0)
+    point.on_train_epoch_end(trainer(1), None)
+    full = trainer(2)
+
+    def disk_full(target: Path) -> None:
+        target.write_bytes(b"epo")
+        raise OSError(28, "No space left on device")
+
+    full.save_checkpoint = disk_full
+    with pytest.raises(OSError, match="No space"):
+        point.on_train_epoch_end(full, None)
+    assert path.read_bytes() == b"epoch 1"
+    assert usable_checkpoint(path) == path
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"epoch", b"epoch 2", b"\0" * 7])
+def test_a_damaged_point_is_not_used(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "resume.ckpt"
+    ResumePoint(path, every_seconds=0).on_train_epoch_end(trainer(1), None)
+    path.write_bytes(damage)
+    assert usable_checkpoint(path) is None
+
+
+def test_a_point_whose_digest_was_not_written_any_more_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "resume.ckpt"
+    assert usable_checkpoint(path) is None
+    path.write_bytes(b"epoch 1")
+    assert usable_checkpoint(path) is None
+    digest_path(path).write_text("")
+    assert usable_checkpoint(path) is None
+
+
+def test_the_history_is_a_row_an_epoch(tmp_path: Path) -> None:
+    history = History()
+    history.on_train_epoch_end(trainer(0, train_loss=1.25), None)
+    history.on_train_epoch_end(trainer(1, train_loss=1.0, validation_loss=1.5), None)
+    history.write(tmp_path / "history.csv")
+    with (tmp_path / "history.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows == [
+        {"epoch": "1.0", "train_loss": "1.25", "validation_loss": "", "learning_rate": "0.25"},
+        {"epoch": "2.0", "train_loss": "1.0", "validation_loss": "1.5", "learning_rate": "0.25"},
+    ]
+
+
+def test_a_resumed_history_neither_loses_nor_doubles_an_epoch() -> None:
+    first = History()
+    first.on_train_epoch_end(trainer(0, train_loss=1.25), None)
+    resumed = History()
+    resumed.load_state_dict(first.state_dict())
+    resumed.on_train_epoch_end(trainer(1, train_loss=1.0), None)
+    assert [row["epoch"] for row in resumed.rows] == [1.0, 2.0]
+    assert len(first.rows) == 1
+
+
+def test_progress_counts_epochs_from_one() -> None:
+    told: list[EpochReport] = []
+    Progress("without-0-1", 15, told.append).on_train_epoch_end(trainer(4, train_loss=0.5), None)
+    assert told == [EpochReport("without-0-1", 5, 15, 0.5)]
+
+
+def watch(losses: list[float], patience: int) -> tuple[BestWeights, int]:
+    """Follow an early-stopped fit whose only weight is its epoch; returns the epochs it ran."""
+    best = BestWeights(patience)
+    model = nn.Linear(1, 1, bias=False)
+    for epoch, loss in enumerate(losses):
+        nn.init.constant_(model.weight, float(epoch))
+        state = trainer(epoch, validation_loss=loss)
+        best.on_validation_epoch_end(state, model)
+        best.on_validation_end(state, model)
+        nn.init.constant_(model.weight, -1.0)  # training goes on in the same tensors
+        if state.should_stop:
+            return best, epoch + 1
+    return best, len(losses)
+
+
+def test_the_best_weights_are_those_of_the_lowest_loss() -> None:
+    best, _ = watch([1.0, 0.6, 0.8, 0.7], patience=10)
+    assert (best.best_epoch, best.best_loss) == (1, 0.6)
+    assert best.weights is not None
+    assert best.weights["weight"].item() == 1.0
+
+
+def test_it_stops_after_so_many_epochs_without_a_better_one() -> None:
+    _, epochs = watch([1.0, 0.9, 0.9, 0.95, 0.5], patience=2)
+    assert epochs == 4
+
+
+def test_a_loss_that_is_not_a_number_is_never_the_best() -> None:
+    best, epochs = watch([1.0, float("nan"), float("nan"), 0.1], patience=2)
+    assert best.best_epoch == 0
+    assert epochs == 3
+
+
+def test_the_state_of_early_stopping_survives_a_checkpoint() -> None:
+    best, _ = watch([1.0, 0.6, 0.8], patience=2)
+    again = BestWeights(2)
+    again.load_state_dict(best.state_dict())
+    state = trainer(3, validation_loss=0.7)
+    again.on_validation_epoch_end(state, nn.Linear(1, 1, bias=False))
+    again.on_validation_end(state, nn.Linear(1, 1, bias=False))
+    assert state.should_stop
+    assert again.weights is not None
+    assert again.weights["weight"].item() == 1.0
+
+
+def test_averaging_is_an_exponential_moving_average_of_the_weights() -> None:
+    from pytorch_lightning import LightningModule, Trainer
+    from torch.utils.data import DataLoader
+
+    from pcrnet.training.trainer import quiet_lightning
+
+    class Climber(LightningModule):
+        """Its weight rises by one a step."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
+            return -self.weight.sum()
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=1.0)
+
+    model = Climber()
+    with quiet_lightning():
+        Trainer(
+            max_epochs=1,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[AveragedWeights(0.5)],
+        ).fit(model, DataLoader(torch.zeros(4, 1)))
+    expected = 0.0
+    for step, weight in enumerate([0.0, 1.0, 2.0, 3.0, 4.0]):
+        expected = weight if step <= 1 else 0.5 * expected + 0.5 * weight
+    assert model.weight.item() == pytest.approx(expected)
