@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 from scipy.stats import norm
+from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
 from pcrnet.evaluation.discrimination import (
+    AucComparison,
     auc,
     auc_fold_mean,
     compare_auc,
@@ -20,6 +22,7 @@ from pcrnet.evaluation.discrimination import (
     contrast_test,
     delong,
 )
+from pcrnet.evaluation.intervals import Estimate
 
 tied_cases = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=4, max_size=25).filter(
     lambda rows: len({label for _, label in rows}) == 2
@@ -144,10 +147,8 @@ def test_area_below_one_half_stays_there():
 @pytest.mark.parametrize("second", [lambda s: s, lambda s: np.exp(s / 10), lambda s: 3 * s - 1])
 def test_models_that_rank_alike_have_p_one(second):
     score, label = binormal(np.random.default_rng(0), 30, 40, 1.0)
-    result = compare_auc(score[0], second(score[0]), label)
-    assert (result.z, result.p) == (0.0, 1.0)
-    assert result.difference.value == 0.0
-    assert "alike" in result.difference.reason
+    alike = Estimate(0.0, 0.0, 0.0, 70, "paired DeLong, Wald", "both rank all patients alike")
+    assert compare_auc(score[0], second(score[0]), label) == AucComparison(alike, 0.0, 1.0)
 
 
 def test_two_perfect_models_rank_alike():
@@ -156,11 +157,84 @@ def test_two_perfect_models_rank_alike():
     assert (result.z, result.p) == (0.0, 1.0)
 
 
+NO_VARIANCE = "no interval: the difference has no variance in these patients"
+
+
 def test_perfect_against_reversed_has_no_variance_and_no_p():
     label = np.array([0.0, 0.0, 1.0, 1.0])
+    difference = Estimate(1.0, None, None, 4, "paired DeLong, Wald", NO_VARIANCE)
     result = compare_auc(np.arange(4.0), -np.arange(4.0), label)
-    assert result.difference.value == 1.0
-    assert (result.z, result.p, result.difference.low) == (None, None, None)
+    assert result == AucComparison(difference, None, None)
+
+
+def test_comparison_within_folds_is_the_one_of_pairs_within_folds():
+    generator = np.random.default_rng(8)
+    label = generator.integers(2, size=100).astype(float)
+    scores = generator.normal(size=(2, 100)) + label
+    fold = np.arange(100) % 5
+    result = compare_auc(*scores, label, fold)
+    areas = delong(scores, label, fold)
+    error = math.sqrt(areas.covariance[0, 0] + areas.covariance[1, 1] - 2 * areas.covariance[0, 1])
+    difference = areas.auc[0] - areas.auc[1]
+    assert result.difference.to_json() == {
+        "value": pytest.approx(difference),
+        "low": pytest.approx(difference - 1.959963984540054 * error),
+        "high": pytest.approx(difference + 1.959963984540054 * error),
+        "n": 100,
+        "method": "paired DeLong over pairs within folds, Wald; "
+        "given the fitted models and the folds",
+    }
+    # The scale of a fold's models is no part of it.
+    shifted = compare_auc(scores[0] + 9 * fold, scores[1] - 9 * fold, label, fold)
+    assert shifted.z == pytest.approx(result.z)
+    assert compare_auc(*scores, label).z != pytest.approx(result.z)
+
+
+def test_unpaired_comparison_is_welchs():
+    generator = np.random.default_rng(9)
+    groups = [
+        (binormal(generator, n, n + 10, 1.0)[0][0], np.repeat([1.0, 0.0], [n, n + 10]))
+        for n in (15, 30)
+    ]
+    one, other = (delong(score[None], label) for score, label in groups)
+    variances = one.covariance[0, 0], other.covariance[0, 0]
+    error = math.sqrt(sum(variances))
+    freedom = sum(variances) ** 2 / (variances[0] ** 2 / 39 + variances[1] ** 2 / 69)
+    difference = one.auc[0] - other.auc[0]
+    for confidence in (0.8, 0.95):
+        half = student_t.ppf((1 + confidence) / 2, freedom) * error
+        result = compare_auc_unpaired(*groups, confidence)
+        assert result.difference.to_json() == {
+            "value": pytest.approx(difference),
+            "low": pytest.approx(difference - half),
+            "high": pytest.approx(difference + half),
+            "n": 110,
+            "method": "unpaired DeLong, Wald, Satterthwaite",
+        }
+    assert result.p == pytest.approx(2 * student_t.sf(abs(difference / error), freedom))
+
+
+def test_groups_that_a_score_cannot_rank_are_not_compared():
+    sound = binormal(np.random.default_rng(10), 5, 5, 1.0)
+    sound = (sound[0][0], sound[1])
+    flat = (np.ones(6), np.array([1.0, 0, 1, 0, 1, 0]))
+    method = "unpaired DeLong, Wald, Satterthwaite"
+    none = Estimate(0.0, None, None, 12, method, NO_VARIANCE)
+    assert compare_auc_unpaired(flat, flat) == AucComparison(none, None, None)
+    for pair in ((sound, (flat[0], np.ones(6))), ((flat[0], np.ones(6)), sound)):
+        missing = Estimate.undefined("one class only: every label is 1", n=16, method=method)
+        assert compare_auc_unpaired(*pair) == AucComparison(missing, None, None)
+
+
+def test_one_unusable_model_of_two_is_named():
+    score, label = binormal(np.random.default_rng(11), 5, 5, 1.0)
+    broken = score[0].copy()
+    broken[3] = np.nan
+    missing = Estimate.undefined(
+        "a score is not a finite number", n=10, method="paired DeLong, Wald"
+    )
+    for pair in ((score[0], broken), (broken, score[0])):
+        assert compare_auc(*pair, label) == AucComparison(missing, None, None)
 
 
 def test_swapping_the_models_mirrors_the_comparison():
@@ -180,8 +254,11 @@ def test_perfect_separation_is_flagged_and_falls_back_to_an_exact_interval(direc
     bound = 0.025 ** (1 / 5)
     limits = (bound, 1.0) if value == 1.0 else (0.0, 1 - bound)
     assert (estimate.low, estimate.high) == pytest.approx(limits)
-    assert estimate.reason.startswith("degenerate")
+    how = "rightly" if value else "wrongly"
+    assert estimate.reason == f"degenerate: all pairs are ranked {how}"
     assert estimate.method == "exact over 5 disjoint pairs"
+    assert estimate.n == 13
+    assert auc(direction * np.arange(13.0)[::-1], label, confidence=0.8).low >= estimate.low
 
 
 def test_perfect_separation_within_folds_counts_pairs_fold_by_fold():
@@ -220,24 +297,20 @@ def test_folds_of_one_class_each_have_no_pair():
         compare_auc(score, -score, label, fold).difference,
     ):
         assert estimate.value is None
+        assert estimate.n == 4
         assert estimate.reason == "no fold has patients of both classes"
 
 
 def test_single_patient_of_a_class_gives_a_value_without_interval():
-    estimate = auc(np.array([1.0, 0.0, 2.0]), np.array([1.0, 0.0, 0.0]))
-    assert estimate.value == 0.5
-    assert estimate.low is None
-    assert estimate.reason == "no interval: a class has a single patient"
+    reason = "no interval: a class has a single patient"
+    expected = Estimate(0.5, None, None, 3, "DeLong, logit scale", reason)
+    assert auc(np.array([1.0, 0.0, 2.0]), np.array([1.0, 0.0, 0.0])) == expected
 
 
 def test_constant_score_gives_one_half_without_interval():
-    estimate = auc(np.ones(6), np.array([1.0, 0, 1, 0, 1, 0]))
-    assert estimate.value == 0.5
-    assert estimate.reason == "no interval: the scores rank nobody"
-    flat = (np.ones(6), np.array([1.0, 0, 1, 0, 1, 0]))
-    result = compare_auc_unpaired(flat, flat)
-    assert result.p is None
-    assert "no variance" in result.difference.reason
+    reason = "no interval: the scores rank nobody"
+    expected = Estimate(0.5, None, None, 6, "DeLong, logit scale", reason)
+    assert auc(np.ones(6), np.array([1.0, 0, 1, 0, 1, 0])) == expected
 
 
 def test_area_within_folds_counts_pairs_within_folds_only():
@@ -279,13 +352,23 @@ def test_fold_mean_weighs_folds_alike_and_names_those_left_out():
     label = np.array([1.0, 0, 1, 0, 1, 1, 0, 0, 1, 1])
     score = np.array([0.9, 0.1, 0.2, 0.8, 0.9, 0.6, 0.7, 0.1, 0.5, 0.6])
     fold = np.array([0, 0, 1, 1, 2, 2, 2, 2, 3, 3])
-    estimate = auc_fold_mean(score, label, fold)
-    assert estimate.value == pytest.approx((1 + 0 + 0.75) / 3)
-    assert estimate.reason == "1 of 4 folds have one class and are left out"
-    assert 0.0 <= estimate.low < estimate.high <= 1.0
-    single = auc_fold_mean(score[:2], label[:2], fold[:2])
-    assert single.low is None
-    assert single.reason == "a single fold"
+    estimate = auc_fold_mean(score, label, fold, confidence=0.5)
+    areas = np.array([1, 0, 0.75])
+    half = student_t.ppf(0.75, 2) * areas.std(ddof=1) / math.sqrt(3)
+    method = "mean over folds, Student's t over folds (folds taken as independent)"
+    assert estimate.to_json() == {
+        "value": pytest.approx(7 / 12),
+        "low": pytest.approx(7 / 12 - half),
+        "high": pytest.approx(7 / 12 + half),
+        "n": 10,
+        "method": method,
+        "reason": "1 of 4 folds have one class and are left out",
+    }
+    wide = auc_fold_mean(score, label, fold, confidence=0.99)
+    assert (wide.low, wide.high) == (0.0, 1.0)
+    single = Estimate(1.0, None, None, 2, method, "a single fold")
+    assert auc_fold_mean(score[:2], label[:2], fold[:2]) == single
+    assert auc_fold_mean(score[:8], label[:8], fold[:8]).reason is None
 
 
 @pytest.mark.parametrize(("positives", "negatives", "true_auc"), [(25, 25, 0.95), (30, 30, 0.75)])
