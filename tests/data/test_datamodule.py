@@ -14,7 +14,6 @@ from pcrnet.data.datamodule import AugmentedBatch, FitDataModule
 from pcrnet.data.dataset import Batch, PatientDataset
 from pcrnet.data.seeds import derive_seed
 
-
 # Lightning remarks on the few loader processes and on a model without an optimiser.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pytorch_lightning")
 
