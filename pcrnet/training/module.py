@@ -50,6 +50,20 @@ class PcrModule(LightningModule):
         self.log(name, loss, on_step=False, on_epoch=True, batch_size=len(batch.allowed))
         return loss
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of all gradients.
+
+        Lightning refuses to do so for a fused optimiser under mixed precision, lest scaled
+        gradients are clipped; bf16 scales none.
+        """
+        if gradient_clip_val is not None:
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
     def configure_optimizers(self) -> dict[str, object]:
         """AdamW; warm-up, then a cosine to zero over the planned number of steps."""
         optimizer = torch.optim.AdamW(
