@@ -169,8 +169,8 @@ AlignmentConfig = Annotated[NoAlignment | RigidAlignment, Field(discriminator="k
 class ImagingConfig(Section):
     """The one grid on which the network sees a patient."""
 
-    spacing_mm: tuple[Positive, Positive, Positive] = (5.0, 5.0, 5.0)
-    size: tuple[PositiveInt, PositiveInt, PositiveInt] = (24, 24, 24)
+    spacing_mm: tuple[Positive, Positive, Positive] = (6.0, 6.0, 6.0)
+    size: tuple[PositiveInt, PositiveInt, PositiveInt] = (24, 24, 16)
     """Voxels along left-to-right, back-to-front and foot-to-head (the axes of RAS)."""
     alignment: AlignmentConfig = NoAlignment()
     channels: dict[Name, ChannelKind] = Field(default={})

@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 
 from pcrnet.evaluation.predictions import Predictions
+from pcrnet.imaging.display import for_display
 from pcrnet.imaging.pictures import patient_picture
+from pcrnet.imaging.preprocess import preprocess_patient
 from pcrnet.storage import write_bytes, write_json
 from pcrnet.training.fold import FitJob
 
@@ -27,15 +29,14 @@ def write_example_pictures(
         predictions: Out-of-fold predictions.
         simulated: Whether the pictures must say so.
     """
-    data, imaging = job.experiment.data, job.experiment.imaging
+    data, imaging = job.experiment.data, for_display(job.experiment.imaging)
     patients = {patient.patient_id: patient for patient in job.patients}
-    cache = job.cache()
     listed: list[dict[str, str]] = []
     for kind, row in choose_examples(predictions):
         name = predictions.patient_id[row]
         label, prob = predictions.label[_HEAD][row], predictions.prob[_HEAD][row]
         picture = patient_picture(
-            cache.get(patients[name]),
+            preprocess_patient(patients[name], data, imaging),
             data.channels,
             data.timepoints,
             spacing_mm=imaging.spacing_mm,

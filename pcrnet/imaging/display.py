@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import ChannelKind
+from pcrnet.config import ChannelKind, ImagingConfig
 from pcrnet.imaging.panels import Look, Plane, draw_bar, draw_missing, draw_panel
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ SUV_LOOK = Look("SUVbw", 0.0, 7.0, "gray_r")
 SUV_OVER_LOOK = Look("SUVbw", 0.0, 7.0, "inferno")
 """PET over MR."""
 ADC_LOOK = Look("ADC 10⁻³ mm²/s", 0.0, 3.0)
+_FINEST_MM = 1.5
 SIMULATED = "SIMULATED – not a patient"
 
 _BACKDROPS = ("dce_early", "dce_late", "t1", "t2")
@@ -204,3 +205,13 @@ def _window(scans: Scans, numbers: Sequence[int], label: str) -> Look:
     values = scans.image[scans.present & chosen]
     low, high = np.percentile(values, (1.0, 99.7)) if values.size else (0.0, 1.0)
     return Look(label, round(float(low), 2), round(max(float(high), float(low) + 0.01), 2))
+
+
+def for_display(imaging: ImagingConfig) -> ImagingConfig:
+    """The network's field of view on voxels of 1.5 mm, or on its own where these are finer."""
+    spacing = tuple(min(edge, _FINEST_MM) for edge in imaging.spacing_mm)
+    size = tuple(
+        max(1, round(n * coarse / fine))
+        for n, coarse, fine in zip(imaging.size, imaging.spacing_mm, spacing, strict=True)
+    )
+    return imaging.model_copy(update={"spacing_mm": spacing, "size": size})

@@ -23,6 +23,7 @@ from pcrnet.imaging.display import (
     Scans,
     describe_days,
     focus,
+    for_display,
     label_columns,
 )
 from pcrnet.imaging.grid import Grid, resample
@@ -36,7 +37,6 @@ Progress = Callable[[int, int], None]
 """Called with the number of patients done and their total."""
 
 _PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
-_FINEST_MM = 1.5
 _ABSENT_ASPECT = 0.3
 
 
@@ -122,7 +122,7 @@ def _draw(
     simulated: bool,
 ) -> bytes:
     """All channels of all visits in three planes, with the numbers of each visit."""
-    fine = _finer(imaging)
+    fine = for_display(imaging)
     tensor = on_one_grid(scans, patient, data, fine)
     kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
     masks = _masks_on_grid(scans, data.timepoints, fine)
@@ -154,16 +154,6 @@ def _draw(
         "the patient's right is on the left"
     )
     return sheet.jpeg()
-
-
-def _finer(imaging: ImagingConfig) -> ImagingConfig:
-    """The network's field of view on voxels of 1.5 mm, or on its own where these are finer."""
-    spacing = tuple(min(edge, _FINEST_MM) for edge in imaging.spacing_mm)
-    size = tuple(
-        max(1, round(n * coarse / fine))
-        for n, coarse, fine in zip(imaging.size, imaging.spacing_mm, spacing, strict=True)
-    )
-    return imaging.model_copy(update={"spacing_mm": spacing, "size": size})
 
 
 def _masks_on_grid(

@@ -240,7 +240,11 @@ class ConvNeXt(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """MONAI's densely connected encoder; its 3D pooling is not deterministic on CUDA."""
+    """MONAI's densely connected encoder; its 3D pooling is not deterministic on CUDA.
+
+    Its group norms take the absolute scale, which then reaches the fusion through the intensity
+    summaries alone.
+    """
 
     def __init__(self, config: DenseNetConfig, width: int) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from pcrnet.config import DataConfig, ImagingConfig, ModelConfig
 from pcrnet.models.encoders import build_encoder, channels_last, encoder_stride
 from pcrnet.models.fusion import Tokens, build_fusion
 from pcrnet.models.heads import JointHead
-from pcrnet.models.summary import IntensitySummary, measure, summary_regions
+from pcrnet.models.summary import IntensitySummary, lesion_voxels, measure
 
 _DAY_PERIODS = (30.0, 90.0, 270.0)  # a cycle of therapy, a quarter, the whole course
 
@@ -64,11 +64,17 @@ class PcrNet(nn.Module):
     ) -> None:
         super().__init__()
         channels = data.channels
-        kinds = [imaging.channel_kind(channel) for channel in channels]
-        self.is_suv: Tensor
+        self.suv_channels: Tensor
         self.register_buffer(
-            "is_suv",
-            torch.tensor([kind == "suv" for kind in kinds]).reshape(1, 1, -1, 1, 1, 1),
+            "suv_channels",
+            torch.tensor(
+                [
+                    index
+                    for index, channel in enumerate(channels)
+                    if imaging.channel_kind(channel) == "suv"
+                ],
+                dtype=torch.int64,
+            ),
             persistent=False,
         )
         self.branch_channels = [
@@ -88,8 +94,8 @@ class PcrNet(nn.Module):
             position_embedding(imaging, encoder_stride(model.encoder), model.width),
             persistent=False,
         )
-        self.regions: Tensor
-        self.register_buffer("regions", summary_regions(imaging), persistent=False)
+        self.lesion: Tensor
+        self.register_buffer("lesion", lesion_voxels(imaging), persistent=False)
         self.summaries = nn.ModuleList(
             IntensitySummary(len(names), len(data.timepoints), model.width)
             for names in data.branches.values()
@@ -113,7 +119,7 @@ class PcrNet(nn.Module):
     ) -> Tensor:
         """Logits (B, 3); the arguments are the fields of :class:`NetworkInput`."""
         image = self._network_units(image)
-        measured = measure(image, self.regions)  # (B, T, C, Q)
+        measured = measure(image, self.lesion)  # (B, T, C, Q)
         when = self.time_embedding(days)  # (B, T, W)
         groups: list[Tensor] = []
         group_present: list[Tensor] = []
@@ -151,7 +157,8 @@ class PcrNet(nn.Module):
         The compression is fixed, not fitted, so that the absolute scale of SUV survives.
         """
         image = image.to(self.head.linear.weight.dtype)
-        return torch.where(self.is_suv, torch.log1p(image.clamp(min=0.0)), image)
+        suv = image.index_select(2, self.suv_channels)
+        return image.index_copy(2, self.suv_channels, torch.log1p(suv.clamp(min=0.0)))
 
 
 class TimeEmbedding(nn.Module):

@@ -48,33 +48,29 @@ class IntensitySummary(nn.Module):
         return torch.cat(tokens, dim=1), torch.cat([present.any(dim=2), both.any(dim=2)], dim=1)
 
 
-def measure(image: Tensor, regions: Tensor) -> Tensor:
-    """Mean, standard deviation and maximum of every channel in every region.
+def measure(image: Tensor, lesion: Tensor) -> Tensor:
+    """Mean, standard deviation and maximum of every channel around the lesion and over the crop.
 
     Args:
         image: (B, T, C, X, Y, Z) in network units.
-        regions: bool (2, X, Y, Z) from :func:`summary_regions`.
+        lesion: Flat indices of the voxels around the lesion, from :func:`lesion_voxels`.
 
     Returns:
         (B, T, C, Q); no gradient flows to the image.
     """
-    values = image.detach().flatten(3)  # (B, T, C, X·Y·Z)
-    parts = []
-    for region in regions.flatten(1):
-        share = region.to(values.dtype) / region.sum()
-        mean = (values * share).sum(dim=-1)
-        spread = ((values - mean[..., None]).square() * share).sum(dim=-1).sqrt()
-        highest = values.masked_fill(~region, float("-inf")).amax(dim=-1)
-        parts += [mean, spread, highest]
+    everywhere = image.detach().flatten(3)  # (B, T, C, X·Y·Z)
+    parts: list[Tensor] = []
+    for values in (everywhere.index_select(3, lesion), everywhere):
+        spread, mean = torch.std_mean(values, dim=3, correction=0)
+        parts += [mean, spread, values.amax(dim=3)]
     return torch.stack(parts, dim=-1)
 
 
-def summary_regions(imaging: ImagingConfig) -> Tensor:
-    """The sphere around the centre of the crop, where the lesion lies, and the whole crop."""
+def lesion_voxels(imaging: ImagingConfig) -> Tensor:
+    """Flat indices of the voxels near the centre of the crop, where the lesion lies."""
     axes = [
         (torch.arange(n) + 0.5 - n / 2) * mm
         for n, mm in zip(imaging.size, imaging.spacing_mm, strict=True)
     ]
-    distance = torch.stack(torch.meshgrid(*axes, indexing="ij")).norm(dim=0)
-    lesion = distance <= max(LESION_RADIUS_MM, float(distance.min()))
-    return torch.stack([lesion, torch.ones_like(lesion)])
+    distance = torch.stack(torch.meshgrid(*axes, indexing="ij")).norm(dim=0).flatten()
+    return torch.nonzero(distance <= max(LESION_RADIUS_MM, float(distance.min()))).flatten()
