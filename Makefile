@@ -10,7 +10,7 @@ train: $(VENV)/.train
 	$(VENV)/bin/python train.py $(ARGS)
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
