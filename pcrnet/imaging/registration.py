@@ -155,14 +155,7 @@ def _prepare(volume: Volume) -> _Scan:
     grid = Grid.centred(corners.mean(axis=0), (spacing,) * 3, (x, y, z))
     values, _ = resample(volume, grid)
     threshold = _PET_BODY_SUV if volume.unit == "SUVbw" else body_threshold(values)
-    return _Scan(_without_shading(values, threshold, spacing), _solid(values, threshold), grid)
-
-
-def _solid(values: Array, threshold: float) -> NDArray[np.bool_]:
-    """Where tissue prevails: neither specks of noise in the air nor dark spots inside."""
-    from scipy.ndimage import uniform_filter
-
-    return np.asarray(uniform_filter((values > threshold).astype(np.float32), 5) > 0.5)
+    return _Scan(_without_shading(values, threshold, spacing), values > threshold, grid)
 
 
 def _without_shading(values: Array, threshold: float, spacing: float) -> Array:
@@ -316,8 +309,8 @@ def _front_difference_mm(fixed: _Scan, moving: _Scan, transform: Transform) -> f
     Rigid registration holds the trunk; the breasts hang when prone and flatten when supine.
     """
     grid = _comparing_grid(fixed, _COMPARING_MM)
-    first = _sample(fixed.body, fixed.grid, grid)
-    second = _sample(moving.body, moving.grid, grid.moved(transform))
+    first = _sample(_solid(fixed.body), fixed.grid, grid)
+    second = _sample(_solid(moving.body), moving.grid, grid.moved(transform))
     covered = second >= 0
     whole = covered.mean(axis=1) > 0.85  # beside the edge of a tilted field the front is cut off
     fronts = []
@@ -330,3 +323,10 @@ def _front_difference_mm(fixed: _Scan, moving: _Scan, transform: Transform) -> f
     if apart.size < 100:
         return float("nan")
     return float(np.percentile(apart, _FRONT_PERCENTILE) * _COMPARING_MM)
+
+
+def _solid(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where tissue prevails: without specks of noise in the air and dark spots inside."""
+    from scipy.ndimage import uniform_filter
+
+    return np.asarray(uniform_filter(body.astype(np.float32), 5) > 0.5)

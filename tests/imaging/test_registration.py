@@ -192,7 +192,7 @@ def test_a_header_that_turns_the_patient_half_round_is_refused_unless_allowed():
     with pytest.raises(RegistrationError, match="turned half round"):
         register(first, later, LIMITS)
     found = register(first, later, RigidAlignment(allow_prone_supine=True))
-    np.testing.assert_allclose(found.transform, np.diag([-1, -1, 1, 1]), atol=0.02)
+    np.testing.assert_allclose(found.transform, np.diag([-1, -1, 1, 1]), atol=0.1)
 
 
 def test_lesion_that_shrank_leaves_the_front_alike():
