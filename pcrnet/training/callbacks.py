@@ -25,6 +25,10 @@ class AveragedWeights(WeightAveraging):
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         super().__init__(multi_avg_fn=average, use_buffers=False)
 
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Hand over the average where a resumed fit had no epoch left to train."""
+        self.on_train_end(trainer, pl_module)
+
 
 class ResumePoint(Callback):
     """Writes a checkpoint after an epoch, whole or not at all, with its digest beside it.
@@ -126,6 +130,11 @@ class BestWeights(Callback):
         self.best_epoch = -1
         self.weights: dict[str, torch.Tensor] | None = None
         self._validated: dict[str, torch.Tensor] | None = None
+        self._stopped = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop a resumed fit that had already been stopped; Lightning does not remember it."""
+        trainer.should_stop = self._stopped
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the weights that were validated; their loss is known a moment later."""
@@ -138,11 +147,12 @@ class BestWeights(Callback):
             self.best_loss, self.best_epoch = loss, trainer.current_epoch
             self.weights = self._validated
         elif trainer.current_epoch - self.best_epoch >= self.patience:
-            trainer.should_stop = True
+            trainer.should_stop = self._stopped = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Best loss, epoch and weights."""
+        """Best loss, epoch and weights, and whether it has stopped the fit."""
         return {
+            "stopped": self._stopped,
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
             "weights": self.weights,
@@ -150,6 +160,7 @@ class BestWeights(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from the checkpoint."""
+        self._stopped = state_dict["stopped"]
         self.best_loss = state_dict["best_loss"]
         self.best_epoch = state_dict["best_epoch"]
         self.weights = state_dict["weights"]

@@ -196,7 +196,7 @@ def _train(
         usable_checkpoint,
     )
     from pcrnet.training.module import PcrModule
-    from pcrnet.training.trainer import make_trainer, quiet_lightning
+    from pcrnet.training.trainer import interruptible, make_trainer, quiet_lightning
 
     experiment = job.experiment
     config = experiment.training
@@ -225,7 +225,7 @@ def _train(
         ResumePoint(directory / RESUME_FILE),
     ]
     module = PcrModule(member.network, config, seed)
-    with quiet_lightning():
+    with quiet_lightning(), interruptible():
         trainer = make_trainer(config, callbacks, device_index, validate=bool(watched))
         resume = usable_checkpoint(directory / RESUME_FILE)
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)

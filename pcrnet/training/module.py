@@ -21,7 +21,8 @@ class PcrModule(LightningModule):
     Args:
         network: The network to train.
         config: Optimiser and schedule.
-        seed: Of this fit; with the epoch it fixes dropout, so that a resumed fit repeats exactly.
+        seed: Of this fit; with epoch and batch it fixes dropout, so that a resumed fit repeats
+            exactly.
     """
 
     def __init__(self, network: PcrNet, config: TrainingConfig, seed: int) -> None:
@@ -30,9 +31,10 @@ class PcrModule(LightningModule):
         self.config = config
         self.seed = seed
 
-    def on_train_epoch_start(self) -> None:
-        """Make dropout depend on the epoch, not on what ran before."""
-        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch))
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        """Make dropout depend on epoch and batch, not on what ran before."""
+        # Not once an epoch: Lightning calls no on_train_epoch_start in the first resumed epoch.
+        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_index))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""

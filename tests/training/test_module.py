@@ -54,17 +54,17 @@ def test_weights_of_maps_decay_and_nothing_else_does() -> None:
     }
 
 
-def test_dropout_repeats_with_seed_and_epoch_whatever_was_drawn_before(
+def test_dropout_repeats_with_seed_epoch_and_batch_whatever_was_drawn_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def draws(seed: int, epoch: int, before: int) -> torch.Tensor:
+    def draws(seed: int, epoch: int, batch: int, before: int = 0) -> torch.Tensor:
         module = PcrModule(nn.Identity(), TrainingConfig(), seed)
         monkeypatch.setattr(PcrModule, "current_epoch", epoch)
         torch.rand(before)
-        module.on_train_epoch_start()
+        module.on_train_batch_start(None, batch)
         return torch.rand(4)
 
-    first = draws(7, 3, before=0)
-    assert torch.equal(first, draws(7, 3, before=11))
-    assert not torch.equal(first, draws(7, 4, before=0))
-    assert not torch.equal(first, draws(8, 3, before=0))
+    first = draws(7, 3, 0)
+    assert torch.equal(first, draws(7, 3, 0, before=11))
+    for other in (draws(7, 4, 0), draws(8, 3, 0), draws(7, 3, 1)):
+        assert not torch.equal(first, other)
