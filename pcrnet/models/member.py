@@ -67,28 +67,26 @@ class Member:
         """Read what :meth:`write` wrote.
 
         Raises:
-            IntegrityError: The weights are damaged, do not fit the network, or are not finite.
+            IntegrityError: The encoding is damaged; or the weights are damaged, do not fit the
+                network, or are not finite.
         """
-        member = cls.build(
-            data, imaging, model, ClinicalEncoding.from_dict(read_json(directory / ENCODING_FILE))
-        )
+        path = directory / ENCODING_FILE
+        try:
+            encoding = ClinicalEncoding.from_dict(read_json(path))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problem = f"the clinical encoding cannot be read ({type(error).__name__})"
+            raise _damaged(path, problem) from error
+        member = cls.build(data, imaging, model, encoding)
         path = directory / WEIGHTS_FILE
         try:
             state = load_file(path)
             member.network.load_state_dict(state)
         except (SafetensorError, RuntimeError, OSError) as error:
-            raise IntegrityError(
-                f"the weights cannot be loaded ({type(error).__name__})",
-                file=path,
-                remedy="restore the file from where it was written",
-            ) from error
+            problem = f"the weights cannot be loaded ({type(error).__name__})"
+            raise _damaged(path, problem) from error
         broken = [name for name, value in state.items() if not bool(torch.isfinite(value).all())]
         if broken:
-            raise IntegrityError(
-                f"the tensor {broken[0]} holds NaN or infinite values",
-                file=path,
-                remedy="restore the file from where it was written",
-            )
+            raise _damaged(path, f"the tensor {broken[0]} holds NaN or infinite values")
         member.network.eval()
         return member
 
@@ -131,3 +129,7 @@ class Member:
             )
             parts.append(logits.double().cpu().numpy())
         return np.concatenate(parts)
+
+
+def _damaged(path: Path, problem: str) -> IntegrityError:
+    return IntegrityError(problem, file=path, remedy="restore the file from where it was written")
