@@ -68,7 +68,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
     with run.opened(experiment):
         cohort, covariates, simulated = _cohort(experiment, listen)
         patients, scans = _preprocess(experiment, cohort, covariates, run, listen)
-        run.write_patients(patients, covariates, scans)
+        run.write_patients(patients, covariates)
         splits = _splits(experiment, patients, run)
         run.write_environment(experiment, simulated=simulated, splits_sha256=splits.sha256)
         job = FitJob(experiment, covariates, patients, splits, run.folds)
@@ -168,19 +168,12 @@ def _scan_count(patient: Patient) -> int:
 def _flow(
     read: Sequence[Patient], enough: Sequence[Patient], minimum: int
 ) -> list[dict[str, object]]:
-    """Steps from the rows of the table to the patients analysed for each head."""
-    steps: list[dict[str, object]] = [
+    """Steps from the rows of the table to the patients who enter, and why the others do not."""
+    few = f"fewer than {minimum} scan{'s' if minimum > 1 else ''}"
+    return [
         {"step": "rows in the cohort table", "n": len(read), "reason": ""},
-        {
-            "step": "patients with enough scans",
-            "n": len(enough),
-            "reason": f"fewer than {minimum} scan{'s' if minimum > 1 else ''}",
-        },
+        {"step": "patients with enough scans", "n": len(enough), "reason": few},
     ]
-    for head in HEADS:
-        known = int(np.isfinite(label_column(enough, head)).sum())
-        steps.append({"step": f"analysed for {head}", "n": known, "reason": "outcome unknown"})
-    return steps
 
 
 def _splits(experiment: Experiment, patients: Sequence[Patient], run: RunDirectory) -> Splits:

@@ -7,7 +7,7 @@ import fcntl
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ class RunDirectory:
 
     @property
     def patients(self) -> Path:
-        """Who the patients are: site, covariates, days and scans."""
+        """Who the patients are: site, covariates and days."""
         return self.path / "patients.csv"
 
     @property
@@ -154,12 +154,7 @@ class RunDirectory:
             },
         )
 
-    def write_patients(
-        self,
-        patients: Sequence[Patient],
-        covariates: Sequence[str],
-        scans: Mapping[str, Sequence[str]],
-    ) -> None:
+    def write_patients(self, patients: Sequence[Patient], covariates: Sequence[str]) -> None:
         """Write who the patients are, one row each."""
         timepoints = list(patients[0].visits)
         columns = [
@@ -167,7 +162,6 @@ class RunDirectory:
             "site",
             *covariates,
             *(f"{timepoint}.days" for timepoint in timepoints),
-            "scans",
         ]
         with atomic_path(self.patients) as temporary, temporary.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
@@ -187,7 +181,6 @@ class RunDirectory:
                     {
                         "patient_id": patient.patient_id,
                         "site": patient.site or "",
-                        "scans": ";".join(scans[patient.patient_id]),
                         **known,
                         **days,
                     }
