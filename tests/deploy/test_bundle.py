@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.errors import BundleError, IntegrityError, PcrnetError
+from pcrnet.storage import sha256_file
+
+WEIGHTS = "members/1/weights.safetensors"
+
+
+@pytest.fixture
+def bundle(finished_run, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(finished_run.bundle, tmp_path / "bundle"))
+
+
+def reseal(bundle: Path, *names: str) -> None:
+    """Write new digests, as somebody would who wants an altered file to be believed."""
+    path = bundle / "checksums.json"
+    digests = json.loads(path.read_text())
+    path.write_text(json.dumps(digests | {name: sha256_file(bundle / name) for name in names}))
+
+
+def edit_manifest(bundle: Path, change: Callable[[dict], object]) -> None:
+    path = bundle / "bundle.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    reseal(bundle, "bundle.json")
+
+
+def test_a_bundle_holds_an_ensemble_of_one_member_a_fold(bundle: Path) -> None:
+    read = Bundle.read(bundle)
+    assert len(read.members) == read.manifest.members == 3
+    assert read.manifest.units == {"pet": "SUVbw", "t2": "arbitrary", "adc": "1e-3 mm2/s"}
+    assert read.manifest.covariates == ("age", "grade")
+
+
+def test_every_kind_of_file_in_a_bundle_is_plain_data(bundle: Path) -> None:
+    kinds = {"".join(path.suffixes) for path in bundle.rglob("*") if path.is_file()}
+    assert kinds == {".json", ".safetensors", ".csv", ".nii.gz", ".md"}
+    starts = [path.read_bytes()[:2] for path in bundle.rglob("*") if path.is_file()]
+    assert b"PK" not in starts  # torch.save writes a zip of pickles
+    assert not any(start[:1] == b"\x80" for start in starts)
+
+
+def test_a_bundle_knows_neither_paths_nor_patients_of_its_cohort(bundle: Path, tiny_trial) -> None:
+    content = b"\n".join(path.read_bytes() for path in bundle.rglob("*") if path.is_file())
+    for word in (*tiny_trial.patients, tiny_trial.left_out, tiny_trial.canary, "centre 1"):
+        assert word.encode() not in content
+    assert str(tiny_trial.cohort.parent).encode() not in content
+
+
+@pytest.mark.parametrize(
+    "name",
+    [WEIGHTS, "bundle.json", "golden/expected.csv", "model_card.md", "members/0/encoding.json"],
+)
+def test_a_flipped_bit_is_refused(bundle: Path, name: str) -> None:
+    data = bytearray((bundle / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (bundle / name).write_bytes(data)
+    with pytest.raises(IntegrityError, match=f"{name} differs"):
+        Bundle.read(bundle)
+
+
+def test_a_file_that_was_added_is_refused(bundle: Path) -> None:
+    (bundle / "members" / "extra.pt").write_bytes(b"\x80\x04.")
+    with pytest.raises(IntegrityError, match=r"members/extra\.pt is in the bundle"):
+        Bundle.read(bundle)
+
+
+def test_a_second_table_of_checksums_below_is_refused(bundle: Path) -> None:
+    (bundle / "members" / "checksums.json").write_text("{}")
+    with pytest.raises(IntegrityError, match=r"members/checksums\.json"):
+        Bundle.read(bundle)
+
+
+def test_a_missing_file_is_refused(bundle: Path) -> None:
+    (bundle / WEIGHTS).unlink()
+    with pytest.raises(IntegrityError, match=f"{WEIGHTS} is missing"):
+        Bundle.read(bundle)
+
+
+def test_a_name_that_leads_out_of_the_bundle_is_refused(bundle: Path) -> None:
+    outside = bundle.parent / "outside.json"
+    outside.write_text("{}")
+    reseal(bundle, "../outside.json")
+    with pytest.raises(IntegrityError, match="outside"):
+        Bundle.read(bundle)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_the_name_of_the_tensor(
+    bundle: Path, value: float
+) -> None:
+    state = load_file(bundle / WEIGHTS)
+    state["head.linear.bias"] = torch.full((3,), value)
+    save_file(state, bundle / WEIGHTS)
+    reseal(bundle, WEIGHTS)
+    with pytest.raises(IntegrityError, match=r"head\.linear\.bias"):
+        Bundle.read(bundle)
+
+
+def test_weights_of_another_network_are_refused(bundle: Path) -> None:
+    save_file({"head.linear.bias": torch.zeros(3)}, bundle / WEIGHTS)
+    reseal(bundle, WEIGHTS)
+    with pytest.raises(IntegrityError, match="cannot be loaded"):
+        Bundle.read(bundle)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest.update(format=2),
+        lambda manifest: manifest.update(loader="os.system"),
+        lambda manifest: manifest.pop("calibrator"),
+        lambda manifest: manifest["model"]["encoder"].update(kind="resnet1000"),
+        lambda manifest: manifest["calibrator"].update(kind="pickle"),
+        lambda manifest: manifest["calibrator"].update(slopes=[-1.0, 1.0, 1.0]),
+    ],
+    ids=["format", "unknown key", "missing key", "encoder", "calibrator", "negative slope"],
+)
+def test_a_manifest_that_this_version_does_not_know_is_refused(
+    bundle: Path, change: Callable[[dict], object]
+) -> None:
+    edit_manifest(bundle, change)
+    with pytest.raises(BundleError):
+        Bundle.read(bundle)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"bundle.json": 3}', "\x00"])
+def test_a_damaged_table_of_checksums_is_refused(bundle: Path, text: str) -> None:
+    (bundle / "checksums.json").write_text(text)
+    with pytest.raises(PcrnetError):
+        Bundle.read(bundle)
+
+
+def test_a_manifest_that_is_no_json_is_refused(bundle: Path) -> None:
+    (bundle / "bundle.json").write_text("{")
+    reseal(bundle, "bundle.json")
+    with pytest.raises(PcrnetError):
+        Bundle.read(bundle)
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"checksums\.json"):
+        Bundle.read(tmp_path)
