@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -111,13 +111,7 @@ class RunConsole:
         self.console.print(f"[bold]Done[/bold] [dim]{elapsed}[/dim]")
         for head, values in result.metrics.items():
             auc = values["auc"]
-            if auc["value"] is None:
-                self._note(f"AUC({head}): {auc['reason']}")
-            else:
-                self._note(
-                    f"cross-validated AUC({head}) {auc['value']:.3f} "
-                    f"({auc['low']:.3f} to {auc['high']:.3f}, n = {auc['n']})"
-                )
+            self._note(f"cross-validated AUC({head}): {_shown(auc)}")
         self._note(f"report: {result.report}")
         self._note(f"bundle: {result.bundle}")
 
@@ -156,6 +150,16 @@ class _FitClock:
             return 0.0
         left = self.fits * self._epochs - sum(self._epoch_of.values())
         return (time.monotonic() - self._started) / self._trained * left
+
+
+def _shown(estimate: dict[str, Any]) -> str:
+    """An estimate of ``metrics.json`` in words."""
+    if estimate["value"] is None:
+        return str(estimate["reason"])
+    text = f"{estimate['value']:.3f}"
+    if estimate["low"] is not None:
+        text += f" ({estimate['low']:.3f} to {estimate['high']:.3f})"
+    return f"{text}, n = {estimate['n']}"
 
 
 def _clock(seconds: float) -> str:
