@@ -114,7 +114,7 @@ class GatedFusion(nn.Module):
     def forward(self, tokens: Tokens) -> Tensor:
         """Fuse to (B, W)."""
         values, present = tokens.flat()
-        batch = len(values)
+        batch = values.shape[0]  # len() would fix the batch size of an exported network
         # The anchor is always present, so that the softmax has something to sum over.
         values = torch.cat([self.anchor.expand(batch, -1, -1).to(values.dtype), values], dim=1)
         present = torch.cat([present.new_ones(batch, 1), present], dim=1)
@@ -146,7 +146,7 @@ class TransformerFusion(nn.Module):
     def forward(self, tokens: Tokens) -> Tensor:
         """Fuse to (B, W)."""
         values, present = tokens.flat()
-        batch = len(values)
+        batch = values.shape[0]  # len() would fix the batch size of an exported network
         values = torch.where(present[..., None], values, 0.0)
         values = torch.cat([self.query.expand(batch, -1, -1).to(values.dtype), values], dim=1)
         present = torch.cat([present.new_ones(batch, 1), present], dim=1)
