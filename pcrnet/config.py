@@ -352,7 +352,7 @@ class TrainingConfig(Section):
     """Fits that run at the same time, each on a GPU (or share of the cores) of its own; auto: as
     many as there are GPUs, else as there are cores, four at most."""
     deterministic: bool = True
-    """Ask torch for deterministic algorithms; an encoder that has none says so."""
+    """Deterministic algorithms only; densenet has none on a GPU and is refused there."""
     max_steps: PositiveInt | None = None
     """Stop each fit after so many steps: for trying a configuration out."""
 

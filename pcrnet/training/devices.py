@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-from pcrnet.config import TrainingConfig
+from pcrnet.config import Experiment, TrainingConfig
+from pcrnet.errors import ConfigError
 
 
 def uses_gpu(config: TrainingConfig) -> bool:
@@ -20,6 +21,21 @@ def computing_device(config: TrainingConfig, index: int) -> torch.device:
     if uses_gpu(config):
         return torch.device("cuda", index % torch.cuda.device_count())
     return torch.device("cpu")
+
+
+def require_deterministic_layers(experiment: Experiment) -> None:
+    """Refuse an encoder that CUDA cannot train deterministically, where that is asked for.
+
+    Raises:
+        ConfigError: The densely connected encoder, whose 3D pooling has no such gradient.
+    """
+    config = experiment.training
+    if config.deterministic and uses_gpu(config) and experiment.model.encoder.kind == "densenet":
+        raise ConfigError(
+            "the densenet encoder has no deterministic gradient on a GPU",
+            field="training.deterministic",
+            remedy="set training.deterministic=false, or choose another encoder",
+        )
 
 
 def fits_at_a_time(config: TrainingConfig) -> int:

@@ -21,7 +21,7 @@ from pcrnet.errors import RunError
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.models.member import ENCODING_FILE, WEIGHTS_FILE, Member
 from pcrnet.storage import atomic_path, read_json, sha256_file, sha256_json, write_json
-from pcrnet.training.devices import computing_device
+from pcrnet.training.devices import computing_device, require_deterministic_layers
 from pcrnet.training.events import EpochReport
 from pcrnet.training.plan import FitPlan
 
@@ -200,6 +200,7 @@ def _train(
 
     experiment = job.experiment
     config = experiment.training
+    require_deterministic_layers(experiment)
     seed = derive_seed(experiment.run.seed, plan.name)
     learning, watched = _early_stopping_slice(training, config, seed)
     encoding = ClinicalEncoding.fit(learning, job.covariates)

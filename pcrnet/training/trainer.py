@@ -33,7 +33,7 @@ def make_trainer(
         max_epochs=config.max_epochs,
         max_steps=config.max_steps or -1,
         gradient_clip_val=config.gradient_clip,
-        deterministic="warn" if config.deterministic else False,
+        deterministic=config.deterministic,
         callbacks=list(callbacks),
         num_sanity_val_steps=0,
         limit_val_batches=1.0 if validate else 0,
