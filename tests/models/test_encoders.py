@@ -66,15 +66,15 @@ def test_visits_do_not_see_each_other(encoder):
         torch.testing.assert_close(together[index : index + 1], alone, atol=1e-5, rtol=1e-4)
 
 
-def test_the_absolute_scale_reaches_the_features(encoder_config):
-    if encoder_config.kind == "densenet":
-        pytest.skip("MONAI's DenseNet needs a normaliser; the intensity summaries keep the scale")
+def test_the_absolute_scale_reaches_the_features_of_all_encoders_but_densenet(encoder_config):
     torch.manual_seed(1)
     encoder = build_encoder(encoder_config, 2, (16, 16, 16), _WIDTH).eval()
     image = torch.rand(1, 2, 16, 16, 16)
     features = encoder(image, _all_present(1))
     doubled = encoder(2.0 * image, _all_present(1))
-    assert (doubled - features).norm() > 0.02 * features.norm()
+    survives = bool((doubled - features).norm() > 0.02 * features.norm())
+    # MONAI's DenseNet needs a normaliser; with it the intensity summaries alone keep the scale.
+    assert survives == (encoder_config.kind != "densenet")
 
 
 def test_gradients_reach_every_parameter_and_are_finite(encoder_config):
