@@ -207,6 +207,8 @@ def test_parts_of_the_brier_score_and_the_binned_error_are_descriptive():
         assert metrics[f"brier_{part}"] == Estimate(value, None, None, 60, corp, refitted)
     bins = "15 bins of equal width"
     assert metrics["binned_ece"] == Estimate(binned.value, None, None, 60, bins, binned.warning)
+    responders = predictions.select(label == 1)
+    assert head_metrics(responders, "yT0", CONFIG)["brier_uncertainty"].value == 0.0
     nobody = head_metrics(simulate(unknown=60), "yT0", CONFIG)
     reason = "no patient with a known outcome"
     assert nobody["brier_uncertainty"] == Estimate.undefined(reason, n=0, method=corp)
