@@ -459,6 +459,22 @@ class Experiment(Section):
         """Folder of the preprocessed tensors, shared by all runs below the same root."""
         return Path(self.data.cache) if self.data.cache else Path(self.run.root) / "cache"
 
+    def without_paths(self) -> Experiment:
+        """The experiment as it may be shown to others: folders of this machine carry names."""
+
+        def name(path: str | None) -> str | None:
+            return None if path is None else Path(path).name
+
+        data = {"cohort": name(self.data.cohort), "cache": None}
+        protocol = {"protocol": name(self.evaluation.protocol)}
+        return self.model_copy(
+            update={
+                "run": self.run.model_copy(update={"root": RunConfig().root}),
+                "data": self.data.model_copy(update=data),
+                "evaluation": self.evaluation.model_copy(update=protocol),
+            }
+        )
+
     def to_yaml(self) -> str:
         """The resolved experiment as YAML that :func:`load_experiment` reads back unchanged."""
         values = self.model_dump(mode="json")

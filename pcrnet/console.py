@@ -103,7 +103,7 @@ class RunConsole:
         self._note(line)
 
     def _note(self, text: str) -> None:
-        self.console.print(f"  {text}", soft_wrap=True)
+        self.console.print(f"  {text}", soft_wrap=True, markup=False)
 
     def finish(self, result: RunResult) -> None:
         """Say where the results are, and the first numbers of the report."""

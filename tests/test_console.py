@@ -41,7 +41,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def show(*events: RunEvent | float, clock: Clock, terminal: bool = False) -> str:
     """What is written for these events; a number lets so many seconds pass."""
     stream = io.StringIO()
-    with RunConsole(Console(file=stream, force_terminal=terminal, width=120)) as console:
+    with RunConsole(
+        Console(file=stream, force_terminal=terminal, width=120, highlight=False)
+    ) as console:
         for event in events:
             if isinstance(event, float):
                 clock.seconds += event
@@ -103,6 +105,12 @@ def test_remarks_are_shown_whole_whatever_the_width(clock: Clock) -> None:
     assert long in show(Remark(long), clock=clock)
 
 
+def test_brackets_in_a_path_are_no_markup(clock: Clock) -> None:
+    assert "simulated cohort: /data/[red]/[/red]" in show(
+        Remark("simulated cohort: /data/[red]/[/red]"), clock=clock
+    )
+
+
 def test_hours_are_shown_as_hours(clock: Clock) -> None:
     assert "1:01:05" in show(3665.0, StageStarted("Report"), clock=clock)
 
@@ -125,14 +133,14 @@ def finish(tmp_path: Path, **auc: object) -> str:
 
 def test_the_end_names_report_bundle_and_the_first_numbers(tmp_path: Path) -> None:
     text = finish(tmp_path, value=0.7321, low=0.65, high=0.8, n=240)
-    assert "cross-validated AUC(yT0yN0) 0.732 (0.650 to 0.800, n = 240)" in text
+    assert "cross-validated AUC(yT0yN0): 0.732 (0.650 to 0.800), n = 240" in text
     assert str(tmp_path / "report" / "index.html") in text
     assert str(tmp_path / "bundle") in text
 
 
 def test_a_number_without_an_interval_is_shown_without_one(tmp_path: Path) -> None:
     text = finish(tmp_path, value=0.5, low=None, high=None, n=12, reason="all values tied")
-    assert "AUC(yT0yN0) 0.500 (no interval, n = 12)" in text
+    assert "AUC(yT0yN0): 0.500, n = 12" in text
 
 
 def test_an_undefined_number_is_replaced_by_its_reason(tmp_path: Path) -> None:

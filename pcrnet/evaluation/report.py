@@ -92,7 +92,7 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         "other_pictures": _other_pictures(analysis),
         "smallest_level": SMALLEST_LEVEL,
         "provenance": _provenance(analysis),
-        "configuration": experiment.to_yaml() if experiment is not None else "",
+        "configuration": experiment.without_paths().to_yaml() if experiment is not None else "",
     }
     answer, sections = (
         Markup(_template(name).render(context))  # noqa: S704 - rendered with escaping

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcrnet.cohort.outcome import HEADS
+from pcrnet.config import load_experiment
+from pcrnet.data.splits import read_splits
+from pcrnet.errors import InsufficientScansError, RunError
+from pcrnet.evaluation.calibration import calibrator_from_dict, head_probabilities
+from pcrnet.evaluation.predictions import read_predictions
+from pcrnet.pipeline import simulation_name, train
+from pcrnet.training.events import FitFinished, RunEvent
+from pcrnet.training.fold import read_logits
+
+KILLS = """
+import os, random, signal, sys, time, traceback
+from pathlib import Path
+
+from pcrnet.config import load_experiment
+from pcrnet.pipeline import train
+from pcrnet.training.callbacks import ResumePoint
+import pcrnet.data.datamodule, pcrnet.models.network, pcrnet.training.module
+
+ResumePoint.__init__.__defaults__ = (0.0,)  # a resume point after every epoch
+experiment = load_experiment(sys.argv[2:])
+kills = int(sys.argv[1])
+delays = random.Random(20241122)
+while True:
+    # Everything is imported already, so that a child is at work at once.
+    child = os.fork()
+    if child == 0:
+        try:
+            train(experiment)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    if kills:
+        kills -= 1
+        time.sleep(delays.uniform(0.1, 2.0))
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        finished = len(list((experiment.run.directory / "folds").glob("*/done.json")))
+        print("killed after", finished, flush=True)
+        continue
+    if os.WEXITSTATUS(status):
+        sys.exit(1)
+    if not kills:
+        break
+print("done")
+"""
+
+
+def columns(path: Path) -> list[str]:
+    with path.open(newline="") as stream:
+        return next(csv.reader(stream))
+
+
+def test_a_run_leaves_every_file_of_the_contract(finished_run) -> None:
+    found = {path.relative_to(finished_run.directory) for path in finished_run.directory.rglob("*")}
+    assert {
+        Path(name)
+        for name in (
+            "config.yaml",
+            "environment.json",
+            "splits.json",
+            "predictions.csv",
+            "patients.csv",
+            "flow.json",
+            "decisions.json",
+            "report/index.html",
+            "report/metrics.json",
+            "bundle/bundle.json",
+            "folds/without-0-1/done.json",
+            "folds/without-2/weights.safetensors",
+            "pictures/pictures.json",
+        )
+    } <= found
+    assert len(list((finished_run.directory / "folds").iterdir())) == 6
+    assert not [path for path in found if ".partial" in path.name or path.suffix == ".ckpt"]
+
+
+def test_the_table_of_predictions_has_the_columns_that_others_rely_on(finished_run) -> None:
+    names = columns(finished_run.directory / "predictions.csv")
+    assert names[:3] == ["patient_id", "site", "fold"]
+    assert {*HEADS, *(f"prob_{head}" for head in HEADS), "scans"} <= set(names)
+
+
+def test_everybody_with_enough_scans_is_predicted_and_the_flow_says_who_is_not(
+    finished_run, tiny_trial
+) -> None:
+    predictions = read_predictions(finished_run.directory / "predictions.csv")
+    assert predictions.patient_id == tiny_trial.patients
+    flow = json.loads((finished_run.directory / "flow.json").read_text())
+    assert [step["n"] for step in flow[:2]] == [20, 19]
+    assert flow[1]["reason"] == "fewer than 2 scans"
+
+
+def test_no_table_of_a_run_holds_an_incoherent_prediction(finished_run) -> None:
+    tables = [path for path in finished_run.directory.rglob("*.csv") if "prob_yT0" in columns(path)]
+    assert len(tables) >= 2  # the out-of-fold table and the golden answers at least
+    for path in tables:
+        table = read_predictions(path)
+        for prob in filter(None, (table.prob, table.uncalibrated_prob)):
+            assert (prob["yT0yN0"] <= prob["yT0"]).all(), path
+            assert (prob["yT0yN0"] <= prob["yN0"]).all(), path
+            assert (prob["yT0"] + prob["yN0"] - prob["yT0yN0"] <= 1 + 1e-12).all(), path
+
+
+def test_each_prediction_follows_from_the_records_of_the_run_alone(finished_run) -> None:
+    """Anybody can recompute the table from the logits on disk and the recorded calibrators."""
+    directory = finished_run.directory
+    predictions = read_predictions(directory / "predictions.csv")
+    fold_of = read_splits(directory / "splits.json").fold_of
+    decisions = json.loads((directory / "decisions.json").read_text())["outer_folds"]
+    logits = {path.name: read_logits(path) for path in (directory / "folds").iterdir()}
+    for row, name in enumerate(predictions.patient_id):
+        outer = fold_of[name]
+        pairs = [sorted((outer, other)) for other in range(3) if other != outer]
+        mean = np.mean([logits[f"without-{i}-{j}"][name] for i, j in pairs], axis=0)
+        calibrator = calibrator_from_dict(decisions[outer]["calibrator"])
+        expected = head_probabilities(calibrator.cells(mean[None]))
+        for head in HEADS:
+            assert predictions.prob[head][row] == pytest.approx(expected[head][0], rel=1e-12)
+            assert predictions.threshold[head][row] == decisions[outer]["thresholds"][head]
+
+
+def test_no_name_path_or_note_of_the_hospital_leaves_the_machine(finished_run, tiny_trial) -> None:
+    directory = finished_run.directory
+    public = [directory / name for name in ("predictions.csv", "patients.csv", "splits.json")]
+    public += [*(directory / "report").rglob("*"), *(directory / "bundle").rglob("*")]
+    tracked = [path for path in (directory / "wandb").rglob("*") if path.is_file()]
+    assert tracked, "wandb was to write its offline folder"
+    canary, folder = tiny_trial.canary, str(tiny_trial.cohort.parent)
+    assert canary not in finished_run.output
+    for path in [*public, *tracked]:
+        if path.is_file():
+            content = path.read_bytes()
+            assert canary.encode() not in content, path
+            assert folder.encode() not in content, path
+
+
+def test_losses_reach_wandb_and_nothing_about_a_patient(finished_run, tiny_trial) -> None:
+    tracked = [path for path in (finished_run.directory / "wandb").rglob("*") if path.is_file()]
+    content = b"".join(path.read_bytes() for path in tracked)
+    for word in (*tiny_trial.patients, "centre 1", "grade"):
+        assert word.encode() not in content, word
+    assert b"without-0-1/loss" in content
+
+
+def test_a_finished_run_is_not_trained_again(finished_run, tiny_trial, tmp_path: Path) -> None:
+    shutil.copytree(finished_run.directory, tmp_path / "tiny")
+    before = (tmp_path / "tiny" / "predictions.csv").read_bytes()
+    events: list[RunEvent] = []
+    train(tiny_trial.experiment(tmp_path), events.append)
+    fits = [event for event in events if isinstance(event, FitFinished)]
+    assert len(fits) == 6
+    assert not any(fit.trained for fit in fits)
+    assert (tmp_path / "tiny" / "predictions.csv").read_bytes() == before
+
+
+def test_labels_that_changed_since_are_refused(finished_run, tiny_trial, tmp_path: Path) -> None:
+    shutil.copytree(finished_run.directory, tmp_path / "tiny")
+    text = tiny_trial.cohort.read_text()
+    changed = tiny_trial.cohort.with_name("changed.csv")
+    first = next(line for line in text.splitlines() if line.startswith("QX00-00"))
+    assert ",0,0," in first
+    changed.write_text(text.replace(first, first.replace(",0,0,", ",3,2,")))
+    before = (tmp_path / "tiny" / "predictions.csv").read_bytes()
+    experiment = tiny_trial.experiment(tmp_path, f"data.cohort={changed}")
+    with pytest.raises(RunError):
+        train(experiment)
+    assert (tmp_path / "tiny" / "predictions.csv").read_bytes() == before
+
+
+def test_a_cohort_of_which_nobody_has_enough_scans_is_refused(tiny_trial, tmp_path: Path) -> None:
+    lines = tiny_trial.cohort.read_text().splitlines()
+    lonely = tiny_trial.cohort.with_name("lonely.csv")
+    lonely.write_text("\n".join([lines[0], lines[-1]]) + "\n")
+    with pytest.raises(InsufficientScansError, match=r"data\.minimum_scans"):
+        train(tiny_trial.experiment(tmp_path, f"data.cohort={lonely}"))
+
+
+def test_trials_that_differ_have_different_folders() -> None:
+    settings = ([], ["data.simulation.seed=1"], ["data.simulation.mri_spacing_mm=4"])
+    names = [simulation_name(load_experiment(values)) for values in settings]
+    assert len(set(names)) == 3
+    assert names[0] == simulation_name(load_experiment(["training.max_epochs=3"]))
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again_predicts_the_same_bits(
+    finished_run, tiny_trial, tmp_path: Path, one_thread: dict[str, str]
+) -> None:
+    """Eight kills at seeded random moments, between the reading of the table and the report."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLS, "8", *tiny_trial.settings(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=one_thread,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    killed = [line for line in done.stdout.splitlines() if line.startswith("killed")]
+    assert len(killed) >= 4, done.stdout
+    assert len(set(killed)) >= 2, "the kills were to meet several fits"
+    for name in ("predictions.csv", "decisions.json", "splits.json", "patients.csv"):
+        found, expected = (
+            (of / name).read_bytes() for of in (tmp_path / "tiny", finished_run.directory)
+        )
+        assert found == expected, name
+    for path in sorted((finished_run.directory / "folds").rglob("*.safetensors")):
+        twin = tmp_path / "tiny" / path.relative_to(finished_run.directory)
+        assert twin.read_bytes() == path.read_bytes(), path.name
