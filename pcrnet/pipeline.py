@@ -14,7 +14,7 @@ from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config import Experiment
 from pcrnet.data.splits import Splits, make_splits, read_splits
-from pcrnet.deploy.bundle import describe_bundle, write_bundle
+from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.deploy.predictor import label_column, scans_present, site_column
 from pcrnet.errors import InsufficientScansError, RunError
 from pcrnet.evaluation.predictions import Predictions, write_predictions

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pcrnet.deploy.bundle import Manifest
+from pcrnet.deploy.bundle import Manifest
 
 
 def model_card(manifest: Manifest) -> str:

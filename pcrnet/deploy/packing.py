@@ -1,0 +1,80 @@
+"""Writing a bundle: everything together, with golden cases and digests, or nothing at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pcrnet import __version__
+from pcrnet.cohort.outcome import HEADS, Head
+from pcrnet.config import Experiment
+from pcrnet.deploy.bundle import (
+    CHECKSUMS_FILE,
+    EXPECTED_FILE,
+    GOLDEN_FOLDER,
+    MANIFEST_FILE,
+    Bundle,
+    Manifest,
+)
+from pcrnet.deploy.golden import write_golden_cohort
+from pcrnet.deploy.model_card import model_card
+from pcrnet.deploy.predictor import Predictor
+from pcrnet.evaluation.calibration import Calibrator, calibrator_from_dict
+from pcrnet.models.member import Member
+from pcrnet.storage import sha256_file, write_json, write_text
+
+
+def describe_bundle(
+    experiment: Experiment,
+    *,
+    covariates: Sequence[str],
+    members: int,
+    calibrator: Calibrator,
+    operating_points: Mapping[Head, float | None],
+    splits_sha256: str,
+    simulated: bool,
+) -> Manifest:
+    """The manifest of a trained model; paths of the training cohort stay behind."""
+    units = {"suv": "SUVbw", "adc": "1e-3 mm2/s", "dce": "arbitrary", "zscore": "arbitrary"}
+    data = experiment.data.model_copy(update={"cohort": None, "cache": None})
+    return Manifest(
+        pcrnet_version=__version__,
+        name=experiment.run.name,
+        simulated=simulated,
+        outcome=experiment.outcome,
+        data=data,
+        covariates=tuple(covariates),
+        imaging=experiment.imaging,
+        model=experiment.model,
+        members=members,
+        calibrator=calibrator.to_dict(),
+        operating_points={head: operating_points[head] for head in HEADS},
+        splits_sha256=splits_sha256,
+        units={name: units[experiment.imaging.channel_kind(name)] for name in data.channels},
+    )
+
+
+def write_bundle(directory: Path, manifest: Manifest, members: Sequence[Member]) -> None:
+    """Write a bundle with its golden cases; the folder appears when it is whole."""
+    partial = directory.with_name(f".partial.{directory.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write_json(partial / MANIFEST_FILE, manifest.model_dump(mode="json"))
+    for index, member in enumerate(members):
+        member.write(partial / "members" / str(index))
+    write_text(partial / "model_card.md", model_card(manifest))
+    golden = partial / GOLDEN_FOLDER
+    cohort = write_golden_cohort(golden, manifest.data, manifest.imaging, members)
+    bundle = Bundle(manifest, tuple(members), calibrator_from_dict(manifest.calibrator))
+    Predictor(bundle).predict_table(cohort).write(golden / EXPECTED_FILE)
+    write_json(
+        partial / CHECKSUMS_FILE,
+        {
+            path.relative_to(partial).as_posix(): sha256_file(path)
+            for path in sorted(partial.rglob("*"))
+            if path.is_file()
+        },
+    )
+    shutil.rmtree(directory, ignore_errors=True)
+    partial.rename(directory)

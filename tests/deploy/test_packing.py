@@ -1,0 +1,74 @@
+"""A bundle is written whole, describes itself, and leaves the training cohort behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pcrnet.config import load_experiment
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.deploy.bundle import CHECKSUMS_FILE, Bundle
+from pcrnet.deploy.packing import describe_bundle, write_bundle
+from pcrnet.evaluation.calibration import fit_calibrator
+from pcrnet.models.member import Member
+from pcrnet.storage import sha256_file
+
+EXPERIMENT = load_experiment(
+    [
+        "data.cohort=/secret/place/cohort.csv",
+        "data.timepoints=[baseline]",
+        "data.branches={pet: [pet]}",
+        "imaging.size=[8,8,8]",
+        "imaging.spacing_mm=[12,12,12]",
+        "model.width=16",
+    ]
+)
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    member = Member.build(
+        EXPERIMENT.data, EXPERIMENT.imaging, EXPERIMENT.model, ClinicalEncoding(())
+    )
+    rng = np.random.default_rng(0)
+    allowed = np.eye(4, dtype=bool)[rng.integers(4, size=40)]
+    calibrator = fit_calibrator(
+        EXPERIMENT.evaluation.calibration, rng.normal(size=(40, 3)), allowed
+    )
+    manifest = describe_bundle(
+        EXPERIMENT,
+        covariates=(),
+        members=1,
+        calibrator=calibrator,
+        operating_points={"yT0": 0.5, "yN0": None, "yT0yN0": 0.4},
+        splits_sha256="0" * 64,
+        simulated=True,
+    )
+    write_bundle(tmp_path / "bundle", manifest, [member])
+    return tmp_path / "bundle"
+
+
+def test_what_is_written_reads_back(packed: Path) -> None:
+    manifest = Bundle.read(packed).manifest
+    assert manifest.units == {"pet": "SUVbw"}
+    assert manifest.operating_points == {"yT0": 0.5, "yN0": None, "yT0yN0": 0.4}
+
+
+def test_every_file_has_its_digest(packed: Path) -> None:
+    digests = json.loads((packed / CHECKSUMS_FILE).read_text())
+    files = {path for path in packed.rglob("*") if path.is_file()} - {packed / CHECKSUMS_FILE}
+    assert {packed / name for name in digests} == files
+    assert all(sha256_file(packed / name) == digest for name, digest in digests.items())
+
+
+def test_the_place_of_the_training_cohort_stays_behind(packed: Path) -> None:
+    assert b"secret" not in b"".join(p.read_bytes() for p in packed.rglob("*") if p.is_file())
+
+
+def test_nothing_half_written_is_left(packed: Path) -> None:
+    assert [path.name for path in packed.parent.iterdir()] == ["bundle"]
