@@ -248,17 +248,18 @@ def _duplicate_patients(patients: Sequence[Patient]) -> Iterator[CohortError]:
 
 
 def _duplicate_files(patients: Sequence[Patient], columns: Columns) -> Iterator[CohortError]:
-    first: dict[Path, str] = {}
+    first: dict[Path, tuple[str, str]] = {}
     for patient in patients:
         for timepoint, visit in patient.visits.items():
             names = columns.visits[timepoint]
             cells = {names.scans[channel]: path for channel, path in visit.scans.items()}
             if names.mask and visit.mask is not None:
                 cells[names.mask] = visit.mask
+            here = f"row {patient.row}, {timepoint}"
             for column, path in cells.items():
                 cell = f"row {patient.row}, {column}"
-                other = first.setdefault(path.resolve(), cell)
-                if other != cell:
+                other, there = first.setdefault(path.resolve(), (cell, here))
+                if other != cell and not (here == there and _may_hold_phases(path)):
                     yield CohortError(
                         f"the same file as {other}",
                         patient=_shown(patient.patient_id),
@@ -267,3 +268,8 @@ def _duplicate_files(patients: Sequence[Patient], columns: Columns) -> Iterator[
                         remedy="every cell has a file of its own; leave the cell empty if the "
                         "scan was not acquired",
                     )
+
+
+def _may_hold_phases(path: Path) -> bool:
+    """Whether several channels of one visit may come from it: a DICOM series of many volumes."""
+    return path.is_dir() or path.suffix.lower() == ".zip"

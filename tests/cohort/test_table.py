@@ -171,3 +171,12 @@ def test_the_real_cohort_is_in_order(test_data):
     assert len(cohort.patients) == 14
     assert all(patient.visits["baseline"].mask is not None for patient in cohort.patients)
     assert sum(patient.outcome.yT0 is True for patient in cohort.patients) == 7
+
+
+def test_phases_of_one_visit_may_share_a_dicom_series(write, tmp_path):
+    (tmp_path / "dynamic").mkdir()
+    path = write("P1,,dynamic,dynamic,,,,,,")
+    scans = read_cohort(path, **_OPTIONS).patients[0].visits["baseline"].scans
+    assert scans["pet"] == scans["t2"] == tmp_path / "dynamic"
+    across_visits = write("P1,,dynamic,,,dynamic,,,,")
+    assert "same file as row 2, baseline.pet" in str(_problems(across_visits)[0])

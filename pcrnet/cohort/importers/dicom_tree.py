@@ -1,0 +1,250 @@
+"""A plain tree of DICOM folders: its series listed with a proposal each, for the user to confirm.
+
+Two steps, with a table between them that a person reads and corrects:
+:func:`list_dicom_tree` writes the listing, :func:`import_dicom_tree` turns it into a cohort table.
+Nothing that a tag says of a person enters either: patients are numbered, visits are ordered by
+study date, and dates appear as days since the patient's first study.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+from pcrnet.cohort.importers.series_folders import SeriesFolder, find_series
+from pcrnet.cohort.importers.spreadsheet import read_sheet
+from pcrnet.cohort.importers.table_writer import (
+    ImportedPatient,
+    ImportReport,
+    Unmapped,
+    path_cell,
+    write_import,
+)
+from pcrnet.errors import CohortError, ImageError, ProblemListError
+from pcrnet.imaging.dicom_frames import read_frames
+from pcrnet.imaging.dicom_series import open_series
+from pcrnet.imaging.dicom_tags import word
+from pcrnet.imaging.phases import split_phases
+from pcrnet.storage import write_text
+
+DEFAULT_TIMEPOINTS = ("baseline", "interim", "presurgical")
+DYNAMIC = "dce"
+"""In the listing: all phases of a dynamic series, which become these channels."""
+PHASES = ("dce_pre", "dce_early", "dce_late")
+
+_WORDS = (
+    ("adc", re.compile(r"\bADC\b|APPARENT DIFF|DIFFUSION COEFF")),
+    ("t2", re.compile(r"(?<![A-Z0-9])T2(?!\*)|TIRM|STIR|HASTE")),
+    ("t1", re.compile(r"(?<![A-Z0-9])T1")),
+)
+
+
+@dataclass(frozen=True)
+class ListedSeries:
+    """One line of the listing.
+
+    Attributes:
+        patient: Pseudonym, ours.
+        timepoint: Proposed name of the visit.
+        days_after_first: Days since the patient's first study; "" where a date is missing.
+        channel: Proposed channel; "" for none.
+        modality: As in DICOM.
+        volumes: Phases or b-values in the series.
+        note: Why the series cannot be used, or what is doubtful.
+        path: Folder or archive, relative to the listing.
+    """
+
+    patient: str
+    timepoint: str
+    days_after_first: str
+    channel: str
+    modality: str
+    volumes: str
+    note: str
+    path: str
+
+
+def list_dicom_tree(
+    source: Path, listing: Path, *, timepoints: Sequence[str] = DEFAULT_TIMEPOINTS
+) -> list[ListedSeries]:
+    """Write one line for each series folder or archive below a folder.
+
+    Args:
+        source: Top of the tree.
+        listing: CSV to write, for the user to correct.
+        timepoints: Names for a patient's studies in order of their dates.
+
+    Raises:
+        CohortError: No DICOM series there.
+    """
+    found = list(find_series(source))
+    if not found:
+        raise CohortError(
+            "holds no DICOM series",
+            file=source.name,
+            remedy="give a folder that holds one folder or zip for each series",
+        )
+    names: dict[str, str] = {}
+    for series in found:
+        names.setdefault(word(series.header, "PatientID"), f"P{len(names) + 1:03d}")
+    visits = _visits(found, timepoints)
+    lines = []
+    for series in found:
+        timepoint, days = visits[_study(series)]
+        channel, volumes, note = _propose(series)
+        lines.append(
+            ListedSeries(
+                patient=names[word(series.header, "PatientID")],
+                timepoint=timepoint,
+                days_after_first=days,
+                channel=channel,
+                modality=_modality(series),
+                volumes=volumes,
+                note=note,
+                path=path_cell(series.path, listing.absolute().parent),
+            )
+        )
+    lines = _without_doubles(lines)
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, [one.name for one in fields(ListedSeries)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(line) for line in lines)
+    write_text(listing, stream.getvalue())
+    return lines
+
+
+def import_dicom_tree(
+    listing: Path, table: Path, *, timepoints: Sequence[str] = DEFAULT_TIMEPOINTS
+) -> ImportReport:
+    """Write a cohort table from a confirmed listing. Lines without a channel are left aside.
+
+    Args:
+        listing: As :func:`list_dicom_tree` wrote it and the user corrected it.
+        table: The ``cohort.csv`` to write. Outcomes are added to it by hand.
+        timepoints: Their order; further ones follow in order of name.
+
+    Raises:
+        ProblemListError: Two series for one channel of a visit, all such cases.
+        CohortError: A listing that cannot be read, or without any channel.
+    """
+    folder = listing.absolute().parent
+    scans: dict[str, dict[tuple[str, str], Path]] = defaultdict(dict)
+    unmapped: list[Unmapped] = []
+    problems: list[CohortError] = []
+    named: dict[str, None] = dict.fromkeys(timepoints)
+    channels: dict[str, None] = {}
+    for number, row in enumerate(read_sheet(listing), start=2):
+        patient, timepoint, channel = (
+            row.get(name, "") for name in ("patient", "timepoint", "channel")
+        )
+        if not channel or not timepoint:
+            unmapped.append(Unmapped(patient, row.get("note", "") or "no channel in the listing"))
+            continue
+        named[timepoint] = None
+        for part in PHASES if channel == DYNAMIC else (channel,):
+            channels[part] = None
+            if (timepoint, part) in scans[patient]:
+                problems.append(
+                    CohortError(
+                        f"a second series for {timepoint}.{part}",
+                        patient=patient,
+                        file=f"{listing.name} row {number}",
+                        remedy="empty the channel of the series that is not meant",
+                    )
+                )
+            scans[patient][timepoint, part] = folder / row.get("path", "")
+    if problems:
+        raise ProblemListError(f"{listing.name} cannot be used as it stands", problems)
+    further = sorted(name for name in named if name not in timepoints)
+    return write_import(
+        table,
+        [ImportedPatient(patient, found) for patient, found in scans.items() if found],
+        timepoints=(*timepoints, *further),
+        branches={
+            "pet": tuple(name for name in channels if name == "pet"),
+            "mri": tuple(name for name in channels if name not in ("pet", "mask")),
+        },
+        unmapped=unmapped,
+        remarks=("add the outcomes (ypT, ypN) and days from the start of therapy by hand",),
+    )
+
+
+def _study(series: SeriesFolder) -> tuple[str, str]:
+    return word(series.header, "PatientID"), word(series.header, "StudyInstanceUID")
+
+
+def _visits(
+    found: Sequence[SeriesFolder], timepoints: Sequence[str]
+) -> Mapping[tuple[str, str], tuple[str, str]]:
+    """Study to the name of its visit and its days after the first; both "" without a date."""
+    days: dict[str, dict[str, int | None]] = defaultdict(dict)
+    for series in found:
+        patient, study = _study(series)
+        days[patient][study] = _day(series)
+    visits: dict[tuple[str, str], tuple[str, str]] = {}
+    for patient, studies in days.items():
+        dated = sorted({day for day in studies.values() if day is not None})
+        for study, day in studies.items():
+            if day is None:
+                visits[patient, study] = ("", "")
+                continue
+            order = dated.index(day)
+            name = timepoints[order] if order < len(timepoints) else f"visit{order + 1}"
+            visits[patient, study] = (name, str(day - dated[0]))
+    return visits
+
+
+def _day(series: SeriesFolder) -> int | None:
+    """The study's day on a continuous count; None where the date is missing or no date."""
+    try:
+        return datetime.strptime(word(series.header, "StudyDate"), "%Y%m%d").toordinal()
+    except ValueError:
+        return None
+
+
+def _modality(series: SeriesFolder) -> str:
+    modality = word(series.header, "Modality")
+    return modality if modality in ("PT", "MR", "CT", "SEG", "RTSTRUCT") else "other"
+
+
+def _propose(series: SeriesFolder) -> tuple[str, str, str]:
+    """Channel, number of volumes, and what speaks against the series."""
+    if _modality(series) not in ("PT", "MR"):
+        return "", "", "not PET or MR"
+    try:
+        with open_series(series.path) as opened:
+            phases = split_phases(read_frames(opened.objects))
+    except ImageError as error:
+        return "", "", error.problem
+    volumes = str(len(phases))
+    if _modality(series) == "PT":
+        return "pet", volumes, ""
+    weighted = {phase.b_value for phase in phases} - {None, 0.0}
+    if len(phases) > 1 and not weighted:
+        return DYNAMIC, volumes, "taken for a dynamic series: several volumes"
+    text = series.description
+    channel = next((name for name, pattern in _WORDS if pattern.search(text)), "")
+    if len(phases) > 1:
+        return "", volumes, "a diffusion series; give the ADC map, or name a channel like dwi_b800"
+    return channel, volumes, "" if channel else "nothing in the header tells the channel"
+
+
+def _without_doubles(lines: Sequence[ListedSeries]) -> list[ListedSeries]:
+    """Take back proposals that several series of a visit share: a person has to choose."""
+    count: dict[tuple[str, str, str], int] = defaultdict(int)
+    for line in lines:
+        count[line.patient, line.timepoint, line.channel] += 1
+    return [
+        ListedSeries(
+            **{**asdict(line), "channel": "", "note": f"one of several like {line.channel}"}
+        )
+        if line.channel and count[line.patient, line.timepoint, line.channel] > 1
+        else line
+        for line in lines
+    ]

@@ -1,0 +1,74 @@
+"""The folders and archives of a DICOM tree, each with the header of one of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pcrnet.errors import ImageError
+from pcrnet.imaging.dicom_files import open_files
+from pcrnet.imaging.dicom_tags import quiet, word
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_TAGS = (
+    "SOPClassUID",
+    "Modality",
+    "PatientID",
+    "StudyInstanceUID",
+    "StudyDate",
+    "SeriesInstanceUID",
+    "SeriesDescription",
+    "ClinicalTrialTimePointID",
+    "ImageType",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesFolder:
+    """A folder without folders in it, or a zip archive.
+
+    Attributes:
+        path: As a cell of the cohort table would name it.
+        header: A few tags of its first DICOM file. Free text: never to be shown.
+    """
+
+    path: Path
+    header: Dataset
+
+    @property
+    def description(self) -> str:
+        """The series description in capitals, to look for words in; never to be shown."""
+        return word(self.header, "SeriesDescription")
+
+
+def find_series(source: Path) -> Iterator[SeriesFolder]:
+    """Every innermost folder and every zip archive that holds DICOM files, in order of name."""
+    for path in sorted([source, *source.rglob("*")]):
+        innermost = path.is_dir() and not any(child.is_dir() for child in path.iterdir())
+        if innermost or path.suffix.lower() == ".zip":
+            header = _first_header(path)
+            if header is not None:
+                yield SeriesFolder(path, header)
+
+
+def _first_header(path: Path) -> Dataset | None:
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        with quiet(), open_files(path) as files:
+            for file in files:
+                with file.open() as stream:
+                    try:
+                        return pydicom.dcmread(
+                            stream, stop_before_pixels=True, specific_tags=list(_TAGS)
+                        )
+                    except (InvalidDicomError, EOFError, ValueError, AttributeError):
+                        continue
+    except ImageError:
+        return None
+    return None

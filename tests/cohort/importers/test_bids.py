@@ -1,0 +1,129 @@
+import json
+
+import numpy as np
+import pytest
+
+from pcrnet.cohort.importers.bids import import_bids, suv_factor
+from pcrnet.cohort.table import read_cohort
+from pcrnet.config import load_experiment
+from pcrnet.errors import UnitError
+from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.reader import read_volume
+from pcrnet.imaging.volume import Volume
+
+_SIDECAR = {
+    "TracerName": "FDG",
+    "TracerRadionuclide": "F18",
+    "Units": "Bq/mL",
+    "InjectedRadioactivity": 350,
+    "InjectedRadioactivityUnits": "MBq",
+    "InjectionStart": 0,
+    "ScanStart": 3600,
+    "ImageDecayCorrected": True,
+    "ImageDecayCorrectionTime": 3600,
+    "BodyWeight": 70,
+}
+
+
+def _image(path, scale=1.0):
+    values = scale * np.random.default_rng(0).uniform(0.5, 5.0, (6, 6, 6)).astype(np.float32)
+    write_nifti(Volume(values, np.diag([3.0, 3.0, 3.0, 1.0]), "arbitrary"), path)
+    return values
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two subjects, two sessions; PET in Bq/mL, in SUV, and without a dose."""
+    top = tmp_path / "bids"
+    for subject, session in (("01", "baseline"), ("01", "interim"), ("02", "baseline")):
+        folder = top / f"sub-{subject}" / f"ses-{session}"
+        stem = f"sub-{subject}_ses-{session}"
+        for part in ("pet", "anat", "dwi"):
+            (folder / part).mkdir(parents=True)
+        _image(folder / "pet" / f"{stem}_pet.nii.gz", 5000.0)
+        sidecar = dict(_SIDECAR)
+        if session == "interim":
+            _image(folder / "pet" / f"{stem}_pet.nii.gz")
+            sidecar = {"TracerName": "[18F]FDG", "Units": "g/mL"}
+        if subject == "02":
+            del sidecar["InjectedRadioactivity"]
+        (folder / "pet" / f"{stem}_pet.json").write_text(json.dumps(sidecar))
+        _image(folder / "anat" / f"{stem}_T1w.nii.gz")
+    _image(top / "sub-02" / "ses-baseline" / "anat" / "sub-02_ses-baseline_run-2_T1w.nii.gz")
+    _image(top / "sub-02" / "ses-baseline" / "dwi" / "sub-02_ses-baseline_ADC.nii.gz")
+    (top / "sub-03").mkdir()
+    (top / "participants.tsv").write_text(
+        "participant_id\tage\typT\nsub-01\t44\t0\nsub-02\tn/a\tn/a\n"
+    )
+    return top
+
+
+def test_sessions_channels_and_participants_are_mapped(source, tmp_path):
+    report = import_bids(source, tmp_path / "cohort.csv")
+    experiment = load_experiment([str(report.settings)])
+    cohort = read_cohort(
+        report.table,
+        timepoints=experiment.data.timepoints,
+        channels=experiment.data.channels,
+        covariates=["age"],
+    )
+    first, second = cohort.patients
+    assert experiment.data.timepoints == ("baseline", "interim")
+    assert set(first.visits["interim"].scans) == {"pet", "t1"}
+    assert set(second.visits["baseline"].scans) == {"adc"}
+    assert (first.covariates["age"], second.covariates["age"]) == ("44", None)
+    assert (first.outcome.yT0, second.outcome.yT0) == (True, None)
+
+
+def test_pet_in_becquerel_is_converted_and_pet_in_suv_is_left(source, tmp_path):
+    report = import_bids(source, tmp_path / "cohort.csv")
+    lines = report.table.read_text().splitlines()
+    cells = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
+    assert cells["interim.pet"].startswith("bids/sub-01/ses-interim/pet/")
+    assert cells["baseline.pet"] == "suv/sub-01_baseline_pet.nii.gz"
+    converted = read_volume(tmp_path / cells["baseline.pet"], "pet")
+    stored = read_volume(source / "sub-01/ses-baseline/anat/sub-01_ses-baseline_T1w.nii.gz", "t1")
+    # The same random numbers, 5000 times as large, in Bq/mL.
+    dose_then = 350e6 * 0.5 ** (3600 / 6586.2)
+    np.testing.assert_allclose(converted.array, stored.array * 5000 * 70_000 / dose_then, rtol=1e-5)
+
+
+def test_what_could_not_be_mapped_is_said(source, tmp_path):
+    reasons = {(i.subject, i.reason) for i in import_bids(source, tmp_path / "c.csv").unmapped}
+    assert (
+        "sub-02 baseline",
+        "PET: the sidecar does not state it (InjectedRadioactivity)",
+    ) in reasons
+    assert ("sub-02 baseline", "several files could be t1: none is chosen") in reasons
+    assert ("sub-03", "no recognised scan") in reasons
+
+
+def test_suv_follows_from_weight_dose_and_decay():
+    assert suv_factor(_SIDECAR, None) == pytest.approx(70_000 / 350e6 * 2 ** (3600 / 6586.2))
+    corrected_to_injection = _SIDECAR | {"ImageDecayCorrectionTime": 0}
+    assert suv_factor(corrected_to_injection, None) == pytest.approx(70_000 / 350e6)
+    kilo = _SIDECAR | {"Units": "kBq/mL"}
+    assert suv_factor(kilo, None) == pytest.approx(1000 * suv_factor(_SIDECAR, None))
+    by_participant = {key: _SIDECAR[key] for key in _SIDECAR if key != "BodyWeight"}
+    assert suv_factor(by_participant, 70.0) == pytest.approx(suv_factor(_SIDECAR, None))
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"TracerName": "FES"}, "TracerName"),
+        ({"Units": "counts"}, "Units"),
+        ({"Units": None}, "Units"),
+        ({"InjectedRadioactivity": "n/a"}, "InjectedRadioactivity"),
+        ({"InjectedRadioactivityUnits": "mCi"}, "InjectedRadioactivityUnits"),
+        ({"BodyWeight": 0}, "BodyWeight"),
+        ({"ImageDecayCorrected": False}, "ImageDecayCorrected"),
+        ({"TracerRadionuclide": "C11"}, "TracerRadionuclide"),
+        ({"ImageDecayCorrectionTime": -60}, "ImageDecayCorrectionTime"),
+        ({"InjectionStart": True}, "InjectionStart"),
+    ],
+)
+def test_nothing_is_filled_in(change, field):
+    with pytest.raises(UnitError) as caught:
+        suv_factor(_SIDECAR | change, None)
+    assert caught.value.field == field
