@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet.errors import ImageError
-from pcrnet.imaging.dicom_files import open_files
+from pcrnet.imaging.dicom_files import StoredFile, open_files
 from pcrnet.imaging.dicom_tags import quiet, word
 
 if TYPE_CHECKING:
@@ -56,19 +56,24 @@ def find_series(source: Path) -> Iterator[SeriesFolder]:
 
 
 def _first_header(path: Path) -> Dataset | None:
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
+    """The first header that names its series; damaged files and files of other kinds are skipped."""
     try:
         with quiet(), open_files(path) as files:
             for file in files:
-                with file.open() as stream:
-                    try:
-                        return pydicom.dcmread(
-                            stream, stop_before_pixels=True, specific_tags=list(_TAGS)
-                        )
-                    except (InvalidDicomError, EOFError, ValueError, AttributeError):
-                        continue
+                header = _read(file)
+                if header is not None and word(header, "SeriesInstanceUID"):
+                    return header
     except ImageError:
         return None
     return None
+
+
+def _read(file: StoredFile) -> Dataset | None:
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    with file.open() as stream:
+        try:
+            return pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(_TAGS))
+        except (InvalidDicomError, EOFError, ValueError, AttributeError):
+            return None
