@@ -56,7 +56,7 @@ def find_series(source: Path) -> Iterator[SeriesFolder]:
 
 
 def _first_header(path: Path) -> Dataset | None:
-    """The first header that names its series; damaged files and files of other kinds are skipped."""
+    """The first header that names its series; damaged and other files are skipped."""
     try:
         with quiet(), open_files(path) as files:
             for file in files:
