@@ -8,12 +8,14 @@ import queue
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pcrnet.errors import RunError
 from pcrnet.training.devices import fits_at_a_time
 from pcrnet.training.events import FitFinished, Listener, RunEvent
 from pcrnet.training.fold import FitJob, read_logits, run_fit
@@ -67,17 +69,26 @@ def _run_side_by_side(
     threads = max(1, (os.cpu_count() or 1) // parallel)
     relay = threading.Thread(target=_relay, args=(events, listen), daemon=True)
     relay.start()
-    with ProcessPoolExecutor(
-        parallel, context, initializer=_start_worker, initargs=(slots, events, threads)
-    ) as pool:
-        futures = [pool.submit(_run_in_worker, plan, job) for plan in plans]
-        finished, pending = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in pending:
-            future.cancel()
-        events.put(None)
-        relay.join()
+    try:
+        with ProcessPoolExecutor(
+            parallel, context, initializer=_start_worker, initargs=(slots, events, threads)
+        ) as pool:
+            futures = [pool.submit(_run_in_worker, plan, job) for plan in plans]
+            finished, pending = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in pending:
+                future.cancel()
         for future in finished:
             future.result()
+    except BrokenProcessPool as error:
+        raise RunError(
+            "a process that trained a fit was ended from outside",
+            remedy="free memory or lower training.parallel_fits, and start again: it continues "
+            "where it stopped",
+        ) from error
+    finally:
+        # Only now have the workers sent all that they had to tell.
+        events.put(None)
+        relay.join()
 
 
 def _relay(events: Queue[RunEvent | None], listen: Listener) -> None:

@@ -161,7 +161,7 @@ def _fingerprint(plan: FitPlan, job: FitJob, training: Sequence[Patient]) -> str
             "fit": plan.name,
             "seed": experiment.run.seed,
             "sections": {
-                name: getattr(experiment, name).model_dump(mode="json")
+                name: getattr(experiment, name).model_dump(mode="json", exclude={"parallel_fits"})
                 for name in ("imaging", "augmentation", "model", "training")
             },
             "timepoints": experiment.data.timepoints,
