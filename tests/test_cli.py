@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pcrnet import __version__
+from pcrnet.cli import guarded, main
+from pcrnet.errors import ConfigError, PcrnetError
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = ("train", "check", "convert", "simulate", "predict", "evaluate")
+
+
+def test_help_is_told_before_anything_heavy_is_imported() -> None:
+    program = (
+        "import sys\n"
+        "from pcrnet.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'torch', 'pytorch_lightning', 'monai', 'matplotlib', 'SimpleITK', 'wandb'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    for command in COMMANDS:
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"usage: pcrnet {command}" in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"pcrnet {__version__}\n"
+
+
+NO_TABLE = "{tmp}/nowhere.csv"
+BAD = {
+    "unknown key": (["train", "training.max_epoch=3"], "did you mean training.max_epochs"),
+    "bad value": (["train", "training.max_epochs=0"], "training.max_epochs"),
+    "dashed override": (["train", "--training.max_epochs=zero"], "training.max_epochs"),
+    "no such config": (["train", "{tmp}/nowhere.yaml"], "nowhere.yaml"),
+    "neither": (["train", "fast"], "section.key=value"),
+    "no cohort to train": (["train", f"data.cohort={NO_TABLE}", "run.root={tmp}"], "nowhere.csv"),
+    "no cohort to check": (["check", NO_TABLE], "nowhere.csv"),
+    "no bundle": (["predict", "{tmp}", NO_TABLE, "-o", "{tmp}/p.csv"], "checksums.json"),
+    "no run": (["evaluate", "{tmp}/nowhere"], "nowhere"),
+    "nothing to evaluate": (["evaluate", "--out", "{tmp}/out"], "nothing to evaluate"),
+    "nowhere to write": (["evaluate", "--predictions", "{tmp}/p.csv"], "--out"),
+    "no predictions": (
+        ["evaluate", "--predictions", "{tmp}/nowhere.csv", "--out", "{tmp}/out"],
+        "nowhere.csv",
+    ),
+    "too small a trial": (["simulate", "{tmp}/trial", "--patients", "3"], "--patients"),
+    "no series": (["convert", "{tmp}/nowhere", "{tmp}/out.nii.gz", "--as", "pet"], "error"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), BAD.values(), ids=BAD)
+def test_bad_input_ends_with_a_message_and_exit_code_2(
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    code = main([argument.format(tmp=tmp_path) for argument in arguments])
+    shown = capsys.readouterr()
+    assert code == 2
+    assert "error:" in shown.err
+    assert told in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_every_problem_of_a_table_is_listed_and_no_path_of_a_cell(
+    tiny_trial, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = tiny_trial.cohort.read_text().splitlines()
+    faulty = tiny_trial.cohort.with_name("faulty.csv")
+    gone = lines[1].replace(f"{tiny_trial.canary}_0_baseline_pet", f"{tiny_trial.canary}_gone")
+    faulty.write_text("\n".join([lines[0], gone, lines[2], lines[2]]) + "\n")
+    options = ["data.branches={pet: [pet], mri: [t2, adc]}"]
+    assert main(["check", str(faulty), *options]) == 2
+    shown = capsys.readouterr()
+    text = shown.out + shown.err
+    assert "row 2" in text
+    assert "row 4" in text
+    assert f"{tiny_trial.canary}_" not in text  # what a cell holds; columns left aside are named
+    assert str(tiny_trial.cohort.parent) not in text
+
+
+def test_a_sound_table_passes_the_check(tiny_trial, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["data.branches={pet: [pet], mri: [t2, adc]}", "data.covariates=[age, grade]"]
+    assert main(["check", str(tiny_trial.cohort), *options]) == 0
+    shown = capsys.readouterr()
+    assert "20" in shown.out
+    assert tiny_trial.canary not in shown.err
+
+
+def test_options_of_another_command_are_refused() -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["predict", "bundle", "cohort.csv", "-o", "p.csv", "--training.max_epochs=3"])
+    assert end.value.code == 2
+
+
+def test_predictions_name_who_was_refused(
+    finished_run, tiny_trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "predictions.csv"
+    assert main(["predict", str(finished_run.bundle), str(tiny_trial.cohort), "-o", str(out)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{out}\n"
+    assert f"refused: patient {tiny_trial.left_out}" in shown.err
+    assert tiny_trial.canary not in shown.err + out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (None, 0, ""),
+        (
+            ConfigError("is wrong", field="run.name", remedy="mend it"),
+            2,
+            "field run.name: is wrong",
+        ),
+        (KeyboardInterrupt(), 130, "continues where"),
+    ],
+    ids=["success", "user", "keyboard"],
+)
+def test_exit_codes(
+    error: BaseException | None, code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        if error is not None:
+            raise error
+
+    assert guarded(command) == code
+    assert told in capsys.readouterr().err
+
+
+def test_faults_of_pcrnet_itself_keep_their_traceback() -> None:
+    def command() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        guarded(command)
+
+
+def test_a_script_shows_its_usage_instead_of_running(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        raise PcrnetError("was run")
+
+    monkeypatch.setattr(sys, "argv", ["train.py", "--help"])
+    assert guarded(command, usage="\nTrain.\n") == 0
+    assert capsys.readouterr().out == "Train.\n"
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_a_script_refuses_bad_input_with_exit_code_2(script: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), str(tmp_path / "nowhere"), "run.nam=x"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
