@@ -28,7 +28,7 @@ CHANGED = {
     "trial.yaml": [
         "imaging.spacing_mm=[6,6,6]",
         "imaging.size=[32,32,32]",
-        "training.precision=32",
+        "training.precision='32'",
         "training.batch_size=2",
     ],
     "smoke.yaml": ["training.precision=bf16"],
