@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pcrnet.errors import ConfigError
 
@@ -336,7 +336,7 @@ StoppingConfig = Annotated[FixedSchedule | EarlyStopping, Field(discriminator="k
 class TrainingConfig(Section):
     """How one network is fitted."""
 
-    max_epochs: PositiveInt = 15
+    max_epochs: PositiveInt = 12
     batch_size: PositiveInt = 8
     learning_rate: Positive = 2e-3
     weight_decay: NonNegative = 0.02
@@ -355,6 +355,11 @@ class TrainingConfig(Section):
     """Deterministic algorithms only; densenet has none on a GPU and is refused there."""
     max_steps: PositiveInt | None = None
     """Stop each fit after so many steps: for trying a configuration out."""
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _number_or_name(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value
 
 
 class YoudenRule(Section):

@@ -30,6 +30,8 @@ CHANGED = {
         "imaging.size=[32,32,32]",
         "training.precision='32'",
         "training.batch_size=2",
+        "evaluation.mode=crossfit",
+        "imaging.alignment.kind=none",
     ],
     "smoke.yaml": ["training.precision=bf16"],
 }

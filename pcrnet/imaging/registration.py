@@ -266,7 +266,7 @@ def _climb(fixed: _Scan, moving: _Scan, start: Transform) -> Transform:
     method.SetMetricFixedMask(_image(_widened(fixed).astype(np.uint8), fixed.grid))
     method.SetInterpolator(SimpleITK.sitkLinear)
     method.SetShrinkFactorsPerLevel(list(_SHRINK))
-    method.SetSmoothingSigmasPerLevel([2.0, 1.0, 0.0])
+    method.SetSmoothingSigmasPerLevel([0.5 * shrink if shrink > 1 else 0.0 for shrink in _SHRINK])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=4.0,
