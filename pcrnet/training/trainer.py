@@ -29,7 +29,7 @@ def make_trainer(
     gpu = computing_device(config, device_index).index
     # Deterministic mode would also fill every new tensor, to expose reads of memory that nobody
     # wrote; that finds bugs, changes no result, and costs a tenth of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return Trainer(
         accelerator="gpu" if uses_gpu(config) else "cpu",
         devices=1 if gpu is None else [gpu],
