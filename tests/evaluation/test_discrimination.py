@@ -369,6 +369,10 @@ def test_fold_mean_weighs_folds_alike_and_names_those_left_out():
     single = Estimate(1.0, None, None, 2, method, "a single fold")
     assert auc_fold_mean(score[:2], label[:2], fold[:2]) == single
     assert auc_fold_mean(score[:8], label[:8], fold[:8]).reason is None
+    two = auc_fold_mean(score[2:8], label[2:8], fold[2:8], confidence=0.1)
+    assert two.low < two.value == 0.375 < two.high
+    undefined = Estimate.undefined("one class only: every label is 1", n=2, method=method)
+    assert auc_fold_mean(score[8:], label[8:], fold[8:]) == undefined
 
 
 @pytest.mark.parametrize(("positives", "negatives", "true_auc"), [(25, 25, 0.95), (30, 30, 0.75)])
