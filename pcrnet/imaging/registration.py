@@ -31,6 +31,7 @@ _MOST_VOXELS = 1_500_000
 _STARTING_MM = 8.0
 _COMPARING_MM = 4.0
 _SHADING_MM = 37.0  # two boxes of this width blur like a Gaussian of 15 mm
+_EDGE_VOXELS = 2
 _SHRINK = (4, 2, 1)
 _SAMPLES = 50_000
 _SEED = 17
@@ -125,10 +126,19 @@ def mutual_information(first: Array, second: Array, bins: int = _BINS) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
-    """A scan at working resolution: shading-free values, and where the body is."""
+    """A scan at working resolution, on a box along RAS.
+
+    Attributes:
+        values: Without shading; 0 where the scan does not reach.
+        body: Where there is tissue.
+        covered: Where the scan reaches, less two voxels. The edge of its field lies still with the
+            scanner while the body moves, so it must not count; an oblique field has it inside.
+        grid: The box.
+    """
 
     values: Array
     body: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
     grid: Grid
 
     @property
@@ -147,15 +157,22 @@ class _Scan:
 
 
 def _prepare(volume: Volume) -> _Scan:
+    from scipy.ndimage import binary_erosion
+
     corners = world_corners(volume.affine, volume.array.shape)
     extent = np.ptp(corners, axis=0)
     affordable = float((extent.prod() / _MOST_VOXELS) ** (1 / 3))
     spacing = max(_WORKING_MM, float(volume.spacing_mm.min()), affordable)
     x, y, z = (max(2, round(length / spacing)) for length in extent)
     grid = Grid.centred(corners.mean(axis=0), (spacing,) * 3, (x, y, z))
-    values, _ = resample(volume, grid)
-    threshold = _PET_BODY_SUV if volume.unit == "SUVbw" else body_threshold(values)
-    return _Scan(_without_shading(values, threshold, spacing), values > threshold, grid)
+    values, covered = resample(volume, grid)
+    threshold = _PET_BODY_SUV if volume.unit == "SUVbw" else body_threshold(volume.array)
+    return _Scan(
+        values=_without_shading(values, threshold, spacing),
+        body=values > threshold,
+        covered=binary_erosion(covered, iterations=_EDGE_VOXELS),
+        grid=grid,
+    )
 
 
 def _without_shading(values: Array, threshold: float, spacing: float) -> Array:
@@ -215,7 +232,7 @@ def _similarity(
     first = _sample(fixed.values, fixed.grid, grid)
     second = _sample(moving.values, moving.grid, grid.moved(transform))
     body = _sample(fixed.body, fixed.grid, grid) > 0.5
-    used = body & (second >= 0)
+    used = body & (_sample(moving.covered, moving.grid, grid.moved(transform)) > 0.5)
     # An overlap of a few voxels always looks similar.
     if used.sum() < 0.25 * body.sum():
         return 0.0
@@ -263,10 +280,12 @@ def _climb(fixed: _Scan, moving: _Scan, start: Transform) -> Transform:
     method.SetMetricSamplingStrategy(method.RANDOM)
     sizes = [fixed.values.size / shrink**3 for shrink in _SHRINK]
     method.SetMetricSamplingPercentagePerLevel([min(1.0, _SAMPLES / n) for n in sizes], _SEED)
-    method.SetMetricFixedMask(_image(_widened(fixed).astype(np.uint8), fixed.grid))
+    looked_at = (_widened(fixed) & fixed.covered).astype(np.uint8)
+    method.SetMetricFixedMask(_image(looked_at, fixed.grid))
+    method.SetMetricMovingMask(_image(moving.covered.astype(np.uint8), moving.grid))
     method.SetInterpolator(SimpleITK.sitkLinear)
     method.SetShrinkFactorsPerLevel(list(_SHRINK))
-    method.SetSmoothingSigmasPerLevel([0.5 * shrink if shrink > 1 else 0.0 for shrink in _SHRINK])
+    method.SetSmoothingSigmasPerLevel([2.0, 1.0, 0.0])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=4.0,
@@ -311,10 +330,11 @@ def _front_difference_mm(fixed: _Scan, moving: _Scan, transform: Transform) -> f
     grid = _comparing_grid(fixed, _COMPARING_MM)
     first = _sample(_solid(fixed.body), fixed.grid, grid)
     second = _sample(_solid(moving.body), moving.grid, grid.moved(transform))
-    covered = second >= 0
+    covered = _sample(fixed.covered, fixed.grid, grid) > 0.5
+    covered &= _sample(moving.covered, moving.grid, grid.moved(transform)) > 0.5
     whole = covered.mean(axis=1) > 0.85  # beside the edge of a tilted field the front is cut off
     fronts = []
-    for inside in ((first > 0.5) & covered, second > 0.5):
+    for inside in ((first > 0.5) & covered, (second > 0.5) & covered):
         seen = inside.any(axis=1) & ~inside[:, -2:].any(axis=1) & whole
         front = inside.shape[1] - np.argmax(inside[:, ::-1], axis=1).astype(np.float64)
         fronts.append(np.where(seen, front, np.nan))
