@@ -154,7 +154,7 @@ class RigidAlignment(Section):
     """Later visits are registered to the first; a result that cannot be right is refused."""
 
     kind: Literal["rigid"] = "rigid"
-    min_similarity: NonNegative = 0.3
+    min_similarity: NonNegative = 0.25
     """Mutual information in nats below which two visits do not show the same body."""
     max_shift_mm: Positive = 80.0
     max_rotation_degrees: Positive = 20.0
