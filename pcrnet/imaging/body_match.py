@@ -1,0 +1,200 @@
+"""Two scans of a body at working resolution, and how well they match under a transform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.errors import RegistrationError
+from pcrnet.imaging.grid import Grid, resample
+from pcrnet.imaging.intensity import body_threshold
+from pcrnet.imaging.volume import Volume, world_corners
+
+Array = NDArray[np.float32]
+Transform = NDArray[np.float64]
+
+COMPARING_MM = 4.0
+BINS = 32
+
+_WORKING_MM = 2.0
+_MOST_VOXELS = 1_500_000
+_SHADING_MM = 37.0  # two boxes of this width blur like a Gaussian of 15 mm
+_EDGE_VOXELS = 2
+_MARGIN_MM = 10.0
+_LEAST_OVERLAP = 0.25
+_PET_BODY_SUV = 0.2
+_FRONT_PERCENTILE = 75
+_WHOLE_COLUMN = 0.85
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingScan:
+    """A scan at working resolution, on a box along RAS.
+
+    Attributes:
+        values: Without shading; 0 where the scan does not reach.
+        body: Where there is tissue.
+        covered: Where the scan reaches, less two voxels. The edge of its field lies still with the
+            scanner while the body moves, so it must not count; an oblique field has it inside.
+        grid: The box.
+    """
+
+    values: Array
+    body: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
+    grid: Grid
+
+    @property
+    def spacing_mm(self) -> float:
+        """Voxel edge length, the same along all axes."""
+        return float(self.grid.affine[0, 0])
+
+    @property
+    def centre_mm(self) -> NDArray[np.float64]:
+        """The middle of the box."""
+        middle = (np.array(self.grid.shape) - 1) / 2
+        return np.asarray(self.grid.affine[:3, :3] @ middle + self.grid.affine[:3, 3])
+
+    @cached_property
+    def body_centre_mm(self) -> NDArray[np.float64]:
+        """The centre of mass of the body."""
+        middle = np.argwhere(self.body).mean(axis=0)
+        return np.asarray(self.grid.affine[:3, :3] @ middle + self.grid.affine[:3, 3])
+
+    @cached_property
+    def looked_at(self) -> NDArray[np.bool_]:
+        """The body and the air close to it, so that its outline counts, as far as covered."""
+        from scipy.ndimage import uniform_filter
+
+        width = 2 * max(1, round(_MARGIN_MM / self.spacing_mm)) + 1
+        near = uniform_filter(self.body.astype(np.float32), width) > 0.01
+        return np.asarray(near & self.covered)
+
+
+def prepare_scan(volume: Volume) -> WorkingScan:
+    """Bring a scan to working resolution: 2 mm, or coarser where it is coarser or very large.
+
+    Raises:
+        RegistrationError: No tissue in it.
+    """
+    from scipy.ndimage import binary_erosion
+
+    corners = world_corners(volume.affine, volume.array.shape)
+    extent = np.ptp(corners, axis=0)
+    affordable = float((extent.prod() / _MOST_VOXELS) ** (1 / 3))
+    spacing = max(_WORKING_MM, float(volume.spacing_mm.min()), affordable)
+    x, y, z = (max(2, round(length / spacing)) for length in extent)
+    grid = Grid.centred(corners.mean(axis=0), (spacing,) * 3, (x, y, z))
+    values, covered = resample(volume, grid)
+    threshold = _PET_BODY_SUV if volume.unit == "SUVbw" else body_threshold(volume.array)
+    body = values > threshold
+    if not body.any():
+        raise RegistrationError(
+            "the scan shows no body to register by", remedy="look at the scan; leave it out"
+        )
+    return WorkingScan(
+        values=_without_shading(values, threshold, spacing),
+        body=body,
+        covered=binary_erosion(covered, iterations=_EDGE_VOXELS),
+        grid=grid,
+    )
+
+
+def _without_shading(values: Array, threshold: float, spacing: float) -> Array:
+    """The ratio to the mean of the tissue around: coil shading and scanner gain cancel."""
+    from scipy.ndimage import uniform_filter
+
+    width = max(3, round(_SHADING_MM / spacing))
+    tissue = (values > threshold).astype(np.float32)
+
+    def blur(array: Array) -> Array:
+        return np.asarray(uniform_filter(uniform_filter(array, width), width))
+
+    around = blur(values * tissue) / np.maximum(blur(tissue), 0.05)
+    return np.clip(values / np.maximum(around, threshold), 0.0, 4.0)
+
+
+def mutual_information(first: Array, second: Array, bins: int = BINS) -> float:
+    """Mutual information of two samples of equal shape, from their joint histogram, in nats."""
+    joint, _, _ = np.histogram2d(first.ravel(), second.ravel(), bins=bins)
+    p = joint / joint.sum()
+    independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
+    used = p > 0
+    return float((p[used] * np.log(p[used] / independent[used])).sum())
+
+
+def similarity(
+    fixed: WorkingScan, moving: WorkingScan, transform: Transform, spacing_mm: float = COMPARING_MM
+) -> float:
+    """Mutual information over the body of the first visit, as far as the later one covers it."""
+    grid = _comparing_grid(fixed, spacing_mm)
+    first = _sample(fixed.values, fixed.grid, grid)
+    second = _sample(moving.values, moving.grid, grid.moved(transform))
+    body = _sample(fixed.body, fixed.grid, grid) > 0.5
+    used = body & (_sample(moving.covered, moving.grid, grid.moved(transform)) > 0.5)
+    # An overlap of a few voxels always looks similar.
+    if used.sum() < _LEAST_OVERLAP * body.sum():
+        return 0.0
+    return mutual_information(first[used], second[used])
+
+
+def _comparing_grid(fixed: WorkingScan, spacing_mm: float) -> Grid:
+    extent = np.array(fixed.grid.shape) * fixed.spacing_mm
+    x, y, z = (max(2, int(length / spacing_mm)) for length in extent)
+    return Grid.centred(fixed.centre_mm, (spacing_mm,) * 3, (x, y, z))
+
+
+def _sample(values: NDArray[np.generic], source: Grid, target: Grid) -> Array:
+    """Linear interpolation at the voxel centres of ``target``; 0 beyond the source."""
+    from scipy.ndimage import affine_transform
+
+    index = np.linalg.inv(source.affine) @ target.affine
+    sampled = affine_transform(
+        values.astype(np.float32),
+        index[:3, :3],
+        index[:3, 3],
+        output_shape=target.shape,
+        order=1,
+        mode="constant",
+    )
+    return np.asarray(sampled, dtype=np.float32)
+
+
+def front_difference_mm(fixed: WorkingScan, moving: WorkingScan, transform: Transform) -> float:
+    """How far the fronts of the two bodies lie apart, where both scans show them.
+
+    Rigid registration holds the trunk; the breasts hang when prone and flatten when supine.
+    """
+    grid = _comparing_grid(fixed, COMPARING_MM)
+    first = _sample(_solid(fixed.body), fixed.grid, grid)
+    second = _sample(_solid(moving.body), moving.grid, grid.moved(transform))
+    covered = _sample(fixed.covered, fixed.grid, grid) > 0.5
+    covered &= _sample(moving.covered, moving.grid, grid.moved(transform)) > 0.5
+    # Beside the edge of a tilted field the front may be cut off.
+    whole = covered.mean(axis=1) > _WHOLE_COLUMN
+    fronts = []
+    for body in (first > 0.5, second > 0.5):
+        inside = body & covered
+        front = _foremost(inside)
+        seen = inside.any(axis=1) & whole & (front < _foremost(covered))
+        fronts.append(np.where(seen, front, np.nan))
+    apart = np.abs(fronts[0] - fronts[1])
+    apart = apart[np.isfinite(apart)]
+    if apart.size < 100:
+        return float("nan")
+    return float(np.percentile(apart, _FRONT_PERCENTILE) * COMPARING_MM)
+
+
+def _foremost(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Index along y of the last voxel that is set, for each x and z where there is one."""
+    return np.asarray(mask.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1), dtype=np.int64)
+
+
+def _solid(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where tissue prevails: without specks of noise in the air and dark spots inside."""
+    from scipy.ndimage import uniform_filter
+
+    return np.asarray(uniform_filter(body.astype(np.float32), 5) > 0.5)
