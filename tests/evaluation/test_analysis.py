@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from pcrnet.config import EvaluationConfig, NetBenefitRule, load_experiment
 from pcrnet.errors import ConfigError, RunError
 from pcrnet.evaluation.analysis import analyse, evaluate_run, evaluate_table
-from pcrnet.evaluation.sources import read_run, read_table
+from pcrnet.evaluation.sources import read_table
 
 FEW = EvaluationConfig(bootstrap_draws=200)
 HEADS = ("yT0yN0", "yT0", "yN0")
@@ -175,13 +174,3 @@ def test_nothing_of_free_text_reaches_the_report(tmp_path: Path) -> None:
         if file.is_file():
             assert b"canary" not in file.read_bytes(), file
     assert "<b>column</b>" not in page.read_text()
-
-
-@pytest.mark.slow
-def test_the_whole_report_takes_less_than_twenty_seconds(trial_run: Path, tmp_path: Path) -> None:
-    """Of processor time, 460 patients, three heads and 2,000 draws: two cores only make it less."""
-    sources = read_run(trial_run)
-    assert len(sources.predictions) == 460
-    start = time.process_time()
-    evaluate_table(trial_run / "predictions.csv", tmp_path, EvaluationConfig())
-    assert time.process_time() - start < 20

@@ -1,7 +1,5 @@
 """Resampling in millimetres."""
 
-import time
-
 import numpy as np
 import pytest
 import SimpleITK
@@ -232,21 +230,3 @@ def test_a_grid_moves_with_a_transform():
     shift = np.eye(4)
     shift[:3, 3] = [10, 0, 0]
     np.testing.assert_array_equal((grid.moved(shift).affine @ [1, 1, 1, 1])[:3], [11, 2, 3])
-
-
-@pytest.mark.parametrize(
-    ("shape", "times", "limit_s"), [((64, 64, 43), 10, 0.060), ((256, 256, 80), 1, 0.5)]
-)
-@pytest.mark.parametrize("degrees", [0.0, 5.0])
-def test_resampling_is_fast(shape, times, limit_s, degrees):
-    affine = _affine((degrees,) * 3, (2.5, 2.5, 3.0), shape)
-    array = np.asfortranarray(np.random.default_rng(0).random(shape, dtype=np.float32))
-    volume = Volume(array, affine, "arbitrary")
-    grid = Grid.centred(np.zeros(3), (4.0,) * 3, (32, 32, 24))
-    seconds = []
-    for _ in range(5):
-        start = time.process_time()
-        for _ in range(times):
-            resample(volume, grid)
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < limit_s
