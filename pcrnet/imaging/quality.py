@@ -203,7 +203,7 @@ def describe(measured: VisitMeasurements) -> list[tuple[str, str]]:
             ("SUVmean", pet.suv_mean, ".1f"),
             ("MTV, SUV ≥ 4 (mL)", pet.mtv_fixed_ml, ".1f"),
             ("MTV, 41 % (mL)", pet.mtv_relative_ml, ".1f"),
-            ("TLG, 41 % (mL)", pet.tlg_relative_ml, ".0f"),
+            ("TLG, 41 % (SUV·mL)", pet.tlg_relative_ml, ".0f"),
             *lines,
         ]
     own = measured.mask_of == measured.timepoint
