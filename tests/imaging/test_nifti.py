@@ -156,9 +156,7 @@ def test_what_is_written_is_read_by_everyone(tmp_path_factory, euler, spacing, h
         image = SimpleITK.ReadImage(str(path))
         np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image).T, values)
         point = np.array([*image.TransformIndexToPhysicalPoint((2, 3, 4)), 1.0])
-        np.testing.assert_allclose(
-            point[:3], (flip_lps_ras(affine) @ [2, 3, 4, 1])[:3], atol=0.01 * max(spacing)
-        )
+        np.testing.assert_allclose(point[:3], (flip_lps_ras(affine) @ [2, 3, 4, 1])[:3], atol=1e-3)
 
 
 def test_a_sheared_affine_has_a_sform_alone(tmp_path):
