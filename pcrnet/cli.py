@@ -107,7 +107,13 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", _evaluate, "judge predictions: a run, a table, or a bundle", overrides=True
     )
     evaluate.add_argument("run_directory", nargs="?", type=Path, metavar="RUN")
-    evaluate.add_argument("--predictions", type=Path, metavar="P.csv")
+    evaluate.add_argument(
+        "--predictions",
+        type=Path,
+        nargs="+",
+        metavar="P.csv",
+        help="one table, or one for each repeat of cross-validation",
+    )
     evaluate.add_argument("--bundle", type=Path, metavar="BUNDLE")
     evaluate.add_argument("--cohort", type=Path, metavar="COHORT.csv")
     evaluate.add_argument("--out", type=Path, metavar="DIR")
@@ -224,7 +230,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
     elif options.predictions is not None:
         config = load_experiment(options.overrides).evaluation
-        report = evaluate_table(options.predictions, options.out, config)
+        first, *repeats = options.predictions
+        report = evaluate_table(first, options.out, config, repeats=repeats)
     elif options.bundle is not None and options.cohort is not None:
         config = load_experiment(options.overrides).evaluation
         predictions = options.out / "predictions.csv"

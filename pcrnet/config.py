@@ -144,6 +144,9 @@ class DicomConfig(Section):
         return self
 
 
+RegistrationEngine = Literal["simpleitk", "greedy"]
+
+
 class NoAlignment(Section):
     """Visits lie as their headers say: nothing is moved."""
 
@@ -154,6 +157,8 @@ class RigidAlignment(Section):
     """Later visits are registered to the first; a result that cannot be right is refused."""
 
     kind: Literal["rigid"] = "rigid"
+    engine: RegistrationEngine = "simpleitk"
+    """What searches: ``greedy`` needs ``pip install pcrnet[greedy]``."""
     min_similarity: NonNegative = 0.25
     """Mutual information in nats below which two visits do not show the same body."""
     max_shift_mm: Positive = 80.0
@@ -408,6 +413,12 @@ class TemperatureCalibration(Section):
     kind: Literal["temperature"] = "temperature"
 
 
+class IsotonicCalibration(Section):
+    """A monotone curve for each of q, r and s; refused where too few patients carry a curve."""
+
+    kind: Literal["isotonic"] = "isotonic"
+
+
 class NoCalibration(Section):
     """The network's own probabilities."""
 
@@ -415,7 +426,8 @@ class NoCalibration(Section):
 
 
 CalibrationConfig = Annotated[
-    ChainCalibration | TemperatureCalibration | NoCalibration, Field(discriminator="kind")
+    ChainCalibration | TemperatureCalibration | IsotonicCalibration | NoCalibration,
+    Field(discriminator="kind"),
 ]
 
 
@@ -427,6 +439,9 @@ class EvaluationConfig(Section):
     """patient: folds stratified by outcome and site; site: whole sites are held out."""
     mode: Literal["nested", "crossfit"] = "nested"
     """crossfit takes half the fits of nested, is optimistic, and says so wherever it is shown."""
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    """How often the cross-validation is done, each time with other folds and other seeds. Metrics
+    are averaged over repeats, predictions never; predictions.csv and the bundle are the first's."""
     calibration: CalibrationConfig = ChainCalibration()
     operating_point: OperatingPointConfig = YoudenRule()
     bootstrap_draws: Annotated[int, Field(ge=200)] = 2000
@@ -463,6 +478,10 @@ class Experiment(Section):
     def cache_directory(self) -> Path:
         """Folder of the preprocessed tensors, shared by all runs below the same root."""
         return Path(self.data.cache) if self.data.cache else Path(self.run.root) / "cache"
+
+    def reseeded(self, seed: int) -> Experiment:
+        """The same experiment under another seed, 0 to 2³¹ − 1."""
+        return self.model_copy(update={"run": self.run.model_copy(update={"seed": seed})})
 
     def without_paths(self) -> Experiment:
         """The experiment as it may be shown to others: folders of this machine carry names."""

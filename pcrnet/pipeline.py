@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config import Experiment
+from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.deploy.packing import describe_bundle, write_bundle
-from pcrnet.deploy.predictor import label_column, scans_present, site_column
+from pcrnet.deploy.predictor import scans_present
 from pcrnet.errors import InsufficientScansError, RunError
-from pcrnet.evaluation.predictions import Predictions, write_predictions
+from pcrnet.evaluation.predictions import write_predictions
 from pcrnet.example_pictures import write_example_pictures
 from pcrnet.imaging.cache import TensorCache
+from pcrnet.judging import decisions_record, judge, judge_ablations, judge_clinical, ship
 from pcrnet.models.member import Member
 from pcrnet.run_directory import RunDirectory
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
 from pcrnet.storage import read_json, sha256_json, write_json
-from pcrnet.training.crossval import collect_logits, run_fits
-from pcrnet.training.events import FitsPlanned, Listener, Progressed, Remark, RunEvent, StageStarted
+from pcrnet.training.crossval import run_fits
+from pcrnet.training.events import (
+    EpochReport,
+    FitFinished,
+    FitsPlanned,
+    Listener,
+    Progressed,
+    Remark,
+    RunEvent,
+    StageStarted,
+)
 from pcrnet.training.fold import FitJob
-from pcrnet.training.nested import FittedDecision, OutOfFold, final_decision, nested_estimate
-from pcrnet.training.plan import FitPlan, plan_fits
-from pcrnet.training.variants import ablated_logits, ablations, clinical_variant
+from pcrnet.training.nested import FittedDecision
+from pcrnet.training.plan import FitPlan, judged_fits, plan_fits, shipped_fits
 
 
 @dataclass(frozen=True)
@@ -72,26 +78,23 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         splits = _splits(experiment, patients, run)
         run.write_environment(experiment, simulated=simulated, splits_sha256=splits.sha256)
         job = FitJob(experiment, covariates, patients, splits, run.folds)
-        plans = plan_fits(experiment.evaluation.folds, experiment.evaluation.mode)
         listen(StageStarted("Training"))
-        names = tuple(plan.name for plan in plans)
-        listen(FitsPlanned(names, experiment.training.max_epochs))
-        run_fits(job, plans, listen)
+        evaluation = experiment.evaluation
+        _fit(job, plan_fits(evaluation.folds, evaluation.mode), listen)
 
         listen(StageStarted("Calibration"))
-        logits = collect_logits(job, plans, [patient.patient_id for patient in patients])
-        fold, allowed = _fold_and_allowed(patients, splits)
-        out_of_fold = nested_estimate(fold, allowed, logits, experiment.evaluation)
-        final = final_decision(fold, allowed, logits, experiment.evaluation)
-        predictions = _predictions(patients, fold, scans, out_of_fold)
-        write_predictions(run.predictions, predictions)
-        _write_decisions(run, out_of_fold, final)
-        if experiment.evaluation.variants:
-            _write_variants(run, job, plans, scans, listen)
-        write_example_pictures(run.pictures, job, predictions, simulated=simulated)
+        judged = judge(job, scans)
+        final = ship(job)
+        write_predictions(run.predictions, judged.predictions)
+        write_json(run.decisions, decisions_record(judged.decisions, final))
+        if evaluation.variants:
+            _write_variants(run, job, scans, listen)
+        write_example_pictures(run.pictures, job, judged.predictions, simulated=simulated)
 
         listen(StageStarted("Bundle"))
         _write_bundle(run, job, final, simulated)
+        for number in range(2, evaluation.repeats + 1):
+            _repeat(number, job, scans, run.repeat(number), listen)
 
         listen(StageStarted("Report"))
         from pcrnet.evaluation.analysis import evaluate_run
@@ -193,87 +196,52 @@ def _splits(experiment: Experiment, patients: Sequence[Patient], run: RunDirecto
     return splits
 
 
-def _fold_and_allowed(
-    patients: Sequence[Patient], splits: Splits
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    fold = np.array([splits.fold_of[patient.patient_id] for patient in patients], dtype=np.int64)
-    allowed = np.array([patient.outcome.allowed_cells for patient in patients], dtype=np.bool_)
-    return fold, allowed
+def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
+    names = tuple(plan.name for plan in plans)
+    listen(FitsPlanned(names, job.experiment.training.max_epochs))
+    run_fits(job, plans, listen)
 
 
-def _predictions(
-    patients: Sequence[Patient],
-    fold: NDArray[np.int64],
-    scans: dict[str, tuple[str, ...]],
-    estimate: OutOfFold,
-) -> Predictions:
-    """The out-of-fold table; each patient beside the threshold locked without their fold."""
-    threshold = {
-        head: np.array([_number(estimate.decisions[own].thresholds[head]) for own in fold])
-        for head in HEADS
-    }
-    return Predictions(
-        patient_id=tuple(patient.patient_id for patient in patients),
-        site=site_column(patients),
-        fold=fold,
-        label={head: label_column(patients, head) for head in HEADS},
-        prob=estimate.probabilities,
-        uncalibrated_prob=estimate.uncalibrated,
-        threshold=threshold,
-        scans=tuple(scans[patient.patient_id] for patient in patients),
-    )
+def _repeat(
+    number: int,
+    first: FitJob,
+    scans: Mapping[str, tuple[str, ...]],
+    place: RunDirectory,
+    listen: Listener,
+) -> None:
+    """The cross-validation once more: the same experiment under another seed, to be judged only."""
+    seed = derive_seed(first.experiment.run.seed, "repeat", number) % 2**31
+    experiment = first.experiment.reseeded(seed)
+    evaluation = experiment.evaluation
+    listen(StageStarted(f"Repeat {number} of {evaluation.repeats}"))
+    splits = _splits(experiment, first.patients, place)
+    job = replace(first, experiment=experiment, splits=splits, directory=place.folds)
+
+    def listen_here(event: RunEvent) -> None:
+        # Fits of all repeats bear the same names.
+        if isinstance(event, EpochReport | FitFinished):
+            event = replace(event, fit=f"repeat-{number}-{event.fit}")
+        listen(event)
+
+    _fit(job, judged_fits(evaluation.folds, evaluation.mode), listen_here)
+    write_predictions(place.predictions, judge(job, scans).predictions)
 
 
 def _write_variants(
-    run: RunDirectory,
-    job: FitJob,
-    plans: Sequence[FitPlan],
-    scans: dict[str, tuple[str, ...]],
-    listen: Listener,
+    run: RunDirectory, job: FitJob, scans: Mapping[str, tuple[str, ...]], listen: Listener
 ) -> None:
-    """Predictions without each branch and timepoint, and by the clinical covariates alone."""
-    config = job.experiment.evaluation
-    fold, allowed = _fold_and_allowed(job.patients, job.splits)
-    judged = [plan for plan in plans if len(plan.left_out) == (2 if config.mode == "nested" else 1)]
-    hidden = ablations(job.experiment.data)
     listen(StageStarted("Ablations"))
-    found = ablated_logits(job, judged, hidden, lambda done, total: listen(Progressed(done, total)))
-    for ablation in hidden:
-        estimate = nested_estimate(fold, allowed, found[ablation.name], config)
-        left = {name: ablation.left(own) for name, own in scans.items()}
-        predictions = _predictions(job.patients, fold, left, estimate)
-        write_predictions(run.ablations / f"{ablation.name}.csv", predictions)
+    hidden = judge_ablations(job, scans, lambda done, total: listen(Progressed(done, total)))
+    for name, predictions in hidden.items():
+        write_predictions(run.ablations / f"{name}.csv", predictions)
     if job.covariates:
-        estimate = nested_estimate(fold, allowed, clinical_variant(job, judged), config)
-        predictions = _predictions(job.patients, fold, dict.fromkeys(scans, ()), estimate)
-        write_predictions(run.baselines / "clinical-alone.csv", predictions)
-
-
-def _number(threshold: float | None) -> float:
-    return np.nan if threshold is None else threshold
-
-
-def _write_decisions(run: RunDirectory, estimate: OutOfFold, final: FittedDecision) -> None:
-    def record(decision: FittedDecision) -> dict[str, object]:
-        return {
-            "calibrator": decision.calibrator.to_dict(),
-            "thresholds": decision.thresholds,
-            "patients": decision.patients,
-        }
-
-    write_json(
-        run.decisions,
-        {
-            "outer_folds": [record(decision) for decision in estimate.decisions],
-            "final": record(final),
-        },
-    )
+        write_predictions(run.baselines / "clinical-alone.csv", judge_clinical(job))
 
 
 def _write_bundle(run: RunDirectory, job: FitJob, final: FittedDecision, simulated: bool) -> None:
     """The ensemble of the final models with the calibrator fitted on their left-out patients."""
     experiment = job.experiment
-    folders = [job.directory / FitPlan((fold,)).name for fold in range(job.splits.folds)]
+    folders = [job.directory / plan.name for plan in shipped_fits(job.splits.folds)]
     members = [
         Member.read(folder, experiment.data, experiment.imaging, experiment.model)
         for folder in folders

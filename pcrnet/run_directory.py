@@ -92,6 +92,10 @@ class RunDirectory:
         """Predictions of simpler models under the same protocol."""
         return self.path / "baselines"
 
+    def repeat(self, number: int) -> RunDirectory:
+        """Where a repeat of the cross-validation lies, laid out as the run; 1 is the run itself."""
+        return self if number == 1 else RunDirectory(self.path / "repeats" / str(number))
+
     @property
     def bundle(self) -> Path:
         """The deployable model."""
@@ -196,6 +200,7 @@ def _deciding(experiment: Experiment) -> dict[str, Any]:
         "data.cache",
         "data.workers",
         "training.parallel_fits",
+        "evaluation.repeats",  # more of them continue a run
         "evaluation.bootstrap_draws",
         "evaluation.seed",
         "evaluation.protocol",

@@ -222,3 +222,49 @@ def test_a_run_killed_again_and_again_predicts_the_same_bits(
     for path in sorted((finished_run.directory / "folds").rglob("*.safetensors")):
         twin = tmp_path / "tiny" / path.relative_to(finished_run.directory)
         assert twin.read_bytes() == path.read_bytes(), path.name
+
+
+@pytest.fixture(scope="module")
+def repeated_run(finished_run, tiny_trial, tmp_path_factory) -> tuple[Path, list[RunEvent]]:
+    """The finished run, continued with a second repeat."""
+    root = tmp_path_factory.mktemp("repeated")
+    shutil.copytree(finished_run.directory, root / "tiny")
+    events: list[RunEvent] = []
+    train(tiny_trial.experiment(root, "evaluation.repeats=2"), events.append)
+    return root / "tiny", events
+
+
+def test_a_repeat_continues_a_run_and_trains_only_the_fits_that_are_judged(repeated_run) -> None:
+    directory, events = repeated_run
+    fits = {event.fit: event.trained for event in events if isinstance(event, FitFinished)}
+    assert {name for name, trained in fits.items() if trained} == {
+        f"repeat-2-without-{i}-{j}" for i, j in [(0, 1), (0, 2), (1, 2)]
+    }
+    assert not (directory / "repeats" / "2" / "bundle").exists()
+
+
+def test_a_repeat_has_other_folds_and_changes_nothing_of_the_first(
+    repeated_run, finished_run
+) -> None:
+    directory, _ = repeated_run
+    first, second = (read_splits(directory / n) for n in ("splits.json", "repeats/2/splits.json"))
+    assert first.fold_of.keys() == second.fold_of.keys()
+    assert first.fold_of != second.fold_of
+    for name in ("predictions.csv", "splits.json", "decisions.json", "bundle/bundle.json"):
+        assert (directory / name).read_bytes() == (finished_run.directory / name).read_bytes(), name
+
+
+def test_the_report_averages_metrics_over_repeats_and_never_predictions(
+    repeated_run, finished_run
+) -> None:
+    directory, _ = repeated_run
+    metrics = json.loads((directory / "report" / "metrics.json").read_text())
+    before = json.loads((finished_run.directory / "report" / "metrics.json").read_text())
+    assert (metrics["repeats"], before["repeats"]) == (2, 1)
+    values = metrics["spread_over_repeats"]["yT0"]["brier"]["values"]
+    assert values[0] == before["heads"]["yT0"]["brier"]["value"]
+    second = read_predictions(directory / "repeats" / "2" / "predictions.csv")
+    known = np.isfinite(second.label["yT0"])
+    by_hand = np.mean((second.prob["yT0"][known] - second.label["yT0"][known]) ** 2)
+    assert values[1] == pytest.approx(by_hand, rel=1e-12)
+    assert metrics["heads"]["yT0"]["brier"]["value"] == pytest.approx(np.mean(values), rel=1e-12)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from pcrnet.evaluation.curves import draw_weights
 from pcrnet.evaluation.heads import analyse_head, brief_metrics, failure_cases, known_rows
 from pcrnet.evaluation.patients import TableOne, table_one
 from pcrnet.evaluation.plates import draw_figures
+from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.record import metrics_record
+from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report import render_report
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis, SubgroupResult
 from pcrnet.evaluation.sources import Sources, read_run, read_table
@@ -63,6 +65,7 @@ def evaluate_table(
     out: Path,
     config: EvaluationConfig,
     *,
+    repeats: Sequence[Path] = (),
     patients: Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -72,6 +75,7 @@ def evaluate_table(
         predictions: Table in the contract of predictions.
         out: Folder of the report.
         config: Draws, seed and protocol of the evaluation.
+        repeats: Tables of the same patients from further repeats of cross-validation.
         patients: Table of covariates by ``patient_id``; other columns of the predictions when None.
         progress: Called with a short sentence before each part.
 
@@ -80,11 +84,12 @@ def evaluate_table(
 
     Raises:
         PredictionsError: A table breaks its contract.
+        RunError: A repeat holds other patients or outcomes.
         ConfigError: The protocol cannot be read.
     """
     tell = progress or _silent
     tell("reading the table")
-    sources = read_table(predictions, patients)
+    sources = read_table(predictions, patients, repeats=repeats)
     return _write_report(analyse(sources, config, progress=tell), out, tell)
 
 
@@ -100,13 +105,14 @@ def analyse(
     tell(f"{len(predictions)} patients, {config.bootstrap_draws} bootstrap draws")
     weights = draw_weights(len(predictions), config.bootstrap_draws, config.seed)
     order = [head for head in READING_ORDER if head in predictions.heads]
-    heads = tuple(analyse_head(predictions, head, config, weights) for head in order)
+    repeats = sources.all_repeats
+    heads = tuple(analyse_head(repeats, head, config, weights) for head in order)
     tell("subgroups and comparisons")
     return Analysis(
         sources=sources,
         config=config,
         heads=heads,
-        conditional=conditional_metrics(predictions),
+        conditional=average_metrics([conditional_metrics(repeat) for repeat in repeats]),
         subgroups=_subgroups(sources),
         comparisons=compare_variants(sources),
         table_one=_table_one(sources, order[0]),
@@ -129,10 +135,15 @@ def _with_fixed_threshold(sources: Sources, config: EvaluationConfig) -> Sources
     """Fill in the threshold of the rule that needs no data, where the table has none."""
     if not isinstance(config.operating_point, NetBenefitRule):
         return sources
-    predictions = sources.predictions
-    fixed = np.full(len(predictions), config.operating_point.threshold)
-    threshold = dict.fromkeys(predictions.heads, fixed) | dict(predictions.threshold)
-    return replace(sources, predictions=replace(predictions, threshold=threshold))
+    locked = config.operating_point.threshold
+
+    def filled(predictions: Predictions) -> Predictions:
+        fixed = np.full(len(predictions), locked)
+        threshold = dict.fromkeys(predictions.heads, fixed) | dict(predictions.threshold)
+        return replace(predictions, threshold=threshold)
+
+    again = tuple(filled(repeat) for repeat in sources.repeats)
+    return replace(sources, predictions=filled(sources.predictions), repeats=again)
 
 
 def _subgroups(sources: Sources) -> dict[Head, tuple[SubgroupResult, ...]]:
@@ -151,7 +162,9 @@ def _subgroups(sources: Sources) -> dict[Head, tuple[SubgroupResult, ...]]:
                     first=not found or found[-1].covariate != group.covariate,
                     n=int(rows.sum()),
                     responders=int((predictions.label[head][rows] == 1).sum()),
-                    metrics=brief_metrics(predictions.select(rows), head),
+                    metrics=average_metrics(
+                        [brief_metrics(repeat.select(rows), head) for repeat in sources.all_repeats]
+                    ),
                 )
             )
         results[head] = tuple(found)

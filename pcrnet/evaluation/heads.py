@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from pcrnet.evaluation.metrics import head_metrics
 from pcrnet.evaluation.operating_point import Confusion, confusion, predictive_values_at
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.reliability import smooth_calibration
+from pcrnet.evaluation.repeats import average_metrics, spreads
 from pcrnet.evaluation.results import FailureCase, HeadResult, PredictiveValues
 
 _PREVALENCES = (0.2, 0.35, 0.5, 0.65)
@@ -25,20 +27,22 @@ _NO_THRESHOLD = Confusion(0, 0, 0, 0)
 
 
 def analyse_head(
-    predictions: Predictions, head: Head, config: EvaluationConfig, weights: FloatArray
+    repeats: Sequence[Predictions], head: Head, config: EvaluationConfig, weights: FloatArray
 ) -> HeadResult:
     """Everything about one outcome.
 
     Args:
-        predictions: All patients; those in whom the outcome is unknown are left out here.
+        repeats: All patients, once for each repeat of cross-validation; those in whom the outcome
+            is unknown are left out here. Metrics are averaged, all else is of the first.
         head: Which outcome.
         config: Draws and seed of the metrics' own bootstrap.
         weights: Shape ``(draws, n)``, the bootstrap draws that all outcomes share.
     """
-    known = known_rows(predictions, head)
-    inside = predictions.select(known)
+    known = known_rows(repeats[0], head)
+    inside, *further = (predictions.select(known) for predictions in repeats)
     responder, prob = inside.label[head] == 1, inside.prob[head]
-    metrics = head_metrics(inside, head, config)
+    of_repeats = [head_metrics(repeat, head, config) for repeat in (inside, *further)]
+    metrics = of_repeats[0]
     draws = weights[:, known]
     both_classes = bool(responder.any() and not responder.all())
     has_roc = metrics["auc"].value is not None
@@ -48,8 +52,9 @@ def analyse_head(
         head=head,
         n=responder.size,
         responders=int(responder.sum()),
-        metrics=metrics,
-        uncalibrated=head_metrics(before, head, config) if before is not None else {},
+        metrics=average_metrics(of_repeats),
+        uncalibrated=_before_calibration([inside, *further], head, config),
+        spread=spreads(of_repeats),
         table=table,
         predictive_values=_predictive_values(table),
         fold_aucs=_fold_aucs(inside, head),
@@ -62,6 +67,19 @@ def analyse_head(
         decision=decision_curve(responder, prob, draws) if both_classes else None,
         consequences=_consequences(inside, head) if table else None,
     )
+
+
+def _before_calibration(
+    repeats: Sequence[Predictions], head: Head, config: EvaluationConfig
+) -> dict[str, Estimate]:
+    recorded = [
+        before
+        for repeat in repeats
+        if head in repeat.uncalibrated_prob and (before := repeat.uncalibrated()) is not None
+    ]
+    if len(recorded) < len(repeats):
+        return {}
+    return average_metrics([head_metrics(before, head, config) for before in recorded])
 
 
 def brief_metrics(predictions: Predictions, head: Head) -> dict[str, Estimate]:

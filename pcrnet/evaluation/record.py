@@ -24,7 +24,13 @@ def metrics_record(analysis: Analysis) -> Json:
         "simulated": sources.simulated,
         "patients": len(sources.predictions),
         "folds": analysis.folds,
+        "repeats": analysis.repeats,
         "heads": {head.head: _estimates(head.metrics) for head in analysis.heads},
+        "spread_over_repeats": {
+            head.head: {name: spread.to_json() for name, spread in head.spread.items()}
+            for head in analysis.heads
+            if head.spread
+        },
         "uncalibrated": {
             head.head: _estimates(head.uncalibrated) for head in analysis.heads if head.uncalibrated
         },

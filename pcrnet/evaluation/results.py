@@ -16,6 +16,7 @@ from pcrnet.evaluation.operating_point import Confusion
 from pcrnet.evaluation.patients import TableOne
 from pcrnet.evaluation.power import DesignPower
 from pcrnet.evaluation.protocol import Protocol, SecondaryEndpoint
+from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.sources import Sources
 
 HEAD_LABELS: Mapping[Head, str] = {"yT0": "yT0", "yN0": "yN0", "yT0yN0": "yT0 yN0"}
@@ -43,7 +44,10 @@ class HeadResult:
     """Women in whom the outcome is known."""
     responders: int
     metrics: Mapping[str, Estimate]
+    """Averaged over the repeats; everything below ``spread`` is of the first."""
     uncalibrated: Mapping[str, Estimate] = field(default_factory=dict)
+    spread: Mapping[str, Spread] = field(default_factory=dict)
+    """Of every metric over the repeats; empty where there is one."""
     table: Confusion | None = None
     predictive_values: tuple[PredictiveValues, ...] = ()
     fold_aucs: tuple[float, ...] = ()
@@ -164,6 +168,11 @@ class Analysis:
     def main(self) -> HeadResult:
         """The head that the report opens with: yT0yN0 where it was predicted."""
         return self.heads[0]
+
+    @property
+    def repeats(self) -> int:
+        """How often the patients were predicted, each time with other folds."""
+        return 1 + len(self.sources.repeats)
 
     @property
     def folds(self) -> int | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pcrnet import __version__
 from pcrnet.config import Experiment, load_experiment
@@ -45,6 +47,8 @@ class Sources:
     name: str
     predictions: Predictions
     covariates: tuple[Covariate, ...]
+    repeats: tuple[Predictions, ...] = ()
+    """The same patients in further repeats of cross-validation, in the same order."""
     experiment: Experiment | None = None
     """None for a table of unknown making."""
     flow: tuple[FlowStep, ...] = ()
@@ -54,6 +58,11 @@ class Sources:
     environment: Mapping[str, Any] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     """File to the SHA-256 of its bytes."""
+
+    @property
+    def all_repeats(self) -> tuple[Predictions, ...]:
+        """The predictions of every repeat, the first one first."""
+        return (self.predictions, *self.repeats)
 
     @property
     def simulated(self) -> bool:
@@ -82,42 +91,52 @@ def read_run(run: Path) -> Sources:
     predictions = read_predictions(table)
     patients = run / "patients.csv"
     config = run / "config.yaml"
+    experiment = _read_experiment(config) if config.is_file() else None
+    again = _repeat_names(experiment)
     names = ("predictions.csv", "patients.csv", "splits.json", "config.yaml", "environment.json")
     ablations, baselines = (_read_variants(run, kind, predictions) for kind in _VARIANTS)
     return Sources(
         name=run.resolve().name,
         predictions=predictions,
+        repeats=tuple(_read_again(run / name, predictions) for name in again),
         covariates=read_covariates(patients, predictions.patient_id) if patients.is_file() else (),
-        experiment=_read_experiment(config) if config.is_file() else None,
+        experiment=experiment,
         flow=_read_flow(run / "flow.json"),
         pictures=_read_pictures(run / "pictures"),
         ablations=ablations,
         baselines=baselines,
         environment=_read_mapping(run / "environment.json"),
-        digests={name: sha256_file(run / name) for name in names if (run / name).is_file()},
+        digests={
+            name: sha256_file(run / name) for name in (*names, *again) if (run / name).is_file()
+        },
     )
 
 
-def read_table(predictions: Path, patients: Path | None = None) -> Sources:
+def read_table(
+    predictions: Path, patients: Path | None = None, *, repeats: Sequence[Path] = ()
+) -> Sources:
     """Read a table of predictions, ours or anybody's, with the covariates that are beside it.
 
     Args:
         predictions: The table.
         patients: Table of covariates; the other columns of the predictions when None.
+        repeats: Tables of the same patients from further repeats of cross-validation.
 
     Raises:
         PredictionsError: A table breaks its contract.
+        RunError: A repeat holds other patients.
     """
     table = read_predictions(predictions)
-    files = [predictions] if patients is None else [predictions, patients]
+    files = [predictions, *repeats, *([] if patients is None else [patients])]
     return Sources(
         name=predictions.stem,
         predictions=table,
+        repeats=tuple(_read_again(path, table) for path in repeats),
         covariates=covariates_of(table.other)
         if patients is None
         else read_covariates(patients, table.patient_id),
         environment={"pcrnet": __version__},
-        digests={path.name: sha256_file(path) for path in files},
+        digests={_short_name(path, files): sha256_file(path) for path in files},
     )
 
 
@@ -134,15 +153,45 @@ def _read_experiment(path: Path) -> Experiment:
 def _read_variants(run: Path, kind: str, predictions: Predictions) -> dict[str, Predictions]:
     variants = {}
     for path in sorted((run / kind).glob("*.csv")):
-        variant = read_predictions(path)
-        if variant.patient_id != predictions.patient_id:
-            raise RunError(
-                "holds other patients, or in another order, than predictions.csv",
-                file=path,
-                remedy="remove it, or make it again from the same run",
-            )
-        variants[path.stem] = variant
+        variants[path.stem] = _read_again(path, predictions)
     return variants
+
+
+def _read_again(path: Path, first: Predictions) -> Predictions:
+    """Another prediction of the same patients."""
+    if not path.is_file():
+        raise RunError(
+            "the file is missing: the run has not finished",
+            file=path,
+            remedy="start train.py again with the same configuration; it continues where it was",
+        )
+    again = read_predictions(path)
+    if again.patient_id != first.patient_id or again.heads != first.heads:
+        raise RunError(
+            "holds other patients or outcomes, or in another order, than the first table",
+            file=path,
+            remedy="remove it, or make it again from the same cohort",
+        )
+    for head, label in first.label.items():
+        if not np.array_equal(again.label[head], label, equal_nan=True):
+            raise RunError(
+                "states other outcomes than the first table of the same patients",
+                file=path,
+                field=head,
+                remedy="make all tables from the same cohort",
+            )
+    return again
+
+
+def _repeat_names(experiment: Experiment | None) -> list[str]:
+    count = 1 if experiment is None else experiment.evaluation.repeats
+    return [f"repeats/{number}/predictions.csv" for number in range(2, count + 1)]
+
+
+def _short_name(path: Path, among: Sequence[Path]) -> str:
+    """The file's name, with its folder's where others are called the same."""
+    alone = sum(other.name == path.name for other in among) == 1
+    return path.name if alone else f"{path.resolve().parent.name}/{path.name}"
 
 
 def _read_flow(path: Path) -> tuple[FlowStep, ...]:

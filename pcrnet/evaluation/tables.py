@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.patients import readable
+from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult, PredictiveValues
 
 METRIC_GROUPS: dict[str, dict[str, str]] = {
@@ -56,6 +57,13 @@ class MetricRow:
     method: str = ""
     reason: str = ""
     """Why no estimate of the row has an interval, where it is the same for all."""
+    spreads: tuple[Spread | None, ...] = ()
+    """Over the repeats, one for each estimate."""
+
+    @property
+    def cells(self) -> list[tuple[Estimate, Spread | None]]:
+        """Each estimate with its spread."""
+        return list(zip(self.estimates, self.spreads or [None] * len(self.estimates), strict=True))
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,8 @@ def _metric_row(heads: Sequence[HeadResult], name: str, label: str) -> MetricRow
     missing = Estimate.undefined("not computed", n=0, method="")
     estimates = tuple(head.metrics.get(name, missing) for head in heads)
     method = next((estimate.method for estimate in estimates if estimate.method), "")
-    return MetricRow(label, estimates, method, _common_reason(estimates))
+    spreads = tuple(head.spread.get(name) for head in heads)
+    return MetricRow(label, estimates, method, _common_reason(estimates), spreads)
 
 
 def _common_reason(estimates: Sequence[Estimate]) -> str:

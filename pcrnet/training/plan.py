@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+Mode = Literal["nested", "crossfit"]
+
 
 @dataclass(frozen=True)
 class FitPlan:
@@ -25,7 +27,20 @@ class FitPlan:
         return "-".join(["without", *map(str, self.left_out)])
 
 
-def plan_fits(folds: int, mode: Literal["nested", "crossfit"]) -> tuple[FitPlan, ...]:
-    """The fits of an experiment: K(K−1)/2 pairs and K final ones; ``crossfit`` has the K alone."""
-    pairs = [FitPlan(pair) for pair in combinations(range(folds), 2)] if mode == "nested" else []
-    return (*pairs, *(FitPlan((fold,)) for fold in range(folds)))
+def judged_fits(folds: int, mode: Mode) -> tuple[FitPlan, ...]:
+    """The fits whose logits an estimate rests on: K(K−1)/2 pairs; the K single ones in crossfit."""
+    return _leaving_out(2 if mode == "nested" else 1, folds)
+
+
+def shipped_fits(folds: int) -> tuple[FitPlan, ...]:
+    """The K fits that become the bundle."""
+    return _leaving_out(1, folds)
+
+
+def plan_fits(folds: int, mode: Mode) -> tuple[FitPlan, ...]:
+    """Every fit of an experiment: those that are judged, then those that are shipped."""
+    return tuple(dict.fromkeys(judged_fits(folds, mode) + shipped_fits(folds)))
+
+
+def _leaving_out(count: int, folds: int) -> tuple[FitPlan, ...]:
+    return tuple(FitPlan(left_out) for left_out in combinations(range(folds), count))

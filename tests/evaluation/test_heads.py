@@ -28,7 +28,7 @@ def predictions(trial_run: Path) -> Predictions:
 
 def test_patients_of_unknown_outcome_are_left_out(predictions: Predictions) -> None:
     weights = draw_weights(len(predictions), 200, 1)
-    result = analyse_head(predictions, "yN0", FEW, weights)
+    result = analyse_head([predictions], "yN0", FEW, weights)
     known = ~np.isnan(predictions.label["yN0"])
     assert result.n == known.sum() < len(predictions)
     assert result.responders == np.nansum(predictions.label["yN0"])
@@ -49,7 +49,7 @@ def test_metrics_agree_with_scikit_learn(predictions: Predictions) -> None:
 
 
 def test_each_fold_has_its_auc(predictions: Predictions) -> None:
-    result = analyse_head(predictions, "yT0", FEW, draw_weights(len(predictions), 200, 1))
+    result = analyse_head([predictions], "yT0", FEW, draw_weights(len(predictions), 200, 1))
     expected = [
         roc_auc_score(predictions.label["yT0"][rows], predictions.prob["yT0"][rows])
         for rows in (fold_or_one(predictions) == k for k in range(5))
@@ -60,7 +60,7 @@ def test_each_fold_has_its_auc(predictions: Predictions) -> None:
 def test_predictive_values_at_the_study_prevalence_are_those_of_the_table(
     predictions: Predictions,
 ) -> None:
-    result = analyse_head(predictions, "yT0", FEW, draw_weights(len(predictions), 200, 1))
+    result = analyse_head([predictions], "yT0", FEW, draw_weights(len(predictions), 200, 1))
     rates = [row.prevalence for row in result.predictive_values]
     assert rates == sorted(rates)
     below, above = (
@@ -72,7 +72,7 @@ def test_predictive_values_at_the_study_prevalence_are_those_of_the_table(
 
 def test_one_class_leaves_curves_out_and_says_why(predictions: Predictions) -> None:
     responders = predictions.select(predictions.label["yT0"] == 1)
-    result = analyse_head(responders, "yT0", FEW, draw_weights(len(responders), 200, 1))
+    result = analyse_head([responders], "yT0", FEW, draw_weights(len(responders), 200, 1))
     assert result.metrics["auc"].value is None
     assert result.metrics["auc"].reason
     curves = (result.roc, result.precision_recall, result.calibration, result.decision)
@@ -83,7 +83,7 @@ def test_one_class_leaves_curves_out_and_says_why(predictions: Predictions) -> N
 
 def test_without_thresholds_there_is_no_operating_point(predictions: Predictions) -> None:
     bare = replace(predictions, threshold={}, uncalibrated_prob={}, fold=None)
-    result = analyse_head(bare, "yT0", FEW, draw_weights(len(bare), 200, 1))
+    result = analyse_head([bare], "yT0", FEW, draw_weights(len(bare), 200, 1))
     assert result.table is None
     assert result.consequences is None
     assert result.metrics["sensitivity"].value is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pcrnet.errors import PcrnetError, PredictionsError, RunError
@@ -97,3 +98,28 @@ def test_a_table_brings_its_covariates_along(tmp_path: Path) -> None:
     patients.write_text("patient_id,grade\nP1,2\n")
     with pytest.raises(PredictionsError, match="no row"):
         read_table(path, patients)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table[::-1], "other patients"),
+        (lambda table: table.assign(yT0=1 - table["yT0"], yN0=0, yT0yN0=0), "other outcomes"),
+        (lambda table: table.drop(columns=["prob_yN0"]), "other patients or outcomes"),
+    ],
+)
+def test_a_repeat_of_other_patients_or_outcomes_is_refused(
+    small_run: Path, tmp_path: Path, change, message: str
+) -> None:
+    first = small_run / "predictions.csv"
+    again = tmp_path / "again.csv"
+    change(pd.read_csv(first, dtype={"yT0": "Int64"})).to_csv(again, index=False)
+    with pytest.raises(RunError, match=message):
+        read_table(first, repeats=[again])
+
+
+def test_a_run_without_its_last_repeat_has_not_finished(small_run: Path) -> None:
+    config = small_run / "config.yaml"
+    config.write_text(config.read_text().replace("repeats: 1", "repeats: 2"))
+    with pytest.raises(RunError, match="has not finished"):
+        read_run(small_run)

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from pcrnet.training.plan import FitPlan, plan_fits
+from pcrnet.training.plan import FitPlan, judged_fits, plan_fits, shipped_fits
 
 
 @pytest.mark.parametrize("folds", [3, 5, 8])
@@ -32,3 +32,8 @@ def test_names_are_folders_that_say_which_folds_were_left_out() -> None:
     assert FitPlan((12,)).name == "without-12"
     names = [plan.name for plan in plan_fits(20, "nested")]
     assert len(set(names)) == len(names)
+
+
+def test_an_estimate_rests_on_pairs_when_nested_and_on_the_shipped_fits_when_not() -> None:
+    assert {len(plan.left_out) for plan in judged_fits(5, "nested")} == {2}
+    assert judged_fits(5, "crossfit") == shipped_fits(5) == tuple(FitPlan((i,)) for i in range(5))

@@ -1,0 +1,118 @@
+"""From finished fits to predictions: each patient's by models that never saw the patient.
+
+The network itself, the network with scans hidden, and the clinical model go through the same
+nested estimation; they differ only in the logits that they bring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.cohort.outcome import HEADS
+from pcrnet.deploy.predictor import label_column, site_column
+from pcrnet.evaluation.predictions import Predictions
+from pcrnet.training.crossval import collect_logits
+from pcrnet.training.fold import FitJob
+from pcrnet.training.nested import FittedDecision, final_decision, nested_estimate
+from pcrnet.training.plan import judged_fits, shipped_fits
+from pcrnet.training.variants import Logits, ablated_logits, ablations, clinical_variant
+
+Scans = Mapping[str, tuple[str, ...]]
+"""Patient to the scans that the network is shown, as ``timepoint.channel``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Out-of-fold predictions, and what was fitted for each outer fold."""
+
+    predictions: Predictions
+    decisions: tuple[FittedDecision, ...]
+
+
+def judge(job: FitJob, scans: Scans) -> Judged:
+    """The out-of-fold table of the network; the fits that are judged are finished."""
+    config = job.experiment.evaluation
+    plans = judged_fits(job.splits.folds, config.mode)
+    return _judge(job, collect_logits(job, plans, _names(job)), scans)
+
+
+def ship(job: FitJob) -> FittedDecision:
+    """Calibrator and thresholds of the ensemble that ships, from its members' left-out patients."""
+    logits = collect_logits(job, shipped_fits(job.splits.folds), _names(job))
+    return final_decision(*_fold_and_allowed(job), logits, job.experiment.evaluation)
+
+
+def judge_ablations(
+    job: FitJob, scans: Scans, progress: Callable[[int, int], None]
+) -> dict[str, Predictions]:
+    """The same fits with the scans of a branch or of a timepoint hidden, by the variant's name."""
+    plans = judged_fits(job.splits.folds, job.experiment.evaluation.mode)
+    hidden = ablations(job.experiment.data)
+    logits = ablated_logits(job, plans, hidden, progress)
+    return {
+        ablation.name: _judge(
+            job,
+            logits[ablation.name],
+            {name: ablation.left(own) for name, own in scans.items()},
+        ).predictions
+        for ablation in hidden
+    }
+
+
+def judge_clinical(job: FitJob) -> Predictions:
+    """The clinical covariates alone, under the same protocol."""
+    plans = judged_fits(job.splits.folds, job.experiment.evaluation.mode)
+    return _judge(job, clinical_variant(job, plans), dict.fromkeys(_names(job), ())).predictions
+
+
+def decisions_record(
+    outer_folds: Sequence[FittedDecision], final: FittedDecision
+) -> dict[str, object]:
+    """Calibrators and thresholds as plain JSON."""
+
+    def record(decision: FittedDecision) -> dict[str, object]:
+        return {
+            "calibrator": decision.calibrator.to_dict(),
+            "thresholds": decision.thresholds,
+            "patients": decision.patients,
+        }
+
+    return {"outer_folds": [record(decision) for decision in outer_folds], "final": record(final)}
+
+
+def _judge(job: FitJob, logits: Logits, scans: Scans) -> Judged:
+    fold, allowed = _fold_and_allowed(job)
+    estimate = nested_estimate(fold, allowed, logits, job.experiment.evaluation)
+    threshold = {
+        head: np.array([_number(estimate.decisions[own].thresholds[head]) for own in fold])
+        for head in HEADS
+    }
+    predictions = Predictions(
+        patient_id=_names(job),
+        site=site_column(job.patients),
+        fold=fold,
+        label={head: label_column(job.patients, head) for head in HEADS},
+        prob=estimate.probabilities,
+        uncalibrated_prob=estimate.uncalibrated,
+        threshold=threshold,
+        scans=tuple(scans[name] for name in _names(job)),
+    )
+    return Judged(predictions, estimate.decisions)
+
+
+def _fold_and_allowed(job: FitJob) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    fold = np.array([job.splits.fold_of[name] for name in _names(job)], dtype=np.int64)
+    allowed = np.array([item.outcome.allowed_cells for item in job.patients], dtype=np.bool_)
+    return fold, allowed
+
+
+def _names(job: FitJob) -> tuple[str, ...]:
+    return tuple(patient.patient_id for patient in job.patients)
+
+
+def _number(threshold: float | None) -> float:
+    return np.nan if threshold is None else threshold
