@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pcrnet.errors import UnitError
 from pcrnet.imaging.dicom_frames import Frame
+from pcrnet.imaging.dicom_groups import RealWorldMap
 
 _UNIT = re.compile(r"(?:(?:1?E|10)(?P<power>[+-]?\d{1,2})\.?)?(?P<length>U|M)?M(?:2)/(?P<time>M)?S")
 _LENGTHS = {None: 1e6, "M": 1.0, "U": 1e-6}
@@ -84,9 +85,16 @@ def parse_diffusivity(text: str) -> float | None:
     return float(10.0 ** (int(match["power"] or 0) + 3) * _LENGTHS[match["length"]] * per_second)
 
 
+def adc_map(frame: Frame) -> RealWorldMap | None:
+    """The mapping of stored values to a diffusivity; the first of others; None without any."""
+    to_diffusivity = [real for real in frame.real_world if parse_diffusivity(real.unit) is not None]
+    return next(iter((*to_diffusivity, *frame.real_world)), None)
+
+
 def _stated_unit(frame: Frame) -> tuple[str, str]:
-    if frame.real_world is not None:
-        return frame.real_world.unit, "MeasurementUnitsCodeSequence"
+    real_world = adc_map(frame)
+    if real_world is not None:
+        return real_world.unit, "MeasurementUnitsCodeSequence"
     return frame.rescale_unit, "RescaleType"
 
 

@@ -36,16 +36,22 @@ class Reference:
 
 
 def reference_time(tags: SuvTags) -> Reference:
-    """The time to which a series with DecayCorrection START is corrected.
+    """The time to which a series with DecayCorrection START, or an enhanced one, is corrected.
 
-    In this order: the decay reference that the maker itself states; SeriesTime, unless it is later
-    than the earliest AcquisitionTime (then the series was made anew); the time computed back from
-    AcquisitionTime, FrameReferenceTime and ActualFrameDuration, where all slices agree on it; the
-    earliest AcquisitionTime.
+    An enhanced object states it. Of others, in this order: the decay reference that the maker
+    itself states; SeriesTime, unless it is later than the earliest AcquisitionTime (then the
+    series was made anew); the time computed back from AcquisitionTime, FrameReferenceTime and
+    ActualFrameDuration, where all slices agree on it; the earliest AcquisitionTime.
 
     Raises:
-        MissingTagError: SeriesTime or AcquisitionTime.
+        MissingTagError: DecayCorrectionDateTime of an enhanced object; SeriesTime or
+            AcquisitionTime of others.
     """
+    if tags.decay_correction == "STATED":
+        stated = dict(tags.declared).get("DecayCorrectionDateTime")
+        if stated is None:
+            raise missing("DecayCorrectionDateTime")
+        return Reference(stated, "DecayCorrectionDateTime")
     earliest = min(acquired_s(tags))
     for source, moment in tags.declared:
         # De-identification that moves only the public dates leaves private ones days away.

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from pcrnet.config import ChannelKind, DicomConfig
 from pcrnet.errors import DicomFileError, SeriesError
-from pcrnet.imaging.adc import adc_scale
+from pcrnet.imaging.adc import adc_map, adc_scale
 from pcrnet.imaging.dicom_frames import Frame, read_frames
 from pcrnet.imaging.dicom_geometry import sort_slices, stack_affine
+from pcrnet.imaging.dicom_groups import frame_groups
 from pcrnet.imaging.dicom_series import DicomSeries, decode_frames, open_series
-from pcrnet.imaging.dicom_tags import word
+from pcrnet.imaging.dicom_tags import missing, word
 from pcrnet.imaging.nifti import MAX_VOXELS
 from pcrnet.imaging.phases import Choice, Phase, pick_phase, split_phases
 from pcrnet.imaging.suv import suv_factor
@@ -30,6 +31,7 @@ _MODALITIES: dict[ChannelKind, frozenset[str]] = {
 }
 """What z-scored channels show is for their user to say."""
 _RESCALED = "value = RescaleSlope × stored + RescaleIntercept, slice by slice"
+_MAPPED = "value = RealWorldValueSlope × stored + RealWorldValueIntercept, slice by slice"
 _CODED_TERMS = frozenset({"BQML", "CNTS", "GML", "CM2ML", "START", "ADMIN", "NONE"})
 _THINNED_SLICES = 16
 _THINNED_STEP = 2
@@ -169,18 +171,19 @@ def _to_unit(
 def _to_suv(
     series: DicomSeries, frames: Sequence[Frame], stored: NDArray[np.float32], settings: DicomConfig
 ) -> tuple[NDArray[np.float32], Unit, Provenance]:
-    tags = SuvTags.from_datasets([series.objects[frame.image].header for frame in frames])
+    groups = [frame_groups(image.header) for image in series.objects]
+    tags = SuvTags.from_groups(groups[frame.image][frame.number] for frame in frames)
     factor = suv_factor(tags, settings)
     scales = [
         (slope * value, intercept * value)
-        for (slope, intercept), value in zip(_rescale(frames), factor.values, strict=True)
+        for (slope, intercept), value in zip(_scales(tags), factor.values, strict=True)
     ]
     coded = (("Units", tags.units), ("DecayCorrection", tags.decay_correction))
     return (
         _linear(stored, scales),
         factor.unit,
         Provenance(
-            formula=f"{factor.formula}; {_RESCALED}",
+            formula=f"{factor.formula}; {_MAPPED if tags.mapped else _RESCALED}",
             reference_time=factor.reference_time,
             numbers=factor.numbers,
             words=tuple((keyword, term) for keyword, term in coded if term in _CODED_TERMS),
@@ -189,13 +192,21 @@ def _to_suv(
     )
 
 
+def _scales(tags: SuvTags) -> list[tuple[float, float]]:
+    """To the units of the series; a PET without RescaleSlope may be stored in any."""
+    scales = [frame.scale for frame in tags.frames if frame.scale is not None]
+    if len(scales) < len(tags.frames):
+        raise missing("RescaleSlope")
+    return scales
+
+
 def _to_adc(
     frames: Sequence[Frame], stored: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], Unit, Provenance]:
-    maps = [frame.real_world for frame in frames]
+    maps = [adc_map(frame) for frame in frames]
     if all(real is not None for real in maps):
         scales = [(real.slope, real.intercept) for real in maps if real is not None]
-        rescaled = "value = RealWorldValueSlope × stored + RealWorldValueIntercept"
+        rescaled = _MAPPED
     else:
         scales, rescaled = _rescale(frames), _RESCALED
     values = _linear(stored, scales)

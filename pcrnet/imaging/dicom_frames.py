@@ -9,13 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pcrnet.errors import (
-    DicomFileError,
-    GeometryError,
-    LocalizerError,
-    NotAVolumeError,
-    UnitError,
-)
+from pcrnet.errors import GeometryError, LocalizerError, NotAVolumeError, UnitError
+from pcrnet.imaging.dicom_groups import FrameGroups, RealWorldMap, frame_groups, real_world_maps
 from pcrnet.imaging.dicom_series import ImageObject, stored_shape
 from pcrnet.imaging.dicom_tags import (
     PrivateTag,
@@ -48,15 +43,6 @@ _MAX_B_VALUE = 20_000.0
 
 
 @dataclass(frozen=True)
-class RealWorldMap:
-    """A mapping of stored values to a physical quantity (PS3.3 C.7.6.16.2.11)."""
-
-    slope: float
-    intercept: float
-    unit: str
-
-
-@dataclass(frozen=True)
 class Frame:
     """One slice.
 
@@ -72,7 +58,7 @@ class Frame:
         slope: Value = slope × stored + intercept.
         intercept: See ``slope``.
         rescale_unit: RescaleType, in capitals; "" where it is not stated.
-        real_world: Mapping of stored values to a physical quantity, if there is one.
+        real_world: Linear mappings of stored values to physical quantities.
         acquired_s: Start of the acquisition on the clock of ``moment_s``; None: not stated.
         offset_s: Further seconds into the acquisition (trigger or temporal position); None: none.
         temporal_index: Number of the temporal position; None: not stated.
@@ -93,7 +79,7 @@ class Frame:
     slope: float
     intercept: float
     rescale_unit: str
-    real_world: RealWorldMap | None
+    real_world: tuple[RealWorldMap, ...]
     acquired_s: float | None
     offset_s: float | None
     temporal_index: float | None
@@ -115,39 +101,10 @@ def read_frames(images: Iterable[ImageObject]) -> tuple[Frame, ...]:
     frames: list[Frame] = []
     for index, image in enumerate(images):
         _check_type(image.header)
-        count, *_ = stored_shape(image.header)
-        per_frame = items(image.header, "PerFrameFunctionalGroupsSequence")
-        shared = next(iter(items(image.header, "SharedFunctionalGroupsSequence")), None)
-        if not per_frame and count == 1:
-            frames.append(_read_frame(_Groups(image.header, None, None), index, 0))
-            continue
-        if len(per_frame) != count:
-            raise DicomFileError(
-                f"{count} frames, but functional groups for {len(per_frame)}",
-                field="PerFrameFunctionalGroupsSequence",
-                remedy="export the series again, as single-frame or enhanced multi-frame DICOM",
-            )
         frames += [
-            _read_frame(_Groups(image.header, shared, own), index, n)
-            for n, own in enumerate(per_frame)
+            _read_frame(groups, index, n) for n, groups in enumerate(frame_groups(image.header))
         ]
     return tuple(frames)
-
-
-@dataclass(frozen=True, eq=False)
-class _Groups:
-    """Where the attributes of one frame are: of its own, shared by all frames, or of the file."""
-
-    header: Dataset
-    shared: Dataset | None
-    own: Dataset | None
-
-    def find(self, sequence: str) -> Dataset:
-        """The functional group, or the file's header where the object has no such groups."""
-        for holder in (self.own, self.shared, self.header):
-            for item in items(holder, sequence):
-                return item
-        return self.header
 
 
 def _check_type(header: Dataset) -> None:
@@ -172,7 +129,7 @@ def _check_type(header: Dataset) -> None:
         )
 
 
-def _read_frame(groups: _Groups, image: int, index: int) -> Frame:
+def _read_frame(groups: FrameGroups, image: int, index: int) -> Frame:
     header = groups.header
     measures = groups.find("PixelMeasuresSequence")
     rescale = groups.find("PixelValueTransformationSequence")
@@ -201,13 +158,13 @@ def _read_frame(groups: _Groups, image: int, index: int) -> Frame:
         slope=1.0 if slope is None else slope,
         intercept=number(rescale, "RescaleIntercept") or 0.0,
         rescale_unit=word(rescale, "RescaleType"),
-        real_world=_real_world(groups.find("RealWorldValueMappingSequence"), header),
+        real_world=real_world_maps(groups),
         acquired_s=_acquired_s(content, header),
         offset_s=_offset_s(groups, header),
         temporal_index=number(content, "TemporalPositionIndex")
         or number(header, "TemporalPositionIdentifier"),
         duration_s=_duration_s(content, header),
-        injected_s=time_s(header, "ContrastBolusStartTime"),
+        injected_s=_injected_s(header),
         b_value=b_value,
         gradient=gradient,
     )
@@ -228,7 +185,7 @@ def _acquired_s(content: Dataset, header: Dataset) -> float | None:
     return time_s(header, "AcquisitionTime") if found is None else found
 
 
-def _offset_s(groups: _Groups, header: Dataset) -> float | None:
+def _offset_s(groups: FrameGroups, header: Dataset) -> float | None:
     """Seconds into the acquisition: temporal position (enhanced) or trigger time (GE, Philips)."""
     of_frame = number(groups.find("TemporalPositionSequence"), "TemporalPositionTimeOffset")
     if of_frame is not None:
@@ -252,19 +209,18 @@ def _duration_s(content: Dataset, header: Dataset) -> float | None:
     return None if ge_us is None else ge_us / 1e6
 
 
-def _real_world(item: Dataset, header: Dataset) -> RealWorldMap | None:
-    if item is header:
-        return None
-    unit = next(
-        (word(code, "CodeValue") for code in items(item, "MeasurementUnitsCodeSequence")), ""
-    )
-    slope = number(item, "RealWorldValueSlope")
-    if slope is None:
-        return None
-    return RealWorldMap(slope, number(item, "RealWorldValueIntercept") or 0.0, unit)
+def _injected_s(header: Dataset) -> float | None:
+    """Start of the bolus: in the header, or in the profile of an enhanced object's agent."""
+    of_agent = [
+        time_s(profile, "ContrastBolusStartTime")
+        for agent in items(header, "ContrastBolusAgentSequence")
+        for profile in items(agent, "ContrastAdministrationProfileSequence")
+    ]
+    stated = [time_s(header, "ContrastBolusStartTime"), *of_agent]
+    return min((start for start in stated if start is not None), default=None)
 
 
-def _diffusion(groups: _Groups) -> tuple[float | None, Vector | None]:
+def _diffusion(groups: FrameGroups) -> tuple[float | None, Vector | None]:
     holder = groups.find("MRDiffusionSequence")
     b_value = number(holder, "DiffusionBValue")
     if b_value is None:

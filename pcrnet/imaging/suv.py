@@ -108,9 +108,9 @@ def suvbw_factor(tags: SuvTags) -> SuvFactor:
         UnitError: Not attenuation corrected, units that are no activity, or numbers that
             contradict one another.
     """
-    if not tags.corrections:
+    if tags.attenuation_corrected is None:
         raise missing("CorrectedImage")
-    if "ATTN" not in tags.corrections:
+    if not tags.attenuation_corrected:
         raise UnitError(
             "the PET is not attenuation corrected: its values are no activity",
             field="CorrectedImage",
@@ -150,8 +150,8 @@ def _from_activity(tags: SuvTags, to_bqml: Sequence[float]) -> SuvFactor:
     match tags.decay_correction:
         case "ADMIN":
             return replace(injected, reference_time="injection (DecayCorrection ADMIN)")
-        case "START":
-            return _decayed_to_start(tags, injected)
+        case "START" | "STATED":
+            return _decayed_to_reference(tags, injected)
         case "NONE":
             return _undecayed(tags, injected)
         case "":
@@ -164,7 +164,7 @@ def _from_activity(tags: SuvTags, to_bqml: Sequence[float]) -> SuvFactor:
             )
 
 
-def _decayed_to_start(tags: SuvTags, injected: SuvFactor) -> SuvFactor:
+def _decayed_to_reference(tags: SuvTags, injected: SuvFactor) -> SuvFactor:
     """What was injected has decayed until the time to which the values are corrected."""
     half_life_s = read_half_life_s(tags)
     reference = reference_time(tags)

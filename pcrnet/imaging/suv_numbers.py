@@ -41,15 +41,20 @@ def read_height_m(tags: SuvTags) -> Quantity:
 
 
 def read_dose_bq(tags: SuvTags) -> Quantity:
-    """Injected dose; 30 to 5000 can only be MBq. Below, it could be MBq as well as mCi."""
+    """Injected dose; 30 to 5000 can only be MBq. Below, it could be MBq as well as mCi.
+
+    Enhanced objects state it in MBq (DICOM PS3.3 C.8.22.4), so there a small one is no doubt.
+    """
     dose = positive(tags.dose, "RadionuclideTotalDose")
+    if tags.dose_unit == "MBq" and 1.0 <= dose <= 2e4:
+        return Quantity(dose * 1e6)
     if 1e6 <= dose <= 2e10:
-        return Quantity(dose)
+        return Quantity(dose, _mistaken("Bq", "MBq") if tags.dose_unit == "MBq" else "")
     if 30.0 <= dose <= 5_000.0:
-        return Quantity(
-            dose * 1e6, "RadionuclideTotalDose can only be in MBq instead of Bq, and is read so"
-        )
-    raise _implausible("RadionuclideTotalDose", "a dose in Bq, and not surely one in MBq")
+        return Quantity(dose * 1e6, _mistaken("MBq", "Bq"))
+    raise _implausible(
+        "RadionuclideTotalDose", f"a dose in {tags.dose_unit}, nor surely in another unit"
+    )
 
 
 def read_half_life_s(tags: SuvTags) -> float:
@@ -69,6 +74,10 @@ def positive(found: float | None, keyword: str) -> float:
     if found <= 0:
         raise _implausible(keyword, "a positive number")
     return found
+
+
+def _mistaken(found: str, expected: str) -> str:
+    return f"RadionuclideTotalDose can only be in {found} instead of {expected}, and is read so"
 
 
 def _implausible(keyword: str, expected: str) -> UnitError:

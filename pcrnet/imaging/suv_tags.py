@@ -1,13 +1,18 @@
-"""What an SUV rests on, read from the headers of one PET series into one frozen record."""
+"""What an SUV rests on, read from the headers of one PET series into one frozen record.
+
+Classic slices, legacy converted files and enhanced multi-frame files say the same in different
+tags; where they differ, it is here. Sources: DICOM PS3.3 C.8.9 (PET), C.8.22 (enhanced PET).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from pcrnet.errors import UnitError
+from pcrnet.imaging.dicom_groups import FrameGroups, real_world_maps
 from pcrnet.imaging.dicom_tags import (
     PrivateTag,
     datetime_s,
@@ -23,6 +28,7 @@ from pcrnet.imaging.dicom_tags import (
     word,
     words,
 )
+from pcrnet.imaging.pet_units import PetMap, pet_map
 from pcrnet.imaging.tracers import Tracer, read_tracer
 
 if TYPE_CHECKING:
@@ -32,8 +38,11 @@ _PHILIPS_SUV = PrivateTag(0x7053, "Philips PET Private Group", 0x00, needs_creat
 _PHILIPS_ACTIVITY = PrivateTag(0x7053, "Philips PET Private Group", 0x09, needs_creator=False)
 _GE_SCAN = PrivateTag(0x0009, "GEMS_PETD_01", 0x0D, needs_creator=False)
 _SIEMENS_DECAY = PrivateTag(0x0071, "SIEMENS MED PT", 0x22)
+_ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
+_AGENT = "RadiopharmaceuticalAgentNumber"
 _DATETIME = re.compile(r"\d{14}(\.\d{1,6})?([+-]\d{4})?")
 _Value = TypeVar("_Value")
+_Source = TypeVar("_Source")
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class SuvFrame:
         duration_s: ActualFrameDuration, in seconds.
         philips_suv: Philips' factor from counts to SUV.
         philips_activity: Philips' factor from counts to Bq/mL.
+        scale: Slope and intercept from stored values to the units of the series.
     """
 
     acquired_s: float | None = None
@@ -53,6 +63,7 @@ class SuvFrame:
     duration_s: float | None = None
     philips_suv: float | None = None
     philips_activity: float | None = None
+    scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +73,15 @@ class SuvTags:
     Attributes:
         units: Units, as "BQML".
         suv_type: SUVType, as "BW".
-        decay_correction: "START", "ADMIN" or "NONE".
-        corrections: CorrectedImage, as "ATTN".
+        mapped: Whether units and scale are those of a real world value mapping.
+        decay_correction: "START", "ADMIN" or "NONE"; "STATED" of an enhanced object, which names
+            the moment (DecayCorrectionDateTime).
+        attenuation_corrected: Whether it is; None where nothing says so.
         weight: PatientWeight as written (kg).
         size: PatientSize as written (m).
         sex: PatientSex, "M", "F" or "O".
-        dose: RadionuclideTotalDose as written (Bq).
+        dose: RadionuclideTotalDose as written.
+        dose_unit: What it is written in by the standard: Bq, or MBq in enhanced objects.
         half_life_s: RadionuclideHalfLife.
         injected_s: RadiopharmaceuticalStartDateTime, on the clock of ``moment_s``.
         injected_time_s: RadiopharmaceuticalStartTime, in seconds since midnight.
@@ -79,12 +93,14 @@ class SuvTags:
 
     units: str
     suv_type: str
+    mapped: bool
     decay_correction: str
-    corrections: frozenset[str]
+    attenuation_corrected: bool | None
     weight: float | None
     size: float | None
     sex: str
     dose: float | None
+    dose_unit: Literal["Bq", "MBq"]
     half_life_s: float | None
     injected_s: float | None
     injected_time_s: float | None
@@ -95,25 +111,31 @@ class SuvTags:
 
     @classmethod
     @quiet()
-    def from_datasets(cls, headers: Sequence[Dataset]) -> Self:
-        """Read the headers of all slices, in the order in which factors are wanted.
+    def from_groups(cls, slices: Iterable[FrameGroups]) -> Self:
+        """Read the headers of all slices or frames, in the order in which factors are wanted.
 
         Raises:
             MissingTagError: No Radiopharmaceutical Information Sequence.
             UnitError: Slices that state different patients, doses or units; two injections.
             DicomFileError: A tag that is damaged.
         """
-        doses = [_injection(header) for header in headers]
+        groups = tuple(slices)
+        headers = [of.header for of in groups]
+        doses = [_injection(of) for of in groups]
+        maps = [_map_in_use(of) for of in groups]
         declared = {_declared(header) for header in headers}
+        mapped = maps[0] is not None
         return cls(
-            units=_same(headers, "Units", word),
-            suv_type=_same(headers, "SUVType", word),
-            decay_correction=_same(headers, "DecayCorrection", word),
-            corrections=frozenset(_same(headers, "CorrectedImage", words)),
+            units=_same(list(zip(headers, maps, strict=True)), "Units", _units),
+            suv_type=maps[0].suv_type if maps[0] else _same(headers, "SUVType", word),
+            mapped=mapped,
+            decay_correction=_same(headers, "DecayCorrection", _decay_correction),
+            attenuation_corrected=_same(headers, "CorrectedImage", _attenuation_corrected),
             weight=_same(headers, "PatientWeight", number),
             size=_same(headers, "PatientSize", number),
             sex=_same(headers, "PatientSex", word),
             dose=_same(doses, "RadionuclideTotalDose", number),
+            dose_unit="MBq" if word(headers[0], "SOPClassUID") == _ENHANCED_PET else "Bq",
             half_life_s=_same(doses, "RadionuclideHalfLife", number),
             injected_s=_same(doses, "RadiopharmaceuticalStartDateTime", datetime_s),
             injected_time_s=_same(doses, "RadiopharmaceuticalStartTime", time_s),
@@ -121,27 +143,31 @@ class SuvTags:
             # Slices that state different ones do not state one for the series.
             declared=declared.pop() if len(declared) == 1 else (),
             tracer=_same(doses, "Radiopharmaceutical", lambda item, _: read_tracer(item)),
-            frames=tuple(map(_frame, headers)),
+            frames=tuple(_frame(of, real) for of, real in zip(groups, maps, strict=True)),
         )
 
 
-def _injection(header: Dataset) -> Dataset:
-    sequence = items(header, "RadiopharmaceuticalInformationSequence")
+def _injection(groups: FrameGroups) -> Dataset:
+    sequence = items(groups.header, "RadiopharmaceuticalInformationSequence")
     if not sequence:
         raise missing("RadiopharmaceuticalInformationSequence")
-    if len(sequence) > 1:
+    if len(sequence) == 1:
+        return sequence[0]
+    used = [number(of, _AGENT) for of in groups.all("RadiopharmaceuticalUsageSequence")]
+    named = [item for item in sequence if used and number(item, _AGENT) in used]
+    if len(named) != 1:
         raise UnitError(
             f"the series states {len(sequence)} injections; an SUV has one",
             field="RadiopharmaceuticalInformationSequence",
             remedy="give a series of one tracer",
         )
-    return sequence[0]
+    return named[0]
 
 
 def _same(
-    datasets: Sequence[Dataset], keyword: str, read: Callable[[Dataset, str], _Value]
+    sources: Sequence[_Source], keyword: str, read: Callable[[_Source, str], _Value]
 ) -> _Value:
-    values = {read(dataset, keyword) for dataset in datasets}
+    values = {read(source, keyword) for source in sources}
     if len(values) > 1:
         raise UnitError(
             f"the slices of the series differ in {keyword}",
@@ -149,6 +175,28 @@ def _same(
             remedy="keep one scan of one patient a folder",
         )
     return values.pop()
+
+
+def _map_in_use(groups: FrameGroups) -> PetMap | None:
+    """The mapping that gives the values their unit where the tag Units does not."""
+    return None if word(groups.header, "Units") else pet_map(real_world_maps(groups))
+
+
+def _units(source: tuple[Dataset, PetMap | None], keyword: str) -> str:
+    header, mapped = source
+    return mapped.units if mapped else word(header, keyword)
+
+
+def _decay_correction(header: Dataset, keyword: str) -> str:
+    stated = word(header, keyword)
+    return stated or {"YES": "STATED", "NO": "NONE"}.get(word(header, "DecayCorrected"), "")
+
+
+def _attenuation_corrected(header: Dataset, keyword: str) -> bool | None:
+    corrections = words(header, keyword)
+    if corrections:
+        return "ATTN" in corrections
+    return {"YES": True, "NO": False}.get(word(header, "AttenuationCorrected"))
 
 
 def _declared(header: Dataset) -> tuple[tuple[str, float], ...]:
@@ -163,13 +211,24 @@ def _declared(header: Dataset) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
-def _frame(header: Dataset) -> SuvFrame:
+def _frame(groups: FrameGroups, mapped: PetMap | None) -> SuvFrame:
+    header, content = groups.header, groups.find("FrameContentSequence")
+    acquired_s = datetime_s(content, "FrameAcquisitionDateTime")
+    duration_ms = number(content, "FrameAcquisitionDuration")
+    if duration_ms is None:
+        duration_ms = number(header, "ActualFrameDuration")
     reference_ms = number(header, "FrameReferenceTime")
-    duration_ms = number(header, "ActualFrameDuration")
     return SuvFrame(
-        acquired_s=moment_s(header, "Acquisition"),
+        acquired_s=moment_s(header, "Acquisition") if acquired_s is None else acquired_s,
         reference_s=None if reference_ms is None else reference_ms / 1000.0,
         duration_s=None if duration_ms is None else duration_ms / 1000.0,
         philips_suv=private_number(header, _PHILIPS_SUV),
         philips_activity=private_number(header, _PHILIPS_ACTIVITY),
+        scale=(mapped.slope, mapped.intercept) if mapped else _rescale(groups),
     )
+
+
+def _rescale(groups: FrameGroups) -> tuple[float, float] | None:
+    rescale = groups.find("PixelValueTransformationSequence")
+    slope = number(rescale, "RescaleSlope")
+    return None if slope is None else (slope, number(rescale, "RescaleIntercept") or 0.0)

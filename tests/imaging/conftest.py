@@ -1,14 +1,21 @@
-"""DICOM series made to order."""
+"""DICOM series and small cohorts made to order."""
 
 import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
+    EnhancedMRImageStorage,
+    EnhancedPETImageStorage,
     ExplicitVRLittleEndian,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
 )
+from scipy.ndimage import gaussian_filter
+
+from pcrnet.cohort.table import read_cohort
+from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.volume import Volume
 
 
 def _make_slice(index=0, modality="MR", **tags):
@@ -76,6 +83,102 @@ def _add_pet_tags(header):
     header.RadiopharmaceuticalInformationSequence = [dose]
 
 
+def _item(**tags):
+    item = Dataset()
+    for keyword, found in tags.items():
+        setattr(item, keyword, found)
+    return item
+
+
+def _make_enhanced(slices, **tags):
+    """The same scan as one enhanced multi-frame object, its frames in the order of the slices."""
+    first = slices[0]
+    storage = EnhancedPETImageStorage if first.Modality == "PT" else EnhancedMRImageStorage
+    header = Dataset()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = storage
+    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = "1.2.3.0"
+    header.SeriesInstanceUID, header.Modality = "1.2.3", first.Modality
+    header.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit",
+                    "SamplesPerPixel", "PhotometricInterpretation", "PixelRepresentation",
+                    "PatientWeight", "PatientSize", "PatientSex"):  # fmt: skip
+        if keyword in first:
+            setattr(header, keyword, first[keyword].value)
+    header.NumberOfFrames = len(slices)
+    header.PixelData = b"".join(slice_.PixelData for slice_ in slices)
+    measures = _item(PixelSpacing=first.PixelSpacing, SliceThickness=first.SliceThickness)
+    orientation = _item(ImageOrientationPatient=first.ImageOrientationPatient)
+    header.SharedFunctionalGroupsSequence = [
+        _item(PixelMeasuresSequence=[measures], PlaneOrientationSequence=[orientation])
+    ]
+    header.PerFrameFunctionalGroupsSequence = [_groups_of(slice_) for slice_ in slices]
+    if first.Modality == "PT":
+        _add_enhanced_pet_tags(header, first)
+    for keyword, found in tags.items():
+        if found is None:
+            delattr(header, keyword)
+        else:
+            setattr(header, keyword, found)
+    return header
+
+
+def _groups_of(slice_):
+    """Plane, time and scale of one frame; a PET frame says its unit, an MR frame its weighting."""
+    content = _item(FrameAcquisitionDateTime=slice_.AcquisitionDate + slice_.AcquisitionTime)
+    if "ActualFrameDuration" in slice_:
+        content.FrameAcquisitionDuration = float(slice_.ActualFrameDuration)
+    group = _item(
+        FrameContentSequence=[content],
+        PlanePositionSequence=[_item(ImagePositionPatient=slice_.ImagePositionPatient)],
+    )
+    slope, intercept = float(slice_.RescaleSlope), float(slice_.RescaleIntercept)
+    if slice_.Modality == "PT":
+        unit = _item(CodeValue="Bq/ml", CodingSchemeDesignator="UCUM", CodeMeaning="Bq/ml")
+        group.RealWorldValueMappingSequence = [
+            _item(
+                RealWorldValueSlope=slope,
+                RealWorldValueIntercept=intercept,
+                MeasurementUnitsCodeSequence=[unit],
+            )
+        ]
+        slope, intercept = 1.0, 0.0
+    elif "DiffusionBValue" in slice_:
+        group.MRDiffusionSequence = [_item(DiffusionBValue=slice_.DiffusionBValue)]
+    group.PixelValueTransformationSequence = [
+        _item(RescaleSlope=slope, RescaleIntercept=intercept, RescaleType="US")
+    ]
+    return group
+
+
+def _add_enhanced_pet_tags(header, first):
+    """As DICOM PS3.3 C.8.22 has them: the dose in MBq, the decay reference as a moment."""
+    of_slice = first.RadiopharmaceuticalInformationSequence[0]
+    dose = _item(
+        RadiopharmaceuticalAgentNumber=1,
+        RadionuclideTotalDose=float(of_slice.RadionuclideTotalDose) / 1e6,
+        RadionuclideHalfLife=of_slice.RadionuclideHalfLife,
+        RadiopharmaceuticalStartDateTime=of_slice.RadiopharmaceuticalStartDateTime,
+        RadionuclideCodeSequence=of_slice.RadionuclideCodeSequence,
+        RadiopharmaceuticalCodeSequence=[
+            _item(CodeValue="35321007", CodingSchemeDesignator="SCT", CodeMeaning="FDG F^18^")
+        ],
+    )
+    header.RadiopharmaceuticalInformationSequence = [dose]
+    header.DecayCorrected = "NO" if first.DecayCorrection == "NONE" else "YES"
+    if header.DecayCorrected == "YES":
+        header.DecayCorrectionDateTime = first.SeriesDate + first.SeriesTime
+    header.AttenuationCorrected = "YES" if "ATTN" in first.CorrectedImage else "NO"
+    header.ScatterCorrected = "YES"
+
+
+@pytest.fixture(scope="session")
+def make_enhanced():
+    """Joins slices of ``make_slice`` to one enhanced object: ``make_enhanced(slices, **tags)``."""
+    return _make_enhanced
+
+
 @pytest.fixture(scope="session")
 def make_slice():
     """Builds the header and pixels of one DICOM slice: ``make_slice(index, modality, **tags)``."""
@@ -95,3 +198,42 @@ def save_series(tmp_path):
         return target
 
     return save
+
+
+def _ellipsoid(kind, shift_mm=0.0):
+    """A textured body with a lesion in its middle, as PET, MR or mask."""
+    shape = (30, 28, 24)
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine[:3, 3] = -4.0 * (np.array(shape) - 1) / 2
+    affine[0, 3] += shift_mm
+    x, y, z = (np.linspace(-1.1, 1.1, n) for n in shape)
+    radius = x[:, None, None] ** 2 + y[:, None] ** 2 + z**2
+    lesion = radius < 0.05
+    texture = gaussian_filter(np.random.default_rng(2).normal(size=shape), 1.5)
+    body = np.where(radius < 1, 1 + 0.3 * texture / texture.std(), 0.0).clip(0)
+    array = {"pet": body + 6.0 * lesion, "t2": 100 * body, "mask": lesion}[kind]
+    return Volume(array.astype(np.float32), affine, "label" if kind == "mask" else "arbitrary")
+
+
+@pytest.fixture
+def small_cohort(tmp_path):
+    """A whole patient, one with a later visit that was not acquired, one with a damaged file."""
+    columns = ["baseline.pet", "baseline.t2", "baseline.mask", "interim.pet", "interim.t2"]
+    lines = [",".join(["patient_id", *columns, "baseline.days"])]
+    for patient, missing in (("P-1", ()), ("P-2", ("interim.pet", "interim.t2")), ("P-3", ())):
+        folder = tmp_path / f"{patient}-CANARY"
+        cells = [patient]
+        for column in columns:
+            visit, _, kind = column.partition(".")
+            if column in missing:
+                cells.append("")
+                continue
+            path = folder / f"{visit}_{kind}.nii.gz"
+            write_nifti(_ellipsoid(kind, 8.0 if visit == "interim" else 0.0), path)
+            cells.append(str(path.relative_to(tmp_path)))
+        lines.append(",".join([*cells, "-5"]))
+    damaged = tmp_path / "P-3-CANARY" / "interim_t2.nii.gz"
+    damaged.write_bytes(damaged.read_bytes()[:400])
+    table = tmp_path / "cohort.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return read_cohort(table, timepoints=("baseline", "interim"), channels=("pet", "t2"))

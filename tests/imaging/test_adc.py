@@ -9,12 +9,13 @@ import pytest
 
 from pcrnet.errors import UnitError
 from pcrnet.imaging.adc import adc_scale, parse_diffusivity
-from pcrnet.imaging.dicom_frames import Frame, RealWorldMap
+from pcrnet.imaging.dicom_frames import Frame
+from pcrnet.imaging.dicom_groups import RealWorldMap
 
 PLAIN = Frame(
     image=0, number=0, shape=(4, 4), position_mm=(0.0, 0.0, 0.0), row=(1.0, 0.0, 0.0),
     column=(0.0, 1.0, 0.0), spacing_mm=(1.0, 1.0), thickness_mm=3.0, slope=1.0, intercept=0.0,
-    rescale_unit="", real_world=None, acquired_s=None, offset_s=None, temporal_index=None,
+    rescale_unit="", real_world=(), acquired_s=None, offset_s=None, temporal_index=None,
     duration_s=None, injected_s=None, b_value=None, gradient=None,
 )  # fmt: skip
 TISSUE = np.array([0.0, 0.0, 0.9, 1.2, 1.4, 1.8, 2.6], dtype=np.float32)
@@ -43,7 +44,7 @@ def test_an_unstated_unit_is_the_one_that_tissue_can_have(factor: float) -> None
 def test_a_stated_unit_is_used_and_needs_no_warning() -> None:
     scale = adc_scale([replace(PLAIN, rescale_unit="10^-6 MM^2/S")], TISSUE * 1000)
     assert (scale.factor, scale.warnings) == (1e-3, ())
-    mapped = replace(PLAIN, real_world=RealWorldMap(1.0, 0.0, "MM2/S"))
+    mapped = replace(PLAIN, real_world=(RealWorldMap(1.0, 0.0, "MM2/S"),))
     assert adc_scale([mapped], TISSUE / 1000).factor == 1e3
 
 

@@ -12,6 +12,7 @@ from scipy.integrate import quad
 
 from pcrnet.errors import MissingTagError, UnitError
 from pcrnet.imaging.decay import decay_during, decay_since, injection, reference_time
+from pcrnet.imaging.dicom_groups import FrameGroups
 from pcrnet.imaging.suv_tags import SuvFrame, SuvTags
 
 HALF_LIFE_S = 6586.2
@@ -20,7 +21,7 @@ HALF_LIFE_S = 6586.2
 @pytest.fixture
 def tags(make_slice: Callable[..., Dataset]) -> SuvTags:
     """One slice at 10:00, injected at 09:00."""
-    return SuvTags.from_datasets([make_slice(0, "PT")])
+    return SuvTags.from_groups([FrameGroups(make_slice(0, "PT"))])
 
 
 def beds(tags: SuvTags, *timings: tuple[float, float, float]) -> SuvTags:

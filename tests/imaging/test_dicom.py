@@ -19,6 +19,7 @@ from pcrnet.errors import (
     DicomFileError,
     DuplicateSliceError,
     ImageError,
+    MissingTagError,
     NotAVolumeError,
     OrientationError,
     PhaseError,
@@ -298,3 +299,11 @@ def test_provenance_says_what_was_passed_over_and_what_is_lossy(
     warnings = " ".join(read_dicom_series(folder, "zscore").provenance.warnings)
     for part in ("1 files that are not DICOM", "single slice", "compressed with loss"):
         assert part in warnings
+
+
+def test_a_pet_without_a_scale_is_refused(make_slice: MakeSlice, save_series: SaveSeries) -> None:
+    """MR values have no unit to lose; Bq/mL without a slope would be a guess."""
+    slices = [make_slice(k, "PT", RescaleSlope=None) for k in range(3)]
+    with pytest.raises(MissingTagError) as caught:
+        read_dicom_series(save_series(slices), "suv")
+    assert caught.value.field == "RescaleSlope"

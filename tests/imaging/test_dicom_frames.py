@@ -146,23 +146,3 @@ def test_an_enhanced_file_gives_a_record_a_frame(test_data: Path) -> None:
     assert len({frame.gradient for frame in frames}) == 4
     assert len({round(frame.position_mm[2], 2) for frame in frames}) == 8
     assert all(frame.slope == pytest.approx(2.38510378510378) for frame in frames)
-
-
-def test_frames_without_groups_of_their_own_are_refused(
-    make_slice: MakeSlice, frame_of: Callable[[Dataset], Frame]
-) -> None:
-    with pytest.raises(DicomFileError, match="functional groups for 1"):
-        frame_of(make_slice(0, NumberOfFrames=2, PerFrameFunctionalGroupsSequence=[Dataset()]))
-
-
-def test_the_real_world_map_is_read_with_its_unit(
-    make_slice: MakeSlice, frame_of: Callable[[Dataset], Frame]
-) -> None:
-    unit = Dataset()
-    unit.CodeValue = "um2/s"
-    mapped = Dataset()
-    mapped.RealWorldValueSlope, mapped.RealWorldValueIntercept = 2.0, 1.0
-    mapped.MeasurementUnitsCodeSequence = [unit]
-    found = frame_of(make_slice(0, RealWorldValueMappingSequence=[mapped])).real_world
-    assert found is not None
-    assert (found.slope, found.intercept, found.unit) == (2.0, 1.0, "UM2/S")

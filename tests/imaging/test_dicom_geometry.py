@@ -34,7 +34,7 @@ def frame(position_mm: np.ndarray | tuple[float, ...], rotation: Rotation | None
     return Frame(
         image=0, number=0, shape=(4, 6), position_mm=tuple(map(float, position_mm)),
         row=tuple(axes[:, 0]), column=tuple(axes[:, 1]), spacing_mm=(2.0, 1.5), thickness_mm=3.0,
-        slope=1.0, intercept=0.0, rescale_unit="", real_world=None, acquired_s=None,
+        slope=1.0, intercept=0.0, rescale_unit="", real_world=(), acquired_s=None,
         offset_s=None, temporal_index=None, duration_s=None, injected_s=None, b_value=None,
         gradient=None,
     )  # fmt: skip

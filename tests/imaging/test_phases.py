@@ -22,7 +22,7 @@ def frame(k: int, **fields: object) -> Frame:
     plain = Frame(
         image=0, number=0, shape=(4, 4), position_mm=(0.0, 0.0, 3.0 * k), row=(1.0, 0.0, 0.0),
         column=(0.0, 1.0, 0.0), spacing_mm=(1.0, 1.0), thickness_mm=3.0, slope=1.0, intercept=0.0,
-        rescale_unit="", real_world=None, acquired_s=NOON_S, offset_s=None, temporal_index=None,
+        rescale_unit="", real_world=(), acquired_s=NOON_S, offset_s=None, temporal_index=None,
         duration_s=None, injected_s=None, b_value=None, gradient=None,
     )  # fmt: skip
     return replace(plain, **fields)

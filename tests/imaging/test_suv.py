@@ -19,6 +19,7 @@ from scipy.optimize import brentq
 from pcrnet.config import DicomConfig
 from pcrnet.errors import MissingTagError, TracerError, UnitError
 from pcrnet.imaging.dicom import read_dicom_volume
+from pcrnet.imaging.dicom_groups import FrameGroups
 from pcrnet.imaging.dicom_series import open_series
 from pcrnet.imaging.suv import SuvFactor, suv_factor, suvbw_factor
 from pcrnet.imaging.suv_tags import SuvTags
@@ -31,7 +32,7 @@ DECAYED = 70e3 / (350e6 * 0.5 ** (3600 / HALF_LIFE_S))
 
 
 def factor_of(slices: list[Dataset], **settings: Any) -> SuvFactor:
-    return suv_factor(SuvTags.from_datasets(slices), DicomConfig(**settings))
+    return suv_factor(SuvTags.from_groups(map(FrameGroups, slices)), DicomConfig(**settings))
 
 
 def pet(make_slice: MakeSlice, **tags: Any) -> Dataset:
@@ -72,7 +73,9 @@ def test_headers_of_real_scanners_give_the_published_factor(
     folder = test_data / "calculate_suv_metadata"
     rows = json.loads((folder / f"{name}-instances.json").read_text())
     published = json.loads((folder / "expected_suvbw_factors.json").read_text())
-    factor = suvbw_factor(SuvTags.from_datasets([_from_json(make_slice, row) for row in rows]))
+    factor = suvbw_factor(
+        SuvTags.from_groups(FrameGroups(_from_json(make_slice, row)) for row in rows)
+    )
     assert factor.value == pytest.approx(published["suvbw_factor"][name], rel=1e-6)
 
 
@@ -124,7 +127,7 @@ def test_other_norms_lie_within_the_bounds_that_mirp_publishes(
 ) -> None:
     reference = json.loads((test_data / "reference_values.json").read_text())["sts001_pet"]
     with open_series(test_data / "sts001_petmr" / "STS_001_FDG_PET_raw_dicom.zip") as series:
-        tags = SuvTags.from_datasets([image.header for image in series.objects[:3]])
+        tags = SuvTags.from_groups(FrameGroups(of.header) for of in series.objects[:3])
     bw = suvbw_factor(tags).value
     assert bw == pytest.approx(reference["suvbw_factor_at_SeriesTime"], rel=1e-9)
     for suv, key, unit in (

@@ -9,6 +9,7 @@ import pytest
 from pydicom import Dataset
 
 from pcrnet.errors import MissingTagError, UnitError
+from pcrnet.imaging.dicom_groups import FrameGroups
 from pcrnet.imaging.suv_numbers import (
     positive,
     read_dose_bq,
@@ -21,7 +22,7 @@ from pcrnet.imaging.suv_tags import SuvTags
 
 @pytest.fixture
 def tags(make_slice: Callable[..., Dataset]) -> SuvTags:
-    return SuvTags.from_datasets([make_slice(0, "PT")])
+    return SuvTags.from_groups([FrameGroups(make_slice(0, "PT"))])
 
 
 @pytest.mark.parametrize(("dose", "bq"), [(368.08, 368.08e6), (3.68e8, 3.68e8), (30.0, 30e6)])
