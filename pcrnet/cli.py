@@ -136,7 +136,8 @@ def _train(options: argparse.Namespace) -> None:
 def _check(options: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from pcrnet.cohort.checks import check_cohort, render_report
+    from pcrnet.cohort.check_tables import render_report
+    from pcrnet.cohort.checks import check_cohort
 
     experiment = load_experiment(options.overrides)
     with _Bar("reading") as bar:

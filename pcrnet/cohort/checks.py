@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
 from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
@@ -18,10 +17,6 @@ from pcrnet.imaging.preprocess import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK
 from pcrnet.imaging.volume import Volume
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
-
 
 @dataclass(frozen=True)
 class HeadCounts:
@@ -30,6 +25,21 @@ class HeadCounts:
     responders: int
     residual: int
     unknown: int
+
+
+@dataclass(frozen=True)
+class ScanWarning:
+    """What was concluded while a scan was read, and what its user should know.
+
+    Attributes:
+        patient: Pseudonym.
+        column: ``<timepoint>.<channel>``.
+        text: In words of pcrnet's own; it quotes no tag.
+    """
+
+    patient: str
+    column: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class CohortReport:
     covariates: Mapping[str, int]
     """Covariate to patients in whom it is known."""
     unused_columns: tuple[str, ...]
+    warnings: tuple[ScanWarning, ...]
     problems: tuple[PcrnetError, ...]
 
 
@@ -85,11 +96,18 @@ def check_cohort(
         channels=data.channels,
         covariates=data.covariates or (),
     )
-    image_problems = list(_image_problems(cohort, experiment, progress)) if read_images else []
-    return _report(cohort, data.minimum_scans, (*table_problems, *image_problems))
+    findings = list(_read_images(cohort, experiment, progress)) if read_images else []
+    problems = (*table_problems, *(problem for found in findings for problem in found.problems))
+    warnings = tuple(warning for found in findings for warning in found.warnings)
+    return _report(cohort, data.minimum_scans, warnings, problems)
 
 
-def _report(cohort: Cohort, minimum: int, problems: tuple[PcrnetError, ...]) -> CohortReport:
+def _report(
+    cohort: Cohort,
+    minimum: int,
+    warnings: tuple[ScanWarning, ...],
+    problems: tuple[PcrnetError, ...],
+) -> CohortReport:
     patients = cohort.patients
     scans = {(t, c): 0 for t in cohort.timepoints for c in cohort.channels}
     missing: Counter[tuple[str, ...]] = Counter()
@@ -129,6 +147,7 @@ def _report(cohort: Cohort, minimum: int, problems: tuple[PcrnetError, ...]) -> 
             for name in cohort.covariates
         },
         unused_columns=cohort.unused_columns,
+        warnings=warnings,
         problems=problems,
     )
 
@@ -138,131 +157,58 @@ def _head_counts(patients: tuple[Patient, ...], head: Head) -> HeadCounts:
     return HeadCounts(responders=counts[True], residual=counts[False], unknown=counts[None])
 
 
-def _image_problems(
+@dataclass(frozen=True)
+class _Findings:
+    """What reading the images of one patient brought up."""
+
+    problems: tuple[PcrnetError, ...]
+    warnings: tuple[ScanWarning, ...]
+
+
+def _read_images(
     cohort: Cohort, experiment: Experiment, progress: Callable[[int, int], None] | None
-) -> Iterator[PcrnetError]:
+) -> Iterator[_Findings]:
     total = len(cohort.patients)
     # Threads serve: decompression and numpy leave Python's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(
-            lambda patient: _patient_problems(patient, experiment.imaging), cohort.patients
+            lambda patient: _read_patient(patient, experiment.imaging), cohort.patients
         )
-        for done, problems in enumerate(found, start=1):
-            yield from problems
+        for done, findings in enumerate(found, start=1):
+            yield findings
             if progress is not None:
                 progress(done, total)
 
 
-def _patient_problems(patient: Patient, imaging: ImagingConfig) -> list[PcrnetError]:
-    return [
-        problem.located(patient=patient.patient_id, file=patient.location)
-        for visit in patient.visits.values()
-        for problem in _visit_problems(visit, imaging)
-    ]
+def _read_patient(patient: Patient, imaging: ImagingConfig) -> _Findings:
+    problems: list[PcrnetError] = []
+    warnings: list[ScanWarning] = []
+    for visit in patient.visits.values():
+        read: list[Volume] = []
+        for channel, path in visit.scans.items():
+            try:
+                scan = read_cell(visit, channel, path, imaging)
+            except PcrnetError as error:
+                problems.append(error)
+                continue
+            read.append(scan.volume)
+            column = f"{visit.timepoint}.{channel}"
+            texts = scan.provenance.warnings
+            warnings += [ScanWarning(patient.patient_id, column, text) for text in texts]
+        problems += _mask_problems(visit, read, imaging)
+    located = (of.located(patient=patient.patient_id, file=patient.location) for of in problems)
+    return _Findings(tuple(located), tuple(warnings))
 
 
-def _visit_problems(visit: Visit, imaging: ImagingConfig) -> Iterator[PcrnetError]:
-    read: list[Volume] = []
-    for channel, path in visit.scans.items():
-        try:
-            read.append(read_cell(visit, channel, path, imaging))
-        except PcrnetError as error:
-            yield error
-    if visit.mask is not None:
-        try:
-            mask = read_cell(visit, MASK, visit.mask, imaging)
-            if len(read) == len(visit.scans):  # else its grid may be that of an unreadable scan
-                require_known_grid(mask, visit, read)
-        except PcrnetError as error:
-            yield error
-
-
-def render_report(report: CohortReport) -> RenderableType:
-    """The report as tables for a terminal."""
-    from rich.console import Group
-    from rich.text import Text
-
-    heading = f"{report.table}: {report.patients} patients without a problem in the table"
-    if report.too_few_scans:
-        heading += f", of whom {report.too_few_scans} have too few scans to enter"
-    parts: list[RenderableType] = [Text(heading, style="bold"), Text(), _scan_table(report)]
-    if report.missing:
-        parts.append(_pattern_table(report))
-    parts += [_outcome_table(report), _cell_table(report)]
-    if set(report.sites) - {""}:
-        parts.append(_count_table("Sites", "site", report.sites))
-    if report.covariates:
-        parts.append(_count_table("Covariates", "known in", report.covariates))
-    if report.unused_columns:
-        parts.append(Text(f"Columns not used: {', '.join(report.unused_columns)}"))
-    parts.append(_problem_text(report))
-    return Group(*parts)
-
-
-def _new_table(title: str, *columns: str) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right")
-    return table
-
-
-def _scan_table(report: CohortReport) -> Table:
-    table = _new_table("Scans present", "", *report.channels, "mask", "days")
-    for timepoint in report.timepoints:
-        counts = [report.scans[timepoint, channel] for channel in report.channels]
-        counts += [report.masks[timepoint], report.days[timepoint]]
-        table.add_row(timepoint, *map(str, counts))
-    return table
-
-
-def _pattern_table(report: CohortReport) -> Table:
-    table = _new_table("Missing together", "scans", "patients")
-    for names, count in report.missing:
-        table.add_row(_pattern(names, report), str(count))
-    return table
-
-
-def _pattern(names: tuple[str, ...], report: CohortReport) -> str:
-    """Missing scans in words; a visit without any scan is named once."""
-    words: list[str] = []
-    for timepoint in report.timepoints:
-        of_visit = [name for name in names if name.startswith(f"{timepoint}.")]
-        whole = len(of_visit) == len(report.channels)
-        words += [f"all of {timepoint}"] if whole else of_visit
-    return ", ".join(words)
-
-
-def _outcome_table(report: CohortReport) -> Table:
-    table = _new_table("Outcomes", "", "complete response", "residual disease", "unknown")
-    for head, counts in report.outcomes.items():
-        table.add_row(head, str(counts.responders), str(counts.residual), str(counts.unknown))
-    return table
-
-
-def _cell_table(report: CohortReport) -> Table:
-    table = _new_table("Breast and nodes, where both are known", "", "yN0 = 1", "yN0 = 0")
-    both, breast, nodes, neither = map(str, report.cells)
-    table.add_row("yT0 = 1", both, breast)
-    table.add_row("yT0 = 0", nodes, neither)
-    return table
-
-
-def _count_table(title: str, label: str, counts: Mapping[str, int]) -> Table:
-    table = _new_table(title, label, "patients")
-    for name, count in counts.items():
-        table.add_row(name or "unknown", str(count))
-    return table
-
-
-def _problem_text(report: CohortReport) -> RenderableType:
-    from rich.text import Text
-
-    if not report.problems:
-        return Text("\nNo problems found.", style="green")
-    text = Text(f"\n{len(report.problems)} problems\n", style="bold red")
-    for problem in report.problems:
-        text.append(f"- {problem}\n", style="default")
-    return text
+def _mask_problems(
+    visit: Visit, read: Sequence[Volume], imaging: ImagingConfig
+) -> list[PcrnetError]:
+    if visit.mask is None:
+        return []
+    try:
+        mask = read_cell(visit, MASK, visit.mask, imaging).volume
+        if len(read) == len(visit.scans):  # else its grid may be that of an unreadable scan
+            require_known_grid(mask, visit, read)
+    except PcrnetError as error:
+        return [error]
+    return []

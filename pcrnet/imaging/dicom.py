@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pcrnet.imaging.dicom_series import DicomSeries, decode_frames, open_series
 from pcrnet.imaging.dicom_tags import missing, word
 from pcrnet.imaging.nifti import MAX_VOXELS
 from pcrnet.imaging.phases import Choice, Phase, pick_phase, split_phases
+from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.suv import suv_factor
 from pcrnet.imaging.suv_tags import SuvTags
 from pcrnet.imaging.volume import Unit, Volume
@@ -37,43 +38,9 @@ _THINNED_SLICES = 16
 _THINNED_STEP = 2
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """How the values of a volume came about. Holds numbers and the standard's own words only.
-
-    Attributes:
-        formula: From stored values to the volume's unit.
-        reference_time: Which tag says to what time a PET is decay corrected; "" elsewhere.
-        numbers: Every number that entered, by the keyword of its tag; times as elapsed seconds.
-        words: Coded terms that entered, as (keyword, term).
-        warnings: What was concluded beyond the letter of the tags, and what was passed over.
-    """
-
-    formula: str
-    reference_time: str = ""
-    numbers: tuple[tuple[str, float], ...] = ()
-    words: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class DicomVolume:
-    """A volume and where its values come from."""
-
-    volume: Volume
-    provenance: Provenance
-
-
-def read_dicom_volume(
-    path: Path, kind: ChannelKind, *, channel: str = "", settings: DicomConfig | None = None
-) -> Volume:
-    """Read one DICOM series; as :func:`read_dicom_series`, without the provenance."""
-    return read_dicom_series(path, kind, channel=channel, settings=settings).volume
-
-
 def read_dicom_series(
     path: Path, kind: ChannelKind, *, channel: str = "", settings: DicomConfig | None = None
-) -> DicomVolume:
+) -> Scan:
     """Read one DICOM series as one volume.
 
     Args:
@@ -104,7 +71,7 @@ def read_dicom_series(
         values, unit, provenance = _to_unit(series, frames, kind, settings)
     notes = (*series.notes, *choice.notes, *_remarks(series, frames), *provenance.warnings)
     numbers = (*_phase_numbers(phases, choice), *provenance.numbers)
-    return DicomVolume(
+    return Scan(
         volume=Volume(array=values, affine=affine, unit=unit),
         provenance=replace(provenance, numbers=numbers, warnings=notes),
     )

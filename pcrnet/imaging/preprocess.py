@@ -23,8 +23,9 @@ from pcrnet.imaging.framing import Crop, find_centre, mask_centre
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import visit_scalings
 from pcrnet.imaging.nifti import read_nifti_header
-from pcrnet.imaging.reader import MASK, read_volume
+from pcrnet.imaging.reader import MASK, read_scan
 from pcrnet.imaging.registration import Alignment
+from pcrnet.imaging.scan import Scan
 from pcrnet.imaging.volume import Volume, same_grid
 
 
@@ -172,20 +173,20 @@ def _read_scans(
     visit: Visit, channels: tuple[str, ...], imaging: ImagingConfig
 ) -> dict[str, Volume]:
     return {
-        channel: read_cell(visit, channel, visit.scans[channel], imaging)
+        channel: read_cell(visit, channel, visit.scans[channel], imaging).volume
         for channel in channels
         if channel in visit.scans
     }
 
 
-def read_cell(visit: Visit, column: str, path: Path, imaging: ImagingConfig) -> Volume:
+def read_cell(visit: Visit, column: str, path: Path, imaging: ImagingConfig) -> Scan:
     """Read the file of one cell; errors name the column, ``<timepoint>.<column>``.
 
     Raises:
-        ImageError: As :func:`~pcrnet.imaging.reader.read_volume`.
+        ImageError: As :func:`~pcrnet.imaging.reader.read_scan`.
     """
     try:
-        return read_volume(path, column, imaging.channel_kind(column), settings=imaging.dicom)
+        return read_scan(path, column, imaging.channel_kind(column), settings=imaging.dicom)
     except PcrnetError as error:
         raise _in_column(error, visit.timepoint, column) from None
 
@@ -203,7 +204,7 @@ def _read_mask(
 ) -> Volume | None:
     if visit.mask is None:
         return None
-    mask = read_cell(visit, MASK, visit.mask, imaging)
+    mask = read_cell(visit, MASK, visit.mask, imaging).volume
     require_known_grid(mask, visit, list(volumes.values()))
     return mask
 

@@ -9,6 +9,7 @@ import numpy as np
 from pcrnet.config import ChannelKind, DicomConfig, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, UnitError
 from pcrnet.imaging.nifti import read_nifti
+from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.volume import Unit, Volume
 
 _UNITS: dict[ChannelKind, Unit] = {
@@ -17,6 +18,7 @@ _UNITS: dict[ChannelKind, Unit] = {
     "dce": "arbitrary",
     "zscore": "arbitrary",
 }
+_AS_STORED = Provenance("as stored in the NIfTI file")
 MASK = "mask"
 """The column, beside the channels, whose files are label images."""
 
@@ -28,7 +30,18 @@ def read_volume(
     *,
     settings: DicomConfig | None = None,
 ) -> Volume:
-    """Read one scan.
+    """Read the volume of one scan; as :func:`read_scan`, without the provenance."""
+    return read_scan(path, channel, kind, settings=settings).volume
+
+
+def read_scan(
+    path: Path,
+    channel: str,
+    kind: ChannelKind | None = None,
+    *,
+    settings: DicomConfig | None = None,
+) -> Scan:
+    """Read one scan, and how its numbers came about.
 
     Args:
         path: A NIfTI file, or the folder or zip of one DICOM series; told by content.
@@ -46,17 +59,17 @@ def read_volume(
         UnitError: Values that cannot be in the channel's unit.
     """
     if channel == MASK:
-        return _read_mask(path)
+        return Scan(_read_mask(path), _AS_STORED)
     kind = kind or ImagingConfig().channel_kind(channel)
     if is_dicom(path):
-        from pcrnet.imaging.dicom import read_dicom_volume
+        from pcrnet.imaging.dicom import read_dicom_series
 
-        volume = read_dicom_volume(path, kind, channel=channel, settings=settings)
+        scan = read_dicom_series(path, kind, channel=channel, settings=settings)
     else:
         array, affine = read_nifti(path)
-        volume = Volume(array=array, affine=affine, unit=_UNITS[kind])
-    check_values(volume, kind)
-    return volume
+        scan = Scan(Volume(array=array, affine=affine, unit=_UNITS[kind]), _AS_STORED)
+    check_values(scan.volume, kind)
+    return scan
 
 
 def is_dicom(path: Path) -> bool:

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pcrnet.config import DicomConfig, ImagingConfig
 from pcrnet.errors import ImageError, UnitError
 from pcrnet.imaging.convert import convert_series
-from pcrnet.imaging.dicom import read_dicom_volume
+from pcrnet.imaging.dicom import read_dicom_series
 from pcrnet.imaging.reader import read_volume
 
 MakeSlice = Callable[..., Dataset]
@@ -32,7 +32,7 @@ def pet(make_slice: MakeSlice, save_series: SaveSeries) -> Path:
 @pytest.mark.parametrize("name", ["out.nii.gz", "out.nii"])
 def test_the_written_volume_is_the_one_that_was_read(pet: Path, tmp_path: Path, name: str) -> None:
     convert_series(pet, tmp_path / name, "pet")
-    direct = read_dicom_volume(pet, "suv")
+    direct = read_dicom_series(pet, "suv").volume
     written = nib.load(tmp_path / name)
     assert np.array_equal(written.get_fdata(dtype=np.float32), direct.array)
     assert np.allclose(written.affine, direct.affine, atol=1e-5)

@@ -28,11 +28,12 @@ from pcrnet.errors import (
     TracerError,
 )
 from pcrnet.imaging import dicom
-from pcrnet.imaging.dicom import DicomVolume, read_dicom_series, read_dicom_volume
+from pcrnet.imaging.dicom import read_dicom_series
 from pcrnet.imaging.dicom_frames import read_frames
 from pcrnet.imaging.dicom_geometry import sort_slices, stack_affine
 from pcrnet.imaging.dicom_series import decode_frames, open_series
 from pcrnet.imaging.phases import split_phases
+from pcrnet.imaging.scan import Scan
 
 MakeSlice = Callable[..., Dataset]
 SaveSeries = Callable[..., Path]
@@ -59,7 +60,7 @@ def in_ras_order(array: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
 )  # fmt: skip
 def test_voxels_and_affine_equal_the_ground_truth(test_data: Path, name: str) -> None:
     path = test_data / "dicom_edge_cases" / f"{name}.zip"
-    volume, truth = read_dicom_volume(path, "zscore", channel="t2"), ground_truth(path)
+    volume, truth = read_dicom_series(path, "zscore", channel="t2").volume, ground_truth(path)
     found = in_ras_order(volume.array, volume.affine)
     assert np.allclose(found.affine, truth.affine, atol=1e-3)
     wanted = truth.get_fdata()
@@ -114,21 +115,21 @@ def test_each_failing_set_is_refused_with_its_own_error(
 ) -> None:
     path = test_data / "dicom_edge_cases" / name
     with pytest.raises(error) as caught:
-        read_dicom_volume(path if path.is_file() else path.with_suffix(".zip"), "zscore")
+        read_dicom_series(path if path.is_file() else path.with_suffix(".zip"), "zscore")
     assert type(caught.value) is error
     assert caught.value.remedy
 
 
 def test_a_big_endian_slice_equals_its_little_endian_twin(test_data: Path) -> None:
     path = test_data / "dicom_edge_cases" / "pydicom" / "MR_small_bigendian.dcm"
-    little = read_dicom_volume(Path(str(get_testdata_file("MR_small.dcm"))), "zscore")
-    big = read_dicom_volume(path, "zscore")
+    little = read_dicom_series(Path(str(get_testdata_file("MR_small.dcm"))), "zscore").volume
+    big = read_dicom_series(path, "zscore").volume
     assert np.array_equal(big.array, little.array)
     assert np.array_equal(big.affine, little.affine)
 
 
 @pytest.fixture(scope="module")
-def ucsf(test_data: Path) -> dict[str, DicomVolume]:
+def ucsf(test_data: Path) -> dict[str, Scan]:
     path = test_data / "breast_dce_UCSF-BR-08" / "image_dce_3dfgre_orig.zip"
     return {
         channel: read_dicom_series(path, "dce", channel=channel)
@@ -138,12 +139,12 @@ def ucsf(test_data: Path) -> dict[str, DicomVolume]:
 
 @pytest.mark.slow
 def test_phases_of_a_breast_mri_give_the_maps_that_ucsf_made_of_them(
-    test_data: Path, ucsf: dict[str, DicomVolume]
+    test_data: Path, ucsf: dict[str, Scan]
 ) -> None:
     """PE1 is the floor of percent enhancement; SER is rounded to 0.001 and clipped to 3."""
     folder = test_data / "breast_dce_UCSF-BR-08"
-    pe1 = read_dicom_volume(folder / "image_dce_pe1.zip", "zscore", channel="pe")
-    ser = read_dicom_volume(folder / "image_dce_ser.zip", "zscore", channel="ser")
+    pe1 = read_dicom_series(folder / "image_dce_pe1.zip", "zscore", channel="pe").volume
+    ser = read_dicom_series(folder / "image_dce_ser.zip", "zscore", channel="ser").volume
     pre, early, late = (found.volume.array.astype(np.float64) for found in ucsf.values())
     assert np.allclose(pe1.affine, ucsf["dce_pre"].volume.affine)
     shown = pe1.array > 0
@@ -157,7 +158,7 @@ def test_phases_of_a_breast_mri_give_the_maps_that_ucsf_made_of_them(
 
 @pytest.mark.slow
 def test_phases_of_a_breast_mri_are_timed_as_ucsf_timed_them(
-    ucsf: dict[str, DicomVolume],
+    ucsf: dict[str, Scan],
 ) -> None:
     """(0117,1034) of UCSF's maps, in seconds after injection."""
     numbers = [dict(found.provenance.numbers) for found in ucsf.values()]
@@ -178,7 +179,9 @@ def test_phases_of_a_breast_mri_are_timed_as_ucsf_timed_them(
 def test_the_series_of_two_visits_are_read(
     test_data: Path, name: str, kind: Any, shape: tuple[int, ...], spacing: tuple[float, ...]
 ) -> None:
-    volume = read_dicom_volume(test_data / "cmb_crc_two_timepoints" / f"{name}_image.zip", kind)
+    volume = read_dicom_series(
+        test_data / "cmb_crc_two_timepoints" / f"{name}_image.zip", kind
+    ).volume
     assert volume.array.shape == shape
     assert np.allclose(volume.spacing_mm, spacing, atol=1e-4)
     if kind == "adc":
@@ -188,7 +191,7 @@ def test_the_series_of_two_visits_are_read(
 
 def test_an_oblique_mr_has_its_spacing_and_no_shear(test_data: Path) -> None:
     path = test_data / "sts001_petmr" / "STS_001_MR_T2FS_raw_dicom.zip"
-    volume = read_dicom_volume(path, "zscore")
+    volume = read_dicom_series(path, "zscore").volume
     axes = volume.affine[:3, :3] / volume.spacing_mm
     assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-5)
     assert np.allclose(volume.spacing_mm, [0.5234375, 0.5234375, 5.2], atol=1e-5)
@@ -202,7 +205,7 @@ def test_an_l_in_millimetres_is_not_flipped(make_slice: MakeSlice, save_series: 
         pixels[1:8, 1] = 100 * (k + 1)
         pixels[7, 1:5] = 100 * (k + 1)
         slices.append(make_slice(k, pixels=pixels))
-    volume = read_dicom_volume(save_series(slices[::-1]), "zscore")
+    volume = read_dicom_series(save_series(slices[::-1]), "zscore").volume
     corner = volume.affine @ [1, 7, 4, 1]
     lps = np.array([10.0, -20.0, 30.0]) + np.array([1, 7, 4]) * [1.5, 2.0, 3.0]
     assert np.allclose(corner[:3], lps * [-1, -1, 1])
@@ -217,7 +220,7 @@ def test_per_slice_rescaling_is_applied_to_its_slice(
         make_slice(k, "PT", RescaleSlope=float(k + 1), pixels=np.full((4, 4), 5000 // (k + 1)))
         for k in range(3)
     ]
-    suv = read_dicom_volume(save_series(slices), "suv")
+    suv = read_dicom_series(save_series(slices), "suv").volume
     assert suv.unit == "SUVbw"
     factor = 70e3 / (350e6 * 0.5 ** (3600 / 6586.2))
     for k in range(3):
@@ -240,8 +243,8 @@ def test_slices_of_an_undecayed_pet_have_factors_of_their_own(
 
 def test_the_norm_of_the_suv_is_the_users(make_slice: MakeSlice, save_series: SaveSeries) -> None:
     folder = save_series([make_slice(k, "PT") for k in range(2)])
-    lean = read_dicom_volume(folder, "suv", settings=DicomConfig(suv="lbm-janmahasatian"))
-    plain = read_dicom_volume(folder, "suv")
+    lean = read_dicom_series(folder, "suv", settings=DicomConfig(suv="lbm-janmahasatian")).volume
+    plain = read_dicom_series(folder, "suv").volume
     mass = 9270 * 70 / (8780 + 244 * 70 / 1.75**2)
     assert (lean.unit, plain.unit) == ("SUL", "SUVbw")
     assert np.allclose(lean.array, plain.array * mass / 70, rtol=1e-5)
@@ -260,7 +263,7 @@ def test_a_real_world_map_goes_before_the_rescaling(
                    pixels=np.full((4, 4), 1200))
         for k in range(2)
     ]  # fmt: skip
-    volume = read_dicom_volume(save_series(slices), "adc")
+    volume = read_dicom_series(save_series(slices), "adc").volume
     assert np.allclose(volume.array, 1.2)
 
 
@@ -268,19 +271,22 @@ def test_a_series_of_another_modality_or_tracer_is_refused(
     make_slice: MakeSlice, save_series: SaveSeries
 ) -> None:
     with pytest.raises(SeriesError, match="modality MR; expected PT"):
-        read_dicom_volume(save_series([make_slice(0)], "mri"), "suv")
+        read_dicom_series(save_series([make_slice(0)], "mri"), "suv")
     slices = [make_slice(k, "PT") for k in range(2)]
     for header in slices:
         header.RadiopharmaceuticalInformationSequence[0].Radiopharmaceutical = "FES"
     folder = save_series(slices, "pet")
     with pytest.raises(TracerError):
-        read_dicom_volume(folder, "suv")
-    assert read_dicom_volume(folder, "suv", settings=DicomConfig(tracers=("FES",))).unit == "SUVbw"
+        read_dicom_series(folder, "suv")
+    assert (
+        read_dicom_series(folder, "suv", settings=DicomConfig(tracers=("FES",))).volume.unit
+        == "SUVbw"
+    )
 
 
 def test_copies_of_a_slice_are_refused(make_slice: MakeSlice, save_series: SaveSeries) -> None:
     with pytest.raises(DuplicateSliceError):
-        read_dicom_volume(save_series([make_slice(k) for k in (0, 1, 1, 2)]), "zscore")
+        read_dicom_series(save_series([make_slice(k) for k in (0, 1, 1, 2)]), "zscore")
 
 
 def test_a_volume_of_too_many_voxels_is_refused_before_it_is_read(
@@ -288,7 +294,7 @@ def test_a_volume_of_too_many_voxels_is_refused_before_it_is_read(
 ) -> None:
     monkeypatch.setattr(dicom, "MAX_VOXELS", 40)
     with pytest.raises(DicomFileError, match="6 × 4 × 2 voxels"):
-        read_dicom_volume(save_series([make_slice(k) for k in range(2)]), "zscore")
+        read_dicom_series(save_series([make_slice(k) for k in range(2)]), "zscore")
 
 
 def test_provenance_says_what_was_passed_over_and_what_is_lossy(

@@ -14,7 +14,8 @@ from pydicom.uid import LegacyConvertedEnhancedPETImageStorage
 from scipy.integrate import quad
 
 from pcrnet.errors import MissingTagError, PhaseError, TracerError, UnitError
-from pcrnet.imaging.dicom import DicomVolume, read_dicom_series
+from pcrnet.imaging.dicom import read_dicom_series
+from pcrnet.imaging.scan import Scan
 
 MakeSlice = Callable[..., Dataset]
 MakeEnhanced = Callable[..., Dataset]
@@ -42,7 +43,7 @@ def with_map(enhanced: Dataset, unit: str, slope: float) -> Dataset:
     return enhanced
 
 
-def suv_of(folder: Path) -> DicomVolume:
+def suv_of(folder: Path) -> Scan:
     return read_dicom_series(folder, "suv", channel="pet")
 
 

@@ -18,7 +18,7 @@ from scipy.optimize import brentq
 
 from pcrnet.config import DicomConfig
 from pcrnet.errors import MissingTagError, TracerError, UnitError
-from pcrnet.imaging.dicom import read_dicom_volume
+from pcrnet.imaging.dicom import read_dicom_series
 from pcrnet.imaging.dicom_groups import FrameGroups
 from pcrnet.imaging.dicom_series import open_series
 from pcrnet.imaging.suv import SuvFactor, suv_factor, suvbw_factor
@@ -57,7 +57,7 @@ def test_ibsi_phantoms_have_the_published_suv_inside_the_mask(test_data: Path, n
     with zipfile.ZipFile(path) as archive:
         member = next(m for m in archive.namelist() if m.endswith("DRO_mask.nii.gz"))
         mask = nib.Nifti1Image.from_bytes(gzip.decompress(archive.read(member)))
-    volume = read_dicom_volume(path, "suv")
+    volume = read_dicom_series(path, "suv").volume
     assert np.allclose(volume.affine, mask.affine)
     inside = volume.array[np.asanyarray(mask.dataobj) > 0]
     found = [inside.min(), np.median(inside), inside.max()]
@@ -103,7 +103,7 @@ def sts_tumour(test_data: Path) -> np.ndarray:
     """SUVbw of IBSI's tumour in STS_001, read from the scanner's own files."""
     folder = test_data / "sts001_petmr"
     mask = nib.load(folder / "ibsi_PET_mask.nii.gz")
-    volume = read_dicom_volume(folder / "STS_001_FDG_PET_raw_dicom.zip", "suv")
+    volume = read_dicom_series(folder / "STS_001_FDG_PET_raw_dicom.zip", "suv").volume
     into = np.linalg.inv(volume.affine) @ mask.affine
     voxels = np.argwhere(np.asanyarray(mask.dataobj) > 0) @ into[:3, :3].T + into[:3, 3]
     assert np.abs(voxels - np.round(voxels)).max() < 1e-3
