@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pcrnet.config import AlignmentConfig, NoAlignment
+from pcrnet.config import AlignmentConfig, NoAlignment, RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration import Alignment, register
 from pcrnet.imaging.volume import Unit, Volume
 
 # Anatomy registers best, uptake next; ADC is noise in air and distorted in tissue.
 _RANK: dict[Unit, int] = {"arbitrary": 0, "SUVbw": 1, "1e-3 mm2/s": 2}
+
+
+def require_engine(alignment: AlignmentConfig) -> None:
+    """Find out before any scan is read whether visits can be registered as asked.
+
+    Raises:
+        ConfigError: The engine is not installed.
+    """
+    if isinstance(alignment, RigidAlignment) and alignment.engine == "greedy":
+        from pcrnet.imaging.engine_greedy import load_greedy
+
+        load_greedy()
 
 
 def align_visits(

@@ -26,7 +26,7 @@ def alignment_picture(fixed: Volume, moving: Volume, alignment: Alignment, *, ti
         title: Printed above; a pseudonym and a timepoint.
 
     Returns:
-        PNG bytes. The slices run through the middle of the first scan.
+        JPEG bytes. The slices run through the middle of the first scan.
     """
     grid = _grid_of(fixed)
     first = _shown(fixed, grid)
@@ -52,7 +52,7 @@ def alignment_picture(fixed: Volume, moving: Volume, alignment: Alignment, *, ti
         f"{alignment.shift_mm:.1f} mm, turned by {alignment.rotation_degrees:.1f}° · the patient's "
         "right is on the left"
     )
-    return sheet.png()
+    return sheet.jpeg()
 
 
 def _grid_of(volume: Volume) -> Grid:

@@ -27,6 +27,7 @@ from pcrnet.errors import ImageError, IntegrityError, PcrnetError, ProblemListEr
 from pcrnet.imaging.digests import DigestMemo, code_digest
 from pcrnet.imaging.framing import Crop
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient, require_scans
+from pcrnet.imaging.workers import start_worker
 from pcrnet.storage import sha256_json, write_bytes
 
 Progress = Callable[[int, int], None]
@@ -150,7 +151,7 @@ class TensorCache:
             for patient, entry in missing:
                 yield patient, _try_make_entry(patient, self._data, self._imaging, entry)
             return
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), start_worker) as pool:
             futures = {
                 pool.submit(_try_make_entry, patient, self._data, self._imaging, entry): patient
                 for patient, entry in missing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 from pcrnet.storage import sha256_file, write_json
 
 _SETTLED_NS = 2_000_000_000
+_IMPORTED = re.compile(r"^\s*from pcrnet\.imaging\.(\w+) import", re.MULTILINE)  # also in functions
 
 
 class DigestMemo:
@@ -73,11 +75,29 @@ class DigestMemo:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the source files that turn images into tensors: this folder's."""
+    """SHA-256 of the source files that turn images into tensors."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in tensor_sources():
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def tensor_sources() -> list[Path]:
+    """The modules of this folder that decide a tensor: ``preprocess`` with all that it imports.
+
+    And ``cache``, which stores it. Drawing, measuring and converting are not among them, so that
+    work on a picture throws no tensor away.
+    """
+    folder = Path(__file__).parent
+    found = {folder / "cache.py"}
+    waiting = [folder / "preprocess.py"]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            names = _IMPORTED.findall(path.read_text(encoding="utf-8"))
+            waiting += [folder / f"{name}.py" for name in names]
+    return sorted(found)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -1,40 +1,34 @@
 """Rigid registration of a later visit to the first: how the same body lies in each.
 
 The images are brought to one working resolution and freed of shading, for coil shading moves the
-optimum of mutual information by millimetres. Mattes' mutual information is then climbed from the
-better of a few starting positions, coarse to fine. All positions are RAS millimetres; a transform
-takes a point of the first visit to the same tissue in the later one.
+optimum of mutual information by millimetres. An engine then climbs mutual information, coarse to
+fine, from the best of a few starting positions. Whatever the engine, its result is judged here.
+All positions are RAS millimetres; a transform takes a point of the first visit to the same tissue
+in the later one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pcrnet.config import RigidAlignment
+from pcrnet.config import RegistrationEngine, RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.body_match import (
-    BINS,
     Transform,
     WorkingScan,
     front_difference_mm,
     prepare_scan,
     similarity,
 )
-from pcrnet.imaging.grid import Grid
 from pcrnet.imaging.volume import Volume
 
-if TYPE_CHECKING:
-    import SimpleITK
+Engine = Callable[[WorkingScan, WorkingScan, Transform], Transform]
+"""From the first visit, the later one and where to start, to the rigid transform found."""
 
 _STARTING_MM = 8.0
-_SHRINK = (4, 2, 1)
-_SMOOTHING = (2.0, 1.0, 0.0)  # voxels
-_SAMPLES = 50_000
-_SEED = 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +59,14 @@ def register(fixed: Volume, moving: Volume, limits: RigidAlignment) -> Alignment
     Args:
         fixed: A scan of the first visit.
         moving: A scan of the later visit, best of the same channel.
-        limits: What is still believed.
+        limits: With which engine, and what is still believed.
 
     Raises:
+        ConfigError: The engine is not installed.
         RegistrationError: No position makes the two alike, the result lies beyond the limits, or
             one visit was prone and the other supine.
     """
-    alignment = _align(prepare_scan(fixed), prepare_scan(moving))
+    alignment = _align(prepare_scan(fixed), prepare_scan(moving), _engine(limits.engine))
     _check(alignment, limits)
     return alignment
 
@@ -112,9 +107,19 @@ def _check(alignment: Alignment, limits: RigidAlignment) -> None:
         )
 
 
-def _align(fixed: WorkingScan, moving: WorkingScan) -> Alignment:
+def _engine(name: RegistrationEngine) -> Engine:
+    match name:
+        case "simpleitk":
+            from pcrnet.imaging.engine_simpleitk import climb
+        case "greedy":
+            from pcrnet.imaging.engine_greedy import climb
+    return climb
+
+
+def _align(fixed: WorkingScan, moving: WorkingScan, climb: Engine) -> Alignment:
     start = max(_starts(fixed, moving), key=lambda t: similarity(fixed, moving, t, _STARTING_MM))
-    found = _climb(fixed, moving, start)
+    # Threads add in any order: the last digits differ from run to run, a nanometre at most.
+    found = np.round(climb(fixed, moving, start), 7)
     before, after = (similarity(fixed, moving, t) for t in (np.eye(4), found))
     if before >= after:
         # Nothing is gained over the position in which the visit came.
@@ -145,60 +150,3 @@ def _starts(fixed: WorkingScan, moving: WorkingScan) -> list[Transform]:
             start[:3, 3] = centre + shift - turn @ centre
             starts.append(start)
     return starts
-
-
-def _climb(fixed: WorkingScan, moving: WorkingScan, start: Transform) -> Transform:
-    """Gradient ascent of Mattes' mutual information, coarse to fine (Mattes et al., IEEE TMI 2003).
-
-    ITK's physical space is taken to be RAS millimetres here; only that both images agree matters.
-    """
-    import SimpleITK
-
-    rigid = SimpleITK.Euler3DTransform()
-    rigid.SetCenter(fixed.centre_mm.tolist())
-    rigid.SetMatrix(start[:3, :3].ravel().tolist())
-    rigid.SetTranslation(
-        (start[:3, :3] @ fixed.centre_mm + start[:3, 3] - fixed.centre_mm).tolist()
-    )
-    method = SimpleITK.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(BINS)
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    sizes = [fixed.values.size / shrink**3 for shrink in _SHRINK]
-    method.SetMetricSamplingPercentagePerLevel([min(1.0, _SAMPLES / n) for n in sizes], _SEED)
-    method.SetMetricFixedMask(_image(fixed.looked_at.astype(np.uint8), fixed.grid))
-    method.SetMetricMovingMask(_image(moving.covered.astype(np.uint8), moving.grid))
-    method.SetInterpolator(SimpleITK.sitkLinear)
-    method.SetShrinkFactorsPerLevel(list(_SHRINK))
-    method.SetSmoothingSigmasPerLevel(list(_SMOOTHING))
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=4.0,
-        minStep=0.02,
-        numberOfIterations=80,
-        relaxationFactor=0.6,
-        gradientMagnitudeTolerance=1e-6,
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetInitialTransform(rigid, True)
-    try:
-        method.Execute(_image(fixed.values, fixed.grid), _image(moving.values, moving.grid))
-    except RuntimeError:
-        raise RegistrationError(
-            "the two scans do not overlap enough to be registered",
-            remedy="check that both visits show the same part of the same patient",
-        ) from None
-    transform = np.eye(4)
-    transform[:3, :3] = np.array(rigid.GetMatrix()).reshape(3, 3)
-    centre = np.array(rigid.GetCenter())
-    transform[:3, 3] = centre + rigid.GetTranslation() - transform[:3, :3] @ centre
-    # Threads add in any order: the last digits differ from run to run, a nanometre at most.
-    return np.round(transform, 7)
-
-
-def _image(array: NDArray[np.generic], grid: Grid) -> SimpleITK.Image:
-    import SimpleITK
-
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(array.T))
-    image.SetSpacing(np.diag(grid.affine)[:3].tolist())
-    image.SetOrigin(grid.affine[:3, 3].tolist())
-    return image

@@ -28,8 +28,8 @@ def _pair(shift_mm: float) -> tuple[Volume, Volume, Alignment]:
 
 
 def test_what_agrees_is_grey_after_registration_and_coloured_before():
-    png = alignment_picture(*_pair(18.0), title="P-001 · interim")
-    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+    jpeg = alignment_picture(*_pair(18.0), title="P-001 · interim")
+    pixels = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")).astype(int)
     colour = np.abs(pixels[..., 0] - pixels[..., 1])[:, 115:]
     before, after = np.array_split(colour[100:-60], 2)
     assert before.mean() > 20

@@ -1,13 +1,19 @@
 """Digests that are not computed twice."""
 
+import ast
 import hashlib
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from pcrnet.imaging import digests
-from pcrnet.imaging.digests import DigestMemo, code_digest
+from pcrnet.imaging.digests import DigestMemo, code_digest, tensor_sources
+
+_FOLDER = Path(digests.__file__).parent
 
 
 @pytest.fixture
@@ -94,5 +100,66 @@ def test_a_folder_is_its_files_whatever_their_names(tmp_path):
     assert memo.digest(tmp_path / "a") != memo.digest(tmp_path / "b")
 
 
-def test_the_code_has_a_digest():
-    assert len(code_digest()) == 64
+def test_modules_that_draw_measure_or_convert_decide_no_tensor():
+    left_out = {path.stem for path in _FOLDER.glob("*.py")} - {p.stem for p in tensor_sources()}
+    assert left_out == {
+        "__init__",
+        "alignment_picture",
+        "convert",
+        "digests",
+        "display",
+        "kinetics",
+        "measurements",
+        "panels",
+        "pictures",
+        "quality",
+        "quality_page",
+        "quantify",
+        "sheet",
+        "tofts",
+        "workers",
+    }
+
+
+def test_what_a_tensor_needs_is_what_the_syntax_tree_says_is_imported():
+    needed, waiting = {"cache"}, ["preprocess"]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            tree = ast.parse((_FOLDER / f"{name}.py").read_text())
+            waiting += [
+                alias.name.rpartition(".")[2]
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Import)
+                for alias in node.names
+                if alias.name.startswith("pcrnet.imaging.")
+            ]
+            waiting += [
+                node.module.rpartition(".")[2]
+                for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom) and node.module.startswith("pcrnet.imaging.")
+            ]
+    assert {path.stem for path in tensor_sources()} == needed
+
+
+def test_a_process_that_makes_tensors_loads_no_other_module_of_this_folder():
+    script = "import sys, pcrnet.imaging.preprocess; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = {name for name in done.stdout.split() if name.startswith("pcrnet.imaging.")}
+    allowed = {f"pcrnet.imaging.{path.stem}" for path in tensor_sources()}
+    assert loaded <= allowed
+
+
+def test_the_digest_follows_the_sources_that_decide_a_tensor(monkeypatch, tmp_path):
+    before = code_digest.__wrapped__()
+    paths = []
+    for path in tensor_sources():
+        paths.append(tmp_path / path.name)
+        paths[-1].write_bytes(path.read_bytes())
+    monkeypatch.setattr(digests, "tensor_sources", lambda: paths)
+    assert code_digest.__wrapped__() == before
+    paths[3].write_bytes(paths[3].read_bytes() + b"# another\n")
+    assert code_digest.__wrapped__() != before

@@ -1,0 +1,188 @@
+"""One patient of the quality sheet: all scans in three planes, registrations, and the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.cohort.table import Patient
+from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.errors import PcrnetError
+from pcrnet.imaging.alignment import common_channel
+from pcrnet.imaging.alignment_picture import alignment_picture
+from pcrnet.imaging.display import (
+    SIMULATED,
+    SUV_LOOK,
+    Scans,
+    describe_days,
+    focus,
+    for_display,
+    label_columns,
+)
+from pcrnet.imaging.grid import Grid, resample
+from pcrnet.imaging.measurements import VisitMeasurements, last_mask, measure_visits
+from pcrnet.imaging.panels import Plane, axis_of, draw_missing, draw_note, extent_mm
+from pcrnet.imaging.preprocess import PatientScans, on_one_grid, read_patient
+from pcrnet.imaging.sheet import Sheet
+
+_PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
+_ABSENT_ASPECT = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class PatientPage:
+    """One patient as looked at.
+
+    Attributes:
+        sheet: All scans, JPEG; None where the patient cannot be shown.
+        alignments: Later visit to its registration before and after, JPEG.
+        measurements: One for each visit with scans.
+        problem: Why the patient cannot be shown.
+    """
+
+    sheet: bytes | None = None
+    alignments: Mapping[str, bytes] = field(default_factory=dict)
+    measurements: tuple[VisitMeasurements, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What remains of a patient once the scans themselves are let go."""
+
+    scans: Scans
+    days: NDArray[np.float32]
+    visits: frozenset[str]
+    spacing_mm: tuple[float, float, float]
+    alignments: Mapping[str, bytes]
+    measurements: tuple[VisitMeasurements, ...]
+
+
+def patient_page(
+    patient: Patient, data: DataConfig, imaging: ImagingConfig, *, simulated: bool = False
+) -> PatientPage:
+    """Look at one patient. What keeps the network from the scans is stated in their place."""
+    try:
+        shown = _look_at(patient, data, imaging)
+    except PcrnetError as error:
+        return PatientPage(problem=str(error))
+    sheet = _draw(patient.patient_id, shown, data.timepoints, simulated=simulated)
+    return PatientPage(sheet, shown.alignments, shown.measurements)
+
+
+def _look_at(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> _Shown:
+    """All that needs the scans as acquired, which take up to gigabytes."""
+    scans = read_patient(patient, data, imaging)
+    fine = for_display(imaging)
+    tensor = on_one_grid(scans, patient, data, fine)
+    kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
+    masks = _masks_on_grid(scans, data.timepoints, fine)
+    return _Shown(
+        scans=Scans.of(tensor, data.channels, kinds, fine.spacing_mm, masks),
+        days=tensor.days,
+        visits=frozenset(scans.volumes),
+        spacing_mm=fine.spacing_mm,
+        alignments={of: _draw_alignment(patient, scans, of) for of in scans.alignments},
+        measurements=tuple(measure_visits(scans)),
+    )
+
+
+def _draw(name: str, shown: _Shown, timepoints: Sequence[str], *, simulated: bool) -> bytes:
+    """All channels of all visits in three planes, with the numbers of each visit."""
+    point, why = focus(shown.scans)
+    numbers = {measured.timepoint: measured for measured in shown.measurements}
+    columns = shown.scans.columns
+    rows = [
+        (visit, plane)
+        for visit, timepoint in enumerate(timepoints)
+        for plane in (_PLANES if timepoint in shown.visits else _PLANES[:1])
+    ]
+    sheet = Sheet(_aspects(shown.scans, rows), len(columns) + 1)
+    sheet.head(name, SIMULATED if simulated else "")
+    for row, (visit, plane) in enumerate(rows):
+        timepoint = timepoints[visit]
+        first = plane == _PLANES[0]
+        days = describe_days(float(shown.days[visit])) if first else ""
+        sheet.label_row(row, timepoint if first else "", ", ".join(filter(None, (days, plane))))
+        for number, column in enumerate(columns):
+            column.draw(sheet.panel(row, number), shown.scans, visit, plane, point[axis_of(plane)])
+        if first:
+            _note(sheet, row, len(columns), numbers.get(timepoint))
+    label_columns(sheet, columns)
+    sheet.label_column(len(columns), "measured")
+    sheet.foot(
+        f"planes through {why} of the first visit · the field is what the network sees, "
+        f"on {' × '.join(f'{edge:g}' for edge in shown.spacing_mm)} mm voxels · fixed SUV window "
+        f"{SUV_LOOK.low:g}–{SUV_LOOK.high:g}, higher uptake clipped · blue line: lesion mask · "
+        "the patient's right is on the left"
+    )
+    return sheet.jpeg()
+
+
+def _masks_on_grid(
+    scans: PatientScans, timepoints: Sequence[str], imaging: ImagingConfig
+) -> NDArray[np.bool_] | None:
+    """The mask that serves each visit, (T, X, Y, Z); None without any."""
+    grid = Grid.centred(scans.centre_mm, imaging.spacing_mm, imaging.size)
+    masks = np.zeros((len(timepoints), *imaging.size), dtype=bool)
+    for row, timepoint in enumerate(timepoints):
+        mask_of = last_mask(scans, timepoint)
+        mask = None if mask_of is None else scans.masks[mask_of]
+        if mask_of is not None and mask is not None:
+            label, _ = resample(mask, grid.moved(scans.transform(mask_of)))
+            masks[row] = label > 0
+    return masks if masks.any() else None
+
+
+def _aspects(scans: Scans, rows: Sequence[tuple[int, Plane]]) -> list[float]:
+    aspects = []
+    for visit, plane in rows:
+        width, height = extent_mm(scans.shape, scans.spacing_mm, plane)
+        aspects.append(height / width if scans.present[visit].any() else _ABSENT_ASPECT)
+    return aspects
+
+
+def _note(sheet: Sheet, row: int, column: int, measured: VisitMeasurements | None) -> None:
+    axes = sheet.panel(row, column)
+    if measured is None:
+        draw_missing(axes)
+    elif measured.mask_of is None:
+        draw_missing(axes, "no mask")
+    else:
+        draw_note(axes, describe(measured))
+
+
+def describe(measured: VisitMeasurements) -> list[tuple[str, str]]:
+    """Names and values as printed; what could not be measured is left out."""
+    lines: list[tuple[str, float | None, str]] = [
+        ("ADC (10⁻³ mm²/s)", measured.adc_1e3_mm2_s, ".2f"),
+        ("volume (mL)", measured.volume_ml, ".1f"),
+        ("longest (mm)", measured.longest_mm, ".0f"),
+    ]
+    if (pet := measured.pet) is not None:
+        lines = [
+            ("SUVmax", pet.suv_max, ".1f"),
+            ("SUVpeak", pet.suv_peak, ".1f"),
+            ("SUVmean", pet.suv_mean, ".1f"),
+            ("MTV, SUV ≥ 4 (mL)", pet.mtv_fixed_ml, ".1f"),
+            ("MTV, 41 % (mL)", pet.mtv_relative_ml, ".1f"),
+            ("TLG, 41 % (SUV·mL)", pet.tlg_relative_ml, ".0f"),
+            *lines,
+        ]
+    own = measured.mask_of == measured.timepoint
+    mask = [] if own else [("in the mask of", str(measured.mask_of))]
+    return mask + [(name, format(value, form)) for name, value, form in lines if value is not None]
+
+
+def _draw_alignment(patient: Patient, scans: PatientScans, timepoint: str) -> bytes:
+    first = next(iter(scans.volumes))
+    channel = common_channel(scans.volumes[first], scans.volumes[timepoint])
+    return alignment_picture(
+        scans.volumes[first][str(channel)],
+        scans.volumes[timepoint][str(channel)],
+        scans.alignments[timepoint],
+        title=f"{patient.patient_id} · {timepoint} on {first}, {channel}",
+    )
