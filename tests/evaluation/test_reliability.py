@@ -41,6 +41,25 @@ def test_published_slope_intercept_and_calibration_in_the_large(val_prob):
         assert estimate.n == 500
 
 
+def test_published_slope_error_is_that_of_glm_one_step_before_convergence(val_prob):
+    # glm in R stops when the deviance does, and reports the weights of the step before.
+    prob, label, case = val_prob
+    design = np.column_stack([logit(prob), np.ones(500)])
+    fitted, deviance = (label + 0.5) / 2, np.inf
+    for _ in range(25):
+        weight = fitted * (1 - fitted)
+        information = (design * weight[:, None]).T @ design
+        working = weight * logit(fitted) + label - fitted
+        fitted = expit(design @ np.linalg.solve(information, design.T @ working))
+        before, deviance = deviance, -2 * np.log(np.where(label == 1, fitted, 1 - fitted)).sum()
+        if abs(deviance - before) / (abs(deviance) + 0.1) < 1e-8:
+            break
+    assert np.sqrt(np.linalg.inv(information)[0, 0]) == pytest.approx(case["slope_se"], abs=1e-12)
+    converged = sm.Logit(label, design).fit(disp=0, tol=1e-12).bse[0]
+    slope, _ = calibration_line(prob, label)
+    assert (slope.high - slope.low) / (2 * Z) == pytest.approx(converged, abs=1e-9)
+
+
 def test_estimates_agree_with_statsmodels():
     prob, label = simulate(90, seed=1, slope=0.6, shift=0.4)
     theirs = sm.Logit(label, sm.add_constant(logit(prob))).fit(disp=0, tol=1e-12)
