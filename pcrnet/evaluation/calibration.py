@@ -17,11 +17,18 @@ from pcrnet.cohort.outcome import Head
 from pcrnet.config import (
     CalibrationConfig,
     ChainCalibration,
+    IsotonicCalibration,
     NoCalibration,
 )
 from pcrnet.errors import BundleError, PredictionsError
 from pcrnet.evaluation.arrays import BoolArray, FloatArray
 from pcrnet.evaluation.calibration_fit import fit_chain, fit_temperature, log_cells
+from pcrnet.evaluation.isotonic import (
+    FEWEST_PATIENTS,
+    MonotoneCurve,
+    curve_sizes,
+    fit_isotonic,
+)
 
 
 class Calibrator(Protocol):
@@ -78,6 +85,29 @@ class TemperatureCalibrator:
 
 
 @dataclass(frozen=True)
+class IsotonicCalibrator:
+    """q, r and s each a monotone curve of its logit; P(yT0) = q, P(yT0yN0) = q·r."""
+
+    curves: tuple[MonotoneCurve, MonotoneCurve, MonotoneCurve]
+
+    def cells(self, logits: FloatArray) -> FloatArray:
+        """Calibrated probabilities (n, 4) of the cells."""
+        q, r, s = (
+            curve(logit) for curve, logit in zip(self.curves, _checked(logits).T, strict=True)
+        )
+        return np.stack([q * r, q * (1 - r), (1 - q) * s, (1 - q) * (1 - s)], axis=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """``kind`` and for each of q, r and s the ``logits`` and ``probs`` of its knots."""
+        return {
+            "kind": "isotonic",
+            "curves": [
+                {"logits": list(curve.logits), "probs": list(curve.probs)} for curve in self.curves
+            ],
+        }
+
+
+@dataclass(frozen=True)
 class IdentityCalibrator:
     """The network's own probabilities."""
 
@@ -116,11 +146,12 @@ def head_probabilities(cells: FloatArray) -> dict[Head, FloatArray]:
 
 
 def fit_calibrator(config: CalibrationConfig, logits: FloatArray, allowed: BoolArray) -> Calibrator:
-    """Fit the calibrator of ``config`` by penalised maximum likelihood.
+    """Fit the calibrator of ``config``; chain and temperature by penalised maximum likelihood.
 
     The likelihood of a patient is the probability of the cells that agree with what is known of
     her outcome, so partly known outcomes contribute their marginal and unknown ones nothing.
-    The fit is deterministic and converges to a gradient of 1e-8.
+    The fit is deterministic and converges to a gradient of 1e-8. Isotonic curves are fitted to the
+    patients whose outcome decides them.
 
     Args:
         config: ``evaluation.calibration``.
@@ -128,8 +159,8 @@ def fit_calibrator(config: CalibrationConfig, logits: FloatArray, allowed: BoolA
         allowed: (n, 4) cells that agree with each outcome (``Outcome.allowed_cells``).
 
     Raises:
-        PredictionsError: A logit is no finite number, an outcome contradicts itself, or no outcome
-            is known.
+        PredictionsError: A logit is no finite number, an outcome contradicts itself, no outcome
+            is known, or there are too few patients for isotonic curves.
     """
     if isinstance(config, NoCalibration):
         return IdentityCalibrator()
@@ -146,6 +177,9 @@ def fit_calibrator(config: CalibrationConfig, logits: FloatArray, allowed: BoolA
             remedy="use more patients, or evaluation.calibration.kind=none",
         )
     logits, allowed = logits[informative], allowed[informative]
+    if isinstance(config, IsotonicCalibration):
+        check_enough_patients(config, allowed)
+        return IsotonicCalibrator(fit_isotonic(logits, allowed))
     if isinstance(config, ChainCalibration):
         slopes, intercepts = fit_chain(logits, allowed, config.shrinkage)
         a1, a2, a3 = (float(slope) for slope in slopes)
@@ -154,6 +188,24 @@ def fit_calibrator(config: CalibrationConfig, logits: FloatArray, allowed: BoolA
     inverse_temperature, biases = fit_temperature(logits, allowed)
     c1, c2, c3, c4 = (float(bias) for bias in biases)
     return TemperatureCalibrator(inverse_temperature, (c1, c2, c3, c4))
+
+
+def check_enough_patients(config: CalibrationConfig, allowed: BoolArray) -> None:
+    """Refuse isotonic calibration where too few of the patients (n, 4) carry one of its curves.
+
+    Raises:
+        PredictionsError: With the number of patients and the limit.
+    """
+    if not isinstance(config, IsotonicCalibration):
+        return
+    for condition, n in curve_sizes(allowed):
+        if n < FEWEST_PATIENTS:
+            raise PredictionsError(
+                f"isotonic calibration needs at least {FEWEST_PATIENTS} patients of whom "
+                f"{condition}, and there are {n}: with fewer it is worse than the chain",
+                field="evaluation.calibration.kind",
+                remedy="use evaluation.calibration.kind=chain",
+            )
 
 
 def calibrator_from_dict(record: Mapping[str, Any]) -> Calibrator:
@@ -178,6 +230,8 @@ def calibrator_from_dict(record: Mapping[str, Any]) -> Calibrator:
             (slope,) = _numbers([inverse], 1, minimum=0.0)
             c1, c2, c3, c4 = _numbers(biases, 4)
             return TemperatureCalibrator(slope, (c1, c2, c3, c4))
+        case {"kind": "isotonic", "curves": [q, r, s], **rest} if not rest:
+            return IsotonicCalibrator((_curve(q), _curve(r), _curve(s)))
     raise BundleError(
         "a calibrator of no known kind", remedy="export the bundle again with this pcrnet"
     )
@@ -193,9 +247,24 @@ def _checked(logits: FloatArray) -> FloatArray:
     return logits
 
 
-def _numbers(values: object, count: int, minimum: float = -np.inf) -> tuple[float, ...]:
+def _curve(record: object) -> MonotoneCurve:
+    match record:
+        case {"logits": [_, *_] as logits, "probs": [_, *_] as probs, **rest} if not rest:
+            knots = _numbers(logits, len(logits))
+            levels = _numbers(probs, len(logits), minimum=0.0, maximum=1.0)
+            if (np.diff(knots) <= 0).any() or (np.diff(levels) < 0).any():
+                raise BundleError("a calibrator with a curve that falls")
+            return MonotoneCurve(knots, levels)
+    raise BundleError("a calibrator with a curve that has no knots")
+
+
+def _numbers(
+    values: object, count: int, minimum: float = -np.inf, maximum: float = np.inf
+) -> tuple[float, ...]:
     if not isinstance(values, list | tuple) or len(values) != count:
         raise BundleError(f"a calibrator without the {count} numbers that belong there")
-    if not all(isinstance(v, int | float) and np.isfinite(v) and v >= minimum for v in values):
+    if not all(
+        isinstance(v, int | float) and np.isfinite(v) and minimum <= v <= maximum for v in values
+    ):
         raise BundleError("a calibrator with a number out of range")
     return tuple(float(v) for v in values)

@@ -179,6 +179,7 @@ def _calibrator(config: CalibrationConfig) -> str:
     return {
         "chain": "shrunk chain on the joint outcome, fitted on inner folds",
         "temperature": "temperature and bias on the joint outcome, fitted on inner folds",
+        "isotonic": "monotone curves along the chain, fitted on inner folds",
         "none": "none: the network’s own probabilities",
     }[config.kind]
 

@@ -13,17 +13,25 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
 
 from pcrnet.cohort.outcome import CELLS, Outcome
-from pcrnet.config import ChainCalibration, NoCalibration, TemperatureCalibration
+from pcrnet.config import (
+    ChainCalibration,
+    IsotonicCalibration,
+    NoCalibration,
+    TemperatureCalibration,
+)
 from pcrnet.errors import BundleError, PredictionsError
 from pcrnet.evaluation.calibration import (
     ChainCalibrator,
     IdentityCalibrator,
+    IsotonicCalibrator,
     TemperatureCalibrator,
     calibrator_from_dict,
+    check_enough_patients,
     fit_calibrator,
     head_probabilities,
     joint_cells,
 )
+from pcrnet.evaluation.isotonic import FEWEST_PATIENTS, MonotoneCurve
 
 FITTED = (ChainCalibration(), TemperatureCalibration())
 EVERY = (*FITTED, NoCalibration())
@@ -51,6 +59,14 @@ def partly_known(allowed: np.ndarray) -> np.ndarray:
     return known
 
 
+def rising_curves(steps: np.ndarray, shifts: np.ndarray):
+    """Three monotone curves, of two knots each and with levels 0 and 1 among them."""
+    return tuple(
+        MonotoneCurve((shift, shift + 0.1 + step), (expit(min(shift, step)), expit(step)))
+        for shift, step in zip(shifts[:3], steps, strict=True)
+    )
+
+
 def test_cells_of_known_logits_are_the_products_of_the_chain():
     q, r, s = 0.6, 0.9, 0.25
     cells = joint_cells(logit(np.array([[q, r, s]])))
@@ -72,6 +88,7 @@ def test_every_calibrator_is_coherent_in_ten_thousand_cases(logits, slopes, shif
         joint_cells(logits),
         ChainCalibrator(tuple(slopes), tuple(shifts[:3])).cells(logits),
         TemperatureCalibrator(slopes[0], tuple(shifts)).cells(logits),
+        IsotonicCalibrator(rising_curves(slopes, shifts)).cells(logits),
         IdentityCalibrator().cells(logits),
     ):
         assert (cells >= 0).all()
@@ -206,6 +223,48 @@ def test_calibrator_survives_json_bit_for_bit(config):
     np.testing.assert_array_equal(restored.cells(logits), fitted.cells(logits))
 
 
+def everyone_knows(n: int) -> np.ndarray:
+    """Cells of patients of whom a quarter lies in each."""
+    return np.eye(4, dtype=bool)[np.arange(n) % 4]
+
+
+def test_isotonic_is_refused_below_its_limit_with_both_numbers():
+    limit = FEWEST_PATIENTS
+    allowed = everyone_knows(2 * limit)
+    logits = np.random.default_rng(0).normal(size=(2 * limit, 3))
+    fitted = fit_calibrator(IsotonicCalibration(), logits, allowed)
+    assert isinstance(fitted, IsotonicCalibrator)
+    with pytest.raises(PredictionsError, match=f"at least {limit} .* yT0 is 1.* are {limit - 1}"):
+        fit_calibrator(IsotonicCalibration(), logits[1:], allowed[1:])
+    unknown = allowed.copy()
+    unknown[-1] = True
+    with pytest.raises(PredictionsError, match=rf"yT0 is 0.* are {limit - 1}[\s\S]*kind=chain"):
+        check_enough_patients(IsotonicCalibration(), unknown)
+    check_enough_patients(ChainCalibration(), allowed[:1])
+
+
+def test_isotonic_follows_a_bend_that_the_chain_cannot():
+    generator = np.random.default_rng(3)
+    logits = generator.normal(size=(4000, 3)) * 1.5
+    bent = joint_cells(1.6 * np.tanh(1.5 * logits))
+    cell = (generator.random(4000)[:, None] > bent.cumsum(axis=1)[:, :3]).sum(axis=1)
+    allowed = np.eye(4, dtype=bool)[cell]
+    losses = [
+        -(bent * np.log(fit_calibrator(config, logits, allowed).cells(logits))).sum(axis=1).mean()
+        for config in (ChainCalibration(), IsotonicCalibration())
+    ]
+    assert losses[1] < losses[0] - 0.005
+
+
+def test_isotonic_survives_json_bit_for_bit():
+    n = 2 * FEWEST_PATIENTS
+    logits = np.random.default_rng(1).normal(size=(n, 3))
+    fitted = fit_calibrator(IsotonicCalibration(), logits, everyone_knows(n))
+    restored = calibrator_from_dict(json.loads(json.dumps(fitted.to_dict())))
+    assert restored == fitted
+    np.testing.assert_array_equal(restored.cells(logits), fitted.cells(logits))
+
+
 def test_none_is_the_network_itself():
     logits, allowed = simulate(20, seed=13)
     fitted = fit_calibrator(NoCalibration(), logits, allowed)
@@ -217,6 +276,14 @@ def test_none_is_the_network_itself():
     [
         {},
         {"kind": "isotonic"},
+        {"kind": "isotonic", "curves": []},
+        {"kind": "isotonic", "curves": [{"logits": [0], "probs": [0.5]}] * 2},
+        {"kind": "isotonic", "curves": [{"logits": [], "probs": []}] * 3},
+        {"kind": "isotonic", "curves": [{"logits": [0, 1], "probs": [0.5]}] * 3},
+        {"kind": "isotonic", "curves": [{"logits": [0, 1], "probs": [0.5, 0.4]}] * 3},
+        {"kind": "isotonic", "curves": [{"logits": [0, 0], "probs": [0.5, 0.6]}] * 3},
+        {"kind": "isotonic", "curves": [{"logits": [0, 1], "probs": [0.5, 1.1]}] * 3},
+        {"kind": "isotonic", "curves": [{"logits": [0], "probs": [0.5], "more": 1}] * 3},
         {"kind": "none", "extra": 1},
         {"kind": "chain", "slopes": [1, 1, 1], "intercepts": [0, 0]},
         {"kind": "chain", "slopes": [1, -1, 1], "intercepts": [0, 0, 0]},
