@@ -8,7 +8,8 @@ import numpy as np
 
 from pcrnet.cohort.outcome import Head
 from pcrnet.evaluation.arrays import FloatArray
-from pcrnet.evaluation.discrimination import auc, compare_auc
+from pcrnet.evaluation.auc_comparison import compare_auc
+from pcrnet.evaluation.discrimination import auc
 from pcrnet.evaluation.heads import known_rows
 from pcrnet.evaluation.intervals import Estimate, proportion
 from pcrnet.evaluation.predictions import Predictions

@@ -16,13 +16,11 @@ from scipy import stats
 from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray, why_undefined
 from pcrnet.evaluation.intervals import (
     Estimate,
-    Interval,
     clopper_pearson_interval,
     logit_wald_interval,
-    normal_quantile,
 )
 
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """Placements are shares of counts: what differs by less than this differs by rounding."""
 
 
@@ -41,21 +39,6 @@ class Delong:
     auc: FloatArray
     covariance: FloatArray
     disjoint_pairs: int
-
-
-@dataclass(frozen=True)
-class AucComparison:
-    """The difference of two AUCs and its test.
-
-    Attributes:
-        difference: First less second, with Wald's interval.
-        z: Standardised difference (Student's t for independent groups); None where undefined.
-        p: Two-sided; 1 where the two scores rank all patients alike; None where undefined.
-    """
-
-    difference: Estimate
-    z: float | None
-    p: float | None
 
 
 def delong(scores: FloatArray, label: FloatArray, fold: IntArray | None = None) -> Delong:
@@ -115,24 +98,24 @@ def auc(
         fold: (n,) fold of each patient; pairs are then formed within folds only.
         confidence: Two-sided.
     """
-    method = _auc_method(fold)
-    reason = why_undefined(score, label) or _why_no_pair(label, fold)
+    method = auc_method(fold)
+    reason = why_undefined(score, label) or why_no_pair(label, fold)
     if reason:
         return Estimate.undefined(reason, n=len(label), method=method)
     result = delong(score[None], label, fold)
     value = float(result.auc[0])
     variance = float(result.covariance[0, 0])
-    if min(value, 1 - value) < _ROUNDING:
+    if min(value, 1 - value) < ROUNDING:
         perfect = round(value) * result.disjoint_pairs
         low, high = clopper_pearson_interval(perfect, result.disjoint_pairs, confidence)
         reason = f"degenerate: all pairs are ranked {'rightly' if perfect else 'wrongly'}"
         method = f"exact over {result.disjoint_pairs} disjoint pairs"
         return Estimate(float(round(value)), low, high, len(label), method, reason)
-    if not variance > _ROUNDING**2:
+    if not variance > ROUNDING**2:
         reason = (
             "no interval: a class has a single patient"
             if math.isnan(variance)
-            else "no interval: the scores rank nobody"
+            else "no interval: the patients of each class are all ranked alike, without variance"
         )
         return Estimate(value, None, None, len(label), method, reason)
     low, high = logit_wald_interval(value, math.sqrt(variance), confidence)
@@ -148,7 +131,7 @@ def auc_fold_mean(
     independent and the interval has no exact coverage (Bengio & Grandvalet 2004).
     """
     method = "mean over folds, Student's t over folds (folds taken as independent)"
-    reason = why_undefined(score, label) or _why_no_pair(label, fold)
+    reason = why_undefined(score, label) or why_no_pair(label, fold)
     if reason:
         return Estimate.undefined(reason, n=len(label), method=method)
     rows = [fold == k for k in np.unique(fold)]
@@ -166,90 +149,6 @@ def auc_fold_mean(
     return Estimate(value, low, high, len(label), method, note)
 
 
-def compare_auc(
-    first: FloatArray,
-    second: FloatArray,
-    label: FloatArray,
-    fold: IntArray | None = None,
-    confidence: float = 0.95,
-) -> AucComparison:
-    """Compare two models on the same patients (DeLong, DeLong & Clarke-Pearson 1988).
-
-    Args:
-        first: (n,) scores of one model.
-        second: (n,) scores of the other.
-        label: (n,) labels 0 and 1.
-        fold: (n,) folds shared by both, or None.
-        confidence: Two-sided, of the difference.
-    """
-    method = f"paired {_auc_method(fold, scale='Wald')}"
-    reason = (
-        why_undefined(first, label) or why_undefined(second, label) or _why_no_pair(label, fold)
-    )
-    if reason:
-        return AucComparison(Estimate.undefined(reason, n=len(label), method=method), None, None)
-    result = delong(np.stack([first, second]), label, fold)
-    contrast = np.array([1.0, -1.0])
-    difference = float(contrast @ result.auc)
-    variance = float(contrast @ result.covariance @ contrast)
-    negligible = _ROUNDING * float(np.trace(result.covariance))
-    if variance <= negligible and abs(difference) < _ROUNDING:
-        same = Estimate(0.0, 0.0, 0.0, len(label), method, "both rank all patients alike")
-        return AucComparison(same, 0.0, 1.0)
-    if not variance > negligible:
-        reason = "no interval: the difference has no variance in these patients"
-        return AucComparison(
-            Estimate(difference, None, None, len(label), method, reason), None, None
-        )
-    error = math.sqrt(variance)
-    low, high = _wald(difference, error, normal_quantile(confidence))
-    z = difference / error
-    estimate = Estimate(difference, low, high, len(label), method)
-    return AucComparison(estimate, z, float(2 * stats.norm.sf(abs(z))))
-
-
-def compare_auc_unpaired(
-    first: tuple[FloatArray, FloatArray],
-    second: tuple[FloatArray, FloatArray],
-    confidence: float = 0.95,
-) -> AucComparison:
-    """Compare the AUCs of two groups of different patients, each given as (score, label).
-
-    Student's t with Satterthwaite's degrees of freedom, as pROC's ``roc.test(paired = FALSE)``.
-    """
-    method = "unpaired DeLong, Wald, Satterthwaite"
-    n = len(first[1]) + len(second[1])
-    if reason := why_undefined(*first) or why_undefined(*second):
-        return AucComparison(Estimate.undefined(reason, n=n, method=method), None, None)
-    one, other = delong(first[0][None], first[1]), delong(second[0][None], second[1])
-    difference = float(one.auc[0] - other.auc[0])
-    variances = float(one.covariance[0, 0]), float(other.covariance[0, 0])
-    if not sum(variances) > _ROUNDING**2:
-        reason = "no interval: the difference has no variance in these patients"
-        return AucComparison(Estimate(difference, None, None, n, method, reason), None, None)
-    error = math.sqrt(sum(variances))
-    freedom = sum(variances) ** 2 / (
-        variances[0] ** 2 / (len(first[1]) - 1) + variances[1] ** 2 / (len(second[1]) - 1)
-    )
-    low, high = _wald(difference, error, float(stats.t.ppf((1 + confidence) / 2, freedom)))
-    t = difference / error
-    estimate = Estimate(difference, low, high, n, method)
-    return AucComparison(estimate, t, float(2 * stats.t.sf(abs(t), freedom)))
-
-
-def contrast_test(result: Delong, contrast: FloatArray) -> tuple[float, int, float]:
-    """Test that all rows of ``contrast`` (c, m) times the AUCs are 0.
-
-    Returns:
-        χ², its degrees of freedom (the rank of the contrast's covariance) and p.
-    """
-    difference = contrast @ result.auc
-    covariance = contrast @ result.covariance @ contrast.T
-    rank = int(np.linalg.matrix_rank(covariance, rtol=1e-10, hermitian=True))
-    statistic = float(difference @ np.linalg.pinv(covariance, rtol=1e-10) @ difference)
-    return statistic, rank, float(stats.chi2.sf(statistic, rank)) if rank else 1.0
-
-
 def _placements(
     scores: FloatArray, positive: BoolArray, negative: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -264,7 +163,8 @@ def _placements(
     )
 
 
-def _why_no_pair(label: FloatArray, fold: IntArray | None) -> str | None:
+def why_no_pair(label: FloatArray, fold: IntArray | None) -> str | None:
+    """Say why no fold has a pair to compare, or None where one has."""
     if fold is None:
         return None
     if any(len(np.unique(label[fold == k])) == 2 for k in np.unique(fold)):
@@ -272,11 +172,8 @@ def _why_no_pair(label: FloatArray, fold: IntArray | None) -> str | None:
     return "no fold has patients of both classes"
 
 
-def _auc_method(fold: IntArray | None, scale: str = "logit scale") -> str:
+def auc_method(fold: IntArray | None, scale: str = "logit scale") -> str:
+    """How an AUC and its interval came about, for the record."""
     if fold is None:
         return f"DeLong, {scale}"
     return f"DeLong over pairs within folds, {scale}; given the fitted models and the folds"
-
-
-def _wald(value: float, error: float, quantile: float) -> Interval:
-    return value - quantile * error, value + quantile * error

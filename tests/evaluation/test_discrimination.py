@@ -14,12 +14,8 @@ from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
 from pcrnet.evaluation.discrimination import (
-    AucComparison,
     auc,
     auc_fold_mean,
-    compare_auc,
-    compare_auc_unpaired,
-    contrast_test,
     delong,
 )
 from pcrnet.evaluation.intervals import Estimate
@@ -70,47 +66,6 @@ def test_published_covariances(reference):
         assert covariance[0, 1] == covariance[1, 0]
 
 
-def test_published_paired_comparisons(reference):
-    for case in reference.cases["auc_delong_paired"]:
-        (first, label), (second, _) = (reference.score(case, case[key]) for key in "ab")
-        result = compare_auc(first, second, label)
-        assert result.p == pytest.approx(case["p"], abs=1e-9)
-        if "z" in case:
-            assert result.z == pytest.approx(case["z"], abs=1e-9)
-        if "ci_diff" in case:
-            interval = (result.difference.low, result.difference.high)
-            assert interval == pytest.approx(case["ci_diff"], abs=1e-9)
-        if "diff" in case:
-            assert result.difference.value == pytest.approx(case["diff"], abs=1e-9)
-            assert result.difference.value / result.z == pytest.approx(case["se"], abs=1e-9)
-        if "p_greater" in case:
-            assert norm.sf(result.z) == pytest.approx(case["p_greater"], abs=1e-9)
-            assert norm.cdf(result.z) == pytest.approx(case["p_less"], abs=1e-9)
-
-
-def test_published_global_contrast(reference):
-    case = reference.cases["auc_delong_global"][0]
-    label, table = reference.table(case)
-    result = delong(table[["totscore", "alb", "tp"]].to_numpy().T, label)
-    contrast = np.array([[-1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]])
-    statistic, freedom, p = contrast_test(result, contrast)
-    assert statistic == pytest.approx(case["chi2"], abs=1e-9)
-    assert freedom == case["df"]
-    assert p == pytest.approx(case["p"], abs=1e-9)
-    redundant = np.vstack([contrast, contrast.sum(axis=0)])
-    assert contrast_test(result, redundant)[:2] == (pytest.approx(statistic), 2)
-    assert contrast_test(result, np.zeros((1, 3))) == (0.0, 0, 1.0)
-
-
-def test_published_unpaired_comparisons(reference):
-    for case in reference.cases["auc_unpaired"]:
-        first, second = (reference.score(case, case[key]) for key in "ab")
-        result = compare_auc_unpaired(first, second)
-        assert result.z == pytest.approx(case["D"], abs=1e-9)
-        assert result.p == pytest.approx(case["p"], abs=1e-9)
-        assert result.difference.low < result.difference.value < result.difference.high
-
-
 def test_tiny_example_of_scikit_learn(reference):
     case = reference.cases["auc_tiny"][0]
     assert auc(np.array(case["s"]), np.array(case["y"], dtype=float)).value == case["auc"]
@@ -142,107 +97,6 @@ def test_monotone_transforms_change_nothing(reference):
 def test_area_below_one_half_stays_there():
     score, label = np.array([4.0, 3.0, 2.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0, 0.0, 1.0])
     assert auc(score, label).value == pytest.approx(1 / 6)
-
-
-@pytest.mark.parametrize("second", [lambda s: s, lambda s: np.exp(s / 10), lambda s: 3 * s - 1])
-def test_models_that_rank_alike_have_p_one(second):
-    score, label = binormal(np.random.default_rng(0), 30, 40, 1.0)
-    alike = Estimate(0.0, 0.0, 0.0, 70, "paired DeLong, Wald", "both rank all patients alike")
-    assert compare_auc(score[0], second(score[0]), label) == AucComparison(alike, 0.0, 1.0)
-
-
-def test_two_perfect_models_rank_alike():
-    label = np.array([0.0, 0.0, 1.0, 1.0])
-    result = compare_auc(np.arange(4.0), np.array([1.0, 0.0, 3.0, 2.0]), label)
-    assert (result.z, result.p) == (0.0, 1.0)
-
-
-NO_VARIANCE = "no interval: the difference has no variance in these patients"
-
-
-def test_perfect_against_reversed_has_no_variance_and_no_p():
-    label = np.array([0.0, 0.0, 1.0, 1.0])
-    difference = Estimate(1.0, None, None, 4, "paired DeLong, Wald", NO_VARIANCE)
-    result = compare_auc(np.arange(4.0), -np.arange(4.0), label)
-    assert result == AucComparison(difference, None, None)
-
-
-def test_comparison_within_folds_is_the_one_of_pairs_within_folds():
-    generator = np.random.default_rng(8)
-    label = generator.integers(2, size=100).astype(float)
-    scores = generator.normal(size=(2, 100)) + label
-    fold = np.arange(100) % 5
-    result = compare_auc(*scores, label, fold)
-    areas = delong(scores, label, fold)
-    error = math.sqrt(areas.covariance[0, 0] + areas.covariance[1, 1] - 2 * areas.covariance[0, 1])
-    difference = areas.auc[0] - areas.auc[1]
-    assert result.difference.to_json() == {
-        "value": pytest.approx(difference),
-        "low": pytest.approx(difference - 1.959963984540054 * error),
-        "high": pytest.approx(difference + 1.959963984540054 * error),
-        "n": 100,
-        "method": "paired DeLong over pairs within folds, Wald; "
-        "given the fitted models and the folds",
-    }
-    # The scale of a fold's models is no part of it.
-    shifted = compare_auc(scores[0] + 9 * fold, scores[1] - 9 * fold, label, fold)
-    assert shifted.z == pytest.approx(result.z)
-    assert compare_auc(*scores, label).z != pytest.approx(result.z)
-
-
-def test_unpaired_comparison_is_welchs():
-    generator = np.random.default_rng(9)
-    groups = [
-        (binormal(generator, n, n + 10, 1.0)[0][0], np.repeat([1.0, 0.0], [n, n + 10]))
-        for n in (15, 30)
-    ]
-    one, other = (delong(score[None], label) for score, label in groups)
-    variances = one.covariance[0, 0], other.covariance[0, 0]
-    error = math.sqrt(sum(variances))
-    freedom = sum(variances) ** 2 / (variances[0] ** 2 / 39 + variances[1] ** 2 / 69)
-    difference = one.auc[0] - other.auc[0]
-    for confidence in (0.8, 0.95):
-        half = student_t.ppf((1 + confidence) / 2, freedom) * error
-        result = compare_auc_unpaired(*groups, confidence)
-        assert result.difference.to_json() == {
-            "value": pytest.approx(difference),
-            "low": pytest.approx(difference - half),
-            "high": pytest.approx(difference + half),
-            "n": 110,
-            "method": "unpaired DeLong, Wald, Satterthwaite",
-        }
-    assert result.p == pytest.approx(2 * student_t.sf(abs(difference / error), freedom))
-
-
-def test_groups_that_a_score_cannot_rank_are_not_compared():
-    sound = binormal(np.random.default_rng(10), 5, 5, 1.0)
-    sound = (sound[0][0], sound[1])
-    flat = (np.ones(6), np.array([1.0, 0, 1, 0, 1, 0]))
-    method = "unpaired DeLong, Wald, Satterthwaite"
-    none = Estimate(0.0, None, None, 12, method, NO_VARIANCE)
-    assert compare_auc_unpaired(flat, flat) == AucComparison(none, None, None)
-    for pair in ((sound, (flat[0], np.ones(6))), ((flat[0], np.ones(6)), sound)):
-        missing = Estimate.undefined("one class only: every label is 1", n=16, method=method)
-        assert compare_auc_unpaired(*pair) == AucComparison(missing, None, None)
-
-
-def test_one_unusable_model_of_two_is_named():
-    score, label = binormal(np.random.default_rng(11), 5, 5, 1.0)
-    broken = score[0].copy()
-    broken[3] = np.nan
-    missing = Estimate.undefined(
-        "a score is not a finite number", n=10, method="paired DeLong, Wald"
-    )
-    for pair in ((score[0], broken), (broken, score[0])):
-        assert compare_auc(*pair, label) == AucComparison(missing, None, None)
-
-
-def test_swapping_the_models_mirrors_the_comparison():
-    generator = np.random.default_rng(1)
-    score, label = binormal(generator, 30, 40, 1.0, draws=2)
-    one, other = compare_auc(score[0], score[1], label), compare_auc(score[1], score[0], label)
-    assert one.z == pytest.approx(-other.z)
-    assert one.p == pytest.approx(other.p)
 
 
 @pytest.mark.parametrize(("direction", "value"), [(1.0, 1.0), (-1.0, 0.0)])
@@ -280,8 +134,7 @@ def test_perfect_separation_within_folds_counts_pairs_fold_by_fold():
 )
 def test_what_cannot_be_ranked_is_named(fold, score, label, reason):
     score, label = np.array(score), np.array(label, dtype=float)
-    found = [auc(score, label, fold), compare_auc(score, score, label, fold).difference]
-    found.append(compare_auc_unpaired((score, label), (score, label)).difference)
+    found = [auc(score, label, fold)]
     if fold is not None:
         found.append(auc_fold_mean(score, label, fold))
     for estimate in found:
@@ -291,11 +144,7 @@ def test_what_cannot_be_ranked_is_named(fold, score, label, reason):
 
 def test_folds_of_one_class_each_have_no_pair():
     score, label, fold = np.arange(4.0), np.array([0.0, 0.0, 1.0, 1.0]), np.array([0, 0, 1, 1])
-    for estimate in (
-        auc(score, label, fold),
-        auc_fold_mean(score, label, fold),
-        compare_auc(score, -score, label, fold).difference,
-    ):
+    for estimate in (auc(score, label, fold), auc_fold_mean(score, label, fold)):
         assert estimate.value is None
         assert estimate.n == 4
         assert estimate.reason == "no fold has patients of both classes"
@@ -307,10 +156,15 @@ def test_single_patient_of_a_class_gives_a_value_without_interval():
     assert auc(np.array([1.0, 0.0, 2.0]), np.array([1.0, 0.0, 0.0])) == expected
 
 
-def test_constant_score_gives_one_half_without_interval():
-    reason = "no interval: the scores rank nobody"
-    expected = Estimate(0.5, None, None, 6, "DeLong, logit scale", reason)
-    assert auc(np.ones(6), np.array([1.0, 0, 1, 0, 1, 0])) == expected
+def test_classes_that_are_ranked_alike_leave_no_interval():
+    reason = "no interval: the patients of each class are all ranked alike, without variance"
+    constant = auc(np.ones(6), np.array([1.0, 0, 1, 0, 1, 0]))
+    assert constant == Estimate(0.5, None, None, 6, "DeLong, logit scale", reason)
+    # Perfect in one fold, constant in the other: an AUC that ranks, and still no variance.
+    score = np.array([2.0, 2.0, 1.0, 1.0, 5.0, 5.0, 5.0, 5.0])
+    label, fold = np.array([1.0, 1, 0, 0, 1, 1, 0, 0]), np.repeat([0, 1], 4)
+    half = auc(score, label, fold)
+    assert (half.value, half.low, half.reason) == (0.75, None, reason)
 
 
 def test_area_within_folds_counts_pairs_within_folds_only():
@@ -397,14 +251,3 @@ def test_within_fold_interval_covers():
         estimate = auc(score + 5 * fold, label, fold)
         inside.append(estimate.low <= true_auc <= estimate.high)
     assert 0.93 <= np.mean(inside) <= 0.97
-
-
-def test_paired_test_holds_its_level():
-    generator = np.random.default_rng(7)
-    rejected = []
-    for _ in range(800):
-        common = generator.normal(size=80)
-        label = (common + generator.normal(size=80) > 0).astype(float)
-        first, second = common + 0.7 * generator.normal(size=(2, 80))
-        rejected.append(compare_auc(first, second, label).p < 0.05)
-    assert 0.03 <= np.mean(rejected) <= 0.075

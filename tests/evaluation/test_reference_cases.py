@@ -16,14 +16,14 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from pcrnet.evaluation.decision import net_benefit
-from pcrnet.evaluation.discrimination import (
-    auc,
+from pcrnet.evaluation.auc_comparison import (
+    ScoredGroup,
     compare_auc,
     compare_auc_unpaired,
     contrast_test,
-    delong,
 )
+from pcrnet.evaluation.decision import net_benefit
+from pcrnet.evaluation.discrimination import auc, delong
 from pcrnet.evaluation.intervals import (
     clopper_pearson_interval,
     newcombe_difference,
@@ -97,8 +97,8 @@ def comparisons_of_areas(reference) -> Iterator[Check]:
     yield Check("global chi2", chi2, case["chi2"])
     yield Check("global p", p, case["p"])
     for case in reference.cases["auc_unpaired"]:
-        first, second = (reference.score(case, case[key]) for key in "ab")
-        yield Check("unpaired D", compare_auc_unpaired(first, second).z, case["D"])
+        groups = (ScoredGroup(*reference.score(case, case[key])) for key in "ab")
+        yield Check("unpaired D", compare_auc_unpaired(*groups).z, case["D"])
 
 
 def proportions(reference) -> Iterator[Check]:
