@@ -32,7 +32,8 @@ def no_draws(n):
 def test_published_slope_intercept_and_calibration_in_the_large(val_prob):
     prob, label, case = val_prob
     slope, intercept = calibration_line(prob, label)
-    large = calibration_in_the_large(prob, label)
+    large = calibration_in_the_large(prob, label, robust=False)
+    assert large.value == calibration_in_the_large(prob, label).value
     for estimate, name in ((slope, "slope"), (intercept, "intercept"), (large, "citl")):
         error = case[f"{name}_se"]
         assert estimate.value == pytest.approx(case[name], abs=1e-7)
@@ -68,10 +69,13 @@ def test_estimates_agree_with_statsmodels():
     for ours, k in ((intercept, 0), (slope, 1)):
         assert ours.value == pytest.approx(theirs.params[k], abs=1e-9)
         assert (ours.low, ours.high) == pytest.approx(tuple(intervals[k]), abs=1e-7)
-    offset = sm.GLM(label, np.ones(90), family=sm.families.Binomial(), offset=logit(prob)).fit()
-    large = calibration_in_the_large(prob, label)
-    assert large.value == pytest.approx(offset.params[0], abs=1e-8)
-    assert (large.low, large.high) == pytest.approx(tuple(offset.conf_int()[0]), abs=1e-6)
+    model = sm.GLM(label, np.ones(90), family=sm.families.Binomial(), offset=logit(prob))
+    for robust, kind in ((True, "HC0"), (False, "nonrobust")):
+        offset = model.fit(cov_type=kind)
+        large = calibration_in_the_large(prob, label, robust=robust)
+        assert large.value == pytest.approx(offset.params[0], abs=1e-8)
+        assert (large.low, large.high) == pytest.approx(tuple(offset.conf_int()[0]), abs=1e-6)
+        assert large.method.endswith("robust") == robust
 
 
 def test_logistic_model_on_its_own_training_data_is_calibrated():
