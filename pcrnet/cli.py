@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet import __version__
+from pcrnet.cohort.importers.command import add_importers, run_importer
 from pcrnet.config import Experiment, SimulationConfig, load_experiment
 from pcrnet.errors import PcrnetError
 
@@ -88,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("out", type=Path, metavar="OUT.nii.gz")
     convert.add_argument("--as", dest="channel", required=True, metavar="CHANNEL")
     convert.add_argument("settings", nargs="*", metavar="CONFIG.yaml or section.key=value")
+
+    add_importers(add("import", _import, "a public data set or a DICOM tree as a cohort table"))
 
     simulate = add("simulate", _simulate, "write an in-silico trial as a real cohort folder")
     simulate.add_argument("out", type=Path, metavar="OUT")
@@ -185,6 +188,12 @@ def _convert(options: argparse.Namespace) -> None:
     for warning in sidecar.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     sys.stdout.write(f"{options.out}\n")
+
+
+def _import(options: argparse.Namespace) -> None:
+    with _Bar("importing") as bar:
+        lines = run_importer(options, bar.update)
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def _simulate(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from pcrnet.cli import guarded, main
 from pcrnet.errors import ConfigError, PcrnetError
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("train", "check", "convert", "simulate", "predict", "evaluate")
+COMMANDS = ("train", "check", "convert", "import", "simulate", "predict", "evaluate")
 
 
 def test_help_is_told_before_anything_heavy_is_imported() -> None:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
-from pcrnet.cohort.importers.series_folders import SeriesFolder, find_series
+from pcrnet.cohort.importers.series_folders import Progress, SeriesFolder, find_series
 from pcrnet.cohort.importers.spreadsheet import read_sheet
 from pcrnet.cohort.importers.table_writer import (
     ImportedPatient,
@@ -71,7 +71,11 @@ class ListedSeries:
 
 
 def list_dicom_tree(
-    source: Path, listing: Path, *, timepoints: Sequence[str] = DEFAULT_TIMEPOINTS
+    source: Path,
+    listing: Path,
+    *,
+    timepoints: Sequence[str] = DEFAULT_TIMEPOINTS,
+    progress: Progress | None = None,
 ) -> list[ListedSeries]:
     """Write one line for each series folder or archive below a folder.
 
@@ -79,28 +83,27 @@ def list_dicom_tree(
         source: Top of the tree.
         listing: CSV to write, for the user to correct.
         timepoints: Names for a patient's studies in order of their dates.
+        progress: Called with series looked at and all of them; first while they are found.
 
     Raises:
         CohortError: No DICOM series there.
     """
-    found = list(find_series(source))
+    found = list(find_series(source, progress))
     if not found:
         raise CohortError(
-            "holds no DICOM series",
-            file=source.name,
+            "the folder holds no DICOM series",
             remedy="give a folder that holds one folder or zip for each series",
         )
-    names: dict[str, str] = {}
-    for series in found:
-        names.setdefault(word(series.header, "PatientID"), f"P{len(names) + 1:03d}")
-    visits = _visits(found, timepoints)
+    persons = [_person(series, source) for series in found]
+    names = {person: f"P{n:03d}" for n, person in enumerate(dict.fromkeys(persons), start=1)}
+    visits = _visits(found, persons, timepoints)
     lines = []
-    for series in found:
-        timepoint, days = visits[_study(series)]
+    for done, (series, person) in enumerate(zip(found, persons, strict=True), start=1):
+        timepoint, days = visits[person, _study(series)]
         channel, volumes, note = _propose(series)
         lines.append(
             ListedSeries(
-                patient=names[word(series.header, "PatientID")],
+                patient=names[person],
                 timepoint=timepoint,
                 days_after_first=days,
                 channel=channel,
@@ -110,6 +113,8 @@ def list_dicom_tree(
                 path=path_cell(series.path, listing.absolute().parent),
             )
         )
+        if progress is not None:
+            progress(done, len(found))
     lines = _without_doubles(lines)
     stream = io.StringIO()
     writer = csv.DictWriter(stream, [one.name for one in fields(ListedSeries)], lineterminator="\n")
@@ -175,28 +180,33 @@ def import_dicom_tree(
     )
 
 
-def _study(series: SeriesFolder) -> tuple[str, str]:
-    return word(series.header, "PatientID"), word(series.header, "StudyInstanceUID")
+def _person(series: SeriesFolder, source: Path) -> str:
+    """Whose series it is: by PatientID; where that was removed, by the folder below the top."""
+    folders = series.path.relative_to(source).parts
+    return word(series.header, "PatientID") or f"in {folders[0] if folders else ''}"
+
+
+def _study(series: SeriesFolder) -> str:
+    return word(series.header, "StudyInstanceUID")
 
 
 def _visits(
-    found: Sequence[SeriesFolder], timepoints: Sequence[str]
+    found: Sequence[SeriesFolder], persons: Sequence[str], timepoints: Sequence[str]
 ) -> Mapping[tuple[str, str], tuple[str, str]]:
     """Study to the name of its visit and its days after the first; both "" without a date."""
     days: dict[str, dict[str, int | None]] = defaultdict(dict)
-    for series in found:
-        patient, study = _study(series)
-        days[patient][study] = _day(series)
+    for series, person in zip(found, persons, strict=True):
+        days[person][_study(series)] = _day(series)
     visits: dict[tuple[str, str], tuple[str, str]] = {}
-    for patient, studies in days.items():
+    for person, studies in days.items():
         dated = sorted({day for day in studies.values() if day is not None})
         for study, day in studies.items():
             if day is None:
-                visits[patient, study] = ("", "")
+                visits[person, study] = ("", "")
                 continue
             order = dated.index(day)
             name = timepoints[order] if order < len(timepoints) else f"visit{order + 1}"
-            visits[patient, study] = (name, str(day - dated[0]))
+            visits[person, study] = (name, str(day - dated[0]))
     return visits
 
 
@@ -229,7 +239,8 @@ def _propose(series: SeriesFolder) -> tuple[str, str, str]:
     if len(phases) > 1 and not weighted:
         return DYNAMIC, volumes, "taken for a dynamic series: several volumes"
     text = series.description
-    channel = next((name for name, pattern in _WORDS if pattern.search(text)), "")
+    named = next((name for name, pattern in _WORDS if pattern.search(text)), "")
+    channel = "adc" if "ADC" in series.image_type else named
     if len(phases) > 1:
         return "", volumes, "a diffusion series; give the ADC map, or name a channel like dwi_b800"
     return channel, volumes, "" if channel else "nothing in the header tells the channel"

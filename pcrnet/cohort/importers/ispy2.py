@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pcrnet.cohort.importers.analysis_mask import convert_analysis_mask
-from pcrnet.cohort.importers.series_folders import SeriesFolder, find_series
+from pcrnet.cohort.importers.series_folders import Progress, SeriesFolder, find_series
 from pcrnet.cohort.importers.spreadsheet import known, read_sheet
 from pcrnet.cohort.importers.table_writer import (
     ImportedPatient,
@@ -23,7 +23,7 @@ from pcrnet.cohort.importers.table_writer import (
     Unmapped,
     write_import,
 )
-from pcrnet.errors import ImageError
+from pcrnet.errors import CohortError, ImageError
 from pcrnet.imaging.dicom_tags import word
 
 TIMEPOINTS = ("baseline", "interim", "interregimen", "presurgical")
@@ -31,6 +31,7 @@ TIMEPOINTS = ("baseline", "interim", "interregimen", "presurgical")
 
 MaskConvention = Literal["zero", "nonzero"]
 
+_NUMBER = "Patient_ID"
 _PATIENT = re.compile(r"(?:ISPY2|ACRIN-6698)-?(?P<number>\d{6})", re.IGNORECASE)
 _VISIT = re.compile(r"T(?P<t>[0-3])(?!\d)|V(?P<v>[1-4])0(?!\d)", re.IGNORECASE)
 _DYNAMIC = ("dce_pre", "dce_early", "dce_late")
@@ -45,6 +46,7 @@ def import_ispy2(
     *,
     clinical: Path | None = None,
     analysis_mask: MaskConvention | None = None,
+    progress: Progress | None = None,
 ) -> ImportReport:
     """Write a cohort table of an I-SPY 2 or ACRIN 6698 download.
 
@@ -55,16 +57,17 @@ def import_ispy2(
         analysis_mask: Which values of the collection's analysis masks are lesion: ``zero`` as
             published (each bit says why a voxel is left out, 0 is kept), ``nonzero`` for masks
             that somebody has inverted. None leaves masks out.
+        progress: Called with folders looked into and all of them.
 
     Raises:
         CohortError: No scan was recognised, or the clinical table cannot be read.
     """
-    facts = {row["Patient_ID"]: row for row in read_sheet(clinical)} if clinical else {}
+    facts = _facts(clinical) if clinical is not None else {}
     candidates: dict[str, dict[tuple[str, str], list[Path]]] = defaultdict(
         lambda: defaultdict(list)
     )
     unmapped: list[Unmapped] = []
-    for series in find_series(source):
+    for series in find_series(source, progress):
         patient, visit = _patient_of(series, source), _visit_of(series, source)
         kind = classify(series.description)
         if patient is None or visit is None:
@@ -114,6 +117,18 @@ def classify(description: str) -> str | None:
     if _ANATOMY.search(text) and not _NO_ANATOMY.search(text):
         return "t2"
     return None
+
+
+def _facts(clinical: Path) -> dict[str, dict[str, str]]:
+    """The clinical table by the number of the patient."""
+    rows = read_sheet(clinical)
+    if any(_NUMBER not in row for row in rows):
+        raise CohortError(
+            f"has no column {_NUMBER}",
+            file=clinical.name,
+            remedy="give the clinical table of the collection, as it was published",
+        )
+    return {row[_NUMBER]: row for row in rows}
 
 
 def _patient_of(series: SeriesFolder, source: Path) -> str | None:

@@ -56,8 +56,7 @@ def import_mama_mia(
     info = find_file(source, _TABLES)
     if info is None:
         raise CohortError(
-            f"holds no {_TABLES[0]}",
-            file=source.name,
+            f"the folder holds no {_TABLES[0]}",
             remedy="download the table of the data set into its top folder",
         )
     masks = _masks(source, segmentations)
@@ -133,8 +132,7 @@ def _folder(source: Path, name: str) -> Path:
     found = find_file(source, (name,)) if source.is_dir() else None
     if found is None or not found.is_dir():
         raise CohortError(
-            f"holds no folder {name}",
-            file=source.name,
+            f"the folder holds no folder {name}",
             remedy="give the top folder of the data set, in its published layout",
         )
     return found

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet.errors import ImageError
 from pcrnet.imaging.dicom_files import StoredFile, open_files
-from pcrnet.imaging.dicom_tags import quiet, word
+from pcrnet.imaging.dicom_tags import quiet, word, words
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+Progress = Callable[[int, int], None]
 
 _TAGS = (
     "SOPClassUID",
@@ -22,6 +24,7 @@ _TAGS = (
     "StudyDate",
     "SeriesInstanceUID",
     "SeriesDescription",
+    "ProtocolName",
     "ClinicalTrialTimePointID",
     "ImageType",
 )
@@ -41,18 +44,34 @@ class SeriesFolder:
 
     @property
     def description(self) -> str:
-        """The series description in capitals, to look for words in; never to be shown."""
-        return word(self.header, "SeriesDescription")
+        """Series description, else protocol, in capitals, to find words in; never to be shown."""
+        return word(self.header, "SeriesDescription") or word(self.header, "ProtocolName")
+
+    @property
+    def image_type(self) -> frozenset[str]:
+        """The coded parts of ImageType."""
+        return frozenset(words(self.header, "ImageType"))
 
 
-def find_series(source: Path) -> Iterator[SeriesFolder]:
-    """Every innermost folder and every zip archive that holds DICOM files, in order of name."""
-    for path in sorted([source, *source.rglob("*")]):
-        innermost = path.is_dir() and not any(child.is_dir() for child in path.iterdir())
-        if innermost or path.suffix.lower() == ".zip":
-            header = _first_header(path)
-            if header is not None:
-                yield SeriesFolder(path, header)
+def find_series(source: Path, progress: Progress | None = None) -> Iterator[SeriesFolder]:
+    """Every innermost folder and every zip archive that holds DICOM files, in order of name.
+
+    Args:
+        source: Top of the tree.
+        progress: Called with folders and archives looked into, and all of them.
+    """
+    places = [path for path in sorted([source, *source.rglob("*")]) if _may_hold_series(path)]
+    for done, path in enumerate(places, start=1):
+        header = _first_header(path)
+        if header is not None:
+            yield SeriesFolder(path, header)
+        if progress is not None:
+            progress(done, len(places))
+
+
+def _may_hold_series(path: Path) -> bool:
+    innermost = path.is_dir() and not any(child.is_dir() for child in path.iterdir())
+    return innermost or path.suffix.lower() == ".zip"
 
 
 def _first_header(path: Path) -> Dataset | None:

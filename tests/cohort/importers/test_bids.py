@@ -3,10 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from pcrnet.cohort.importers.bids import import_bids, suv_factor
+from pcrnet.cohort.importers.bids import import_bids
 from pcrnet.cohort.table import read_cohort
 from pcrnet.config import load_experiment
-from pcrnet.errors import UnitError
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.reader import read_volume
 from pcrnet.imaging.volume import Volume
@@ -98,32 +97,24 @@ def test_what_could_not_be_mapped_is_said(source, tmp_path):
     assert ("sub-03", "no recognised scan") in reasons
 
 
-def test_suv_follows_from_weight_dose_and_decay():
-    assert suv_factor(_SIDECAR, None) == pytest.approx(70_000 / 350e6 * 2 ** (3600 / 6586.2))
-    corrected_to_injection = _SIDECAR | {"ImageDecayCorrectionTime": 0}
-    assert suv_factor(corrected_to_injection, None) == pytest.approx(70_000 / 350e6)
-    kilo = _SIDECAR | {"Units": "kBq/mL"}
-    assert suv_factor(kilo, None) == pytest.approx(1000 * suv_factor(_SIDECAR, None))
-    by_participant = {key: _SIDECAR[key] for key in _SIDECAR if key != "BodyWeight"}
-    assert suv_factor(by_participant, 70.0) == pytest.approx(suv_factor(_SIDECAR, None))
+def test_a_damaged_sidecar_costs_its_pet_and_nothing_else(source, tmp_path):
+    folder = source / "sub-01" / "ses-baseline" / "pet"
+    (folder / "sub-01_ses-baseline_pet.json").write_text("[1, 2]")
+    report = import_bids(source, tmp_path / "cohort.csv")
+    assert ("sub-01 baseline", "PET: a sidecar cannot be read as JSON") in {
+        (item.subject, item.reason) for item in report.unmapped
+    }
+    assert report.scans["interim", "pet"] == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"TracerName": "FES"}, "TracerName"),
-        ({"Units": "counts"}, "Units"),
-        ({"Units": None}, "Units"),
-        ({"InjectedRadioactivity": "n/a"}, "InjectedRadioactivity"),
-        ({"InjectedRadioactivityUnits": "mCi"}, "InjectedRadioactivityUnits"),
-        ({"BodyWeight": 0}, "BodyWeight"),
-        ({"ImageDecayCorrected": False}, "ImageDecayCorrected"),
-        ({"TracerRadionuclide": "C11"}, "TracerRadionuclide"),
-        ({"ImageDecayCorrectionTime": -60}, "ImageDecayCorrectionTime"),
-        ({"InjectionStart": True}, "InjectionStart"),
-    ],
-)
-def test_nothing_is_filled_in(change, field):
-    with pytest.raises(UnitError) as caught:
-        suv_factor(_SIDECAR | change, None)
-    assert caught.value.field == field
+def test_weight_may_stand_in_the_table_of_participants(source, tmp_path):
+    sidecar = source / "sub-01" / "ses-baseline" / "pet" / "sub-01_ses-baseline_pet.json"
+    sidecar.write_text(json.dumps({k: v for k, v in _SIDECAR.items() if k != "BodyWeight"}))
+    (source / "participants.tsv").write_text("participant_id\tweight\nsub-01\t70\nsub-02\tn/a\n")
+    import_bids(source, tmp_path / "a" / "cohort.csv")
+    assert (tmp_path / "a" / "suv" / "sub-01_baseline_pet.nii.gz").is_file()
+    (source / "participants.json").write_text(json.dumps({"weight": {"Units": "lb"}}))
+    report = import_bids(source, tmp_path / "b" / "cohort.csv")
+    assert ("sub-01 baseline", "PET: no plausible body weight in kg (BodyWeight)") in {
+        (item.subject, item.reason) for item in report.unmapped
+    }

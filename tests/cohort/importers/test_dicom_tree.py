@@ -83,6 +83,31 @@ def test_a_confirmed_listing_becomes_a_cohort(tree, tmp_path):
     }
 
 
+def test_without_patient_id_the_folder_below_the_top_tells_patients_apart(save_mr, tmp_path):
+    for name in ("left", "right"):
+        for visit in ("1", "2"):
+            save_mr(
+                tmp_path / "export" / name / visit,
+                PatientID="",
+                SeriesDescription="t2",
+                StudyDate=f"1993010{visit}",
+                StudyInstanceUID=f"1.2.{visit}",
+            )
+    lines = list_dicom_tree(tmp_path / "export", tmp_path / "listing.csv")
+    assert [(line.patient, line.timepoint) for line in lines] == [
+        ("P001", "baseline"),
+        ("P001", "interim"),
+        ("P002", "baseline"),
+        ("P002", "interim"),
+    ]
+
+
+def test_progress_is_told_while_series_are_found_and_looked_at(tree, tmp_path):
+    calls = []
+    list_dicom_tree(tree, tmp_path / "listing.csv", progress=lambda *call: calls.append(call))
+    assert calls == [*((n, 9) for n in range(1, 10)), *((n, 8) for n in range(1, 9))]
+
+
 def test_two_series_for_one_channel_are_refused(tree, tmp_path):
     listing = tmp_path / "listing.csv"
     list_dicom_tree(tree, listing)
@@ -107,7 +132,11 @@ def test_real_series_are_recognised_and_ordered_by_date(test_data, tmp_path):
         name.removeprefix("tree/"): (line.timepoint, line.channel) for name, line in lines.items()
     }
     # The folders' numbers are not in order of time.
-    assert found["SCAN_002_t2_image.zip"] == ("baseline", "t2")
-    assert found["SCAN_001_t2_image.zip"] == ("interim", "t2")
+    assert found == {
+        "SCAN_002_adc_image.zip": ("baseline", "adc"),
+        "SCAN_002_t2_image.zip": ("baseline", "t2"),
+        "SCAN_001_adc_image.zip": ("interim", "adc"),
+        "SCAN_001_t2_image.zip": ("interim", "t2"),
+    }
     assert {line.patient for line in lines.values()} == {"P001"}
     assert lines["tree/SCAN_001_t2_image.zip"].days_after_first == "126"
