@@ -2,7 +2,8 @@
 
 Pure functions of arrays. Nothing that is fitted or chosen here sees the outer fold it is used on:
 for outer fold i the calibrator and the thresholds come from logits that models which saw neither i
-nor the patient's own fold gave to the patients of the other folds.
+nor the patient's own fold gave to the patients of the other folds, brought to the spread of the
+mean that they are used on.
 
 Shapes: n patients, K folds, 3 logits, 4 outcome cells, 3 heads.
 """
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
-from pcrnet.config import EvaluationConfig
+from pcrnet.config import EvaluationConfig, NetBenefitRule
 from pcrnet.evaluation.calibration import (
     Calibrator,
     fit_calibrator,
@@ -24,6 +25,7 @@ from pcrnet.evaluation.calibration import (
     joint_cells,
 )
 from pcrnet.evaluation.operating_point import choose_threshold
+from pcrnet.training.averaging import as_averaged, noise_of_all, noise_without
 
 FloatArray = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ class FittedDecision:
     Attributes:
         calibrator: From logits to the four cells.
         thresholds: Head to threshold; a patient is called positive when the probability exceeds
-            it. ``None`` where the fitting patients had one class only.
+            it. ``None`` where the rule needs both classes and the fitting patients had one.
         patients: Number of patients the calibrator was fitted on.
     """
 
@@ -85,10 +87,10 @@ def fit_decision(
     for head in HEADS:
         label = head_labels(allowed, head)
         known = np.isfinite(label)
-        both = len(np.unique(label[known])) == 2
+        fixed = isinstance(config.operating_point, NetBenefitRule)
         thresholds[head] = (
             choose_threshold(probabilities[head][known], label[known], config.operating_point)
-            if both
+            if fixed or len(np.unique(label[known])) == 2
             else None
         )
     return FittedDecision(calibrator, thresholds, int((~allowed.all(axis=1)).sum()))
@@ -119,8 +121,10 @@ def nested_estimate(
             if inner != outer:
                 members = fold == inner
                 inner_logits[members] = logits[_inner_fit(outer, inner, config)][members]
-        decision = fit_decision(inner_logits[~own], allowed[~own], config)
         outer_fits = {_inner_fit(inner, outer, config) for inner in folds if inner != outer}
+        noise = noise_without(outer, fold, logits)
+        fitting = _as_shipped(inner_logits[~own], allowed[~own], noise, len(outer_fits))
+        decision = fit_decision(fitting, allowed[~own], config)
         averaged[own] = np.mean([logits[fit][own] for fit in sorted(outer_fits)], axis=0)
         for head, values in head_probabilities(decision.calibrator.cells(averaged[own])).items():
             probabilities[head][own] = values
@@ -148,7 +152,16 @@ def final_decision(
     config: EvaluationConfig,
 ) -> FittedDecision:
     """What ships with the ensemble of the K final models, fitted on their out-of-fold logits."""
+    folds = int(fold.max()) + 1
     left_out = np.full((len(fold), 3), np.nan)
-    for outer in range(int(fold.max()) + 1):
+    for outer in range(folds):
         left_out[fold == outer] = logits[(outer,)][fold == outer]
-    return fit_decision(left_out, allowed, config)
+    fitting = _as_shipped(left_out, allowed, noise_of_all(fold, logits), folds)
+    return fit_decision(fitting, allowed, config)
+
+
+def _as_shipped(
+    logits: FloatArray, allowed: NDArray[np.bool_], noise: FloatArray | None, models: int
+) -> FloatArray:
+    """Logits of single models as the mean that is to be calibrated would spread."""
+    return logits if noise is None else as_averaged(logits, allowed, noise, models)

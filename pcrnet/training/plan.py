@@ -3,7 +3,8 @@
 Nested estimation at half the price: one fit for each pair of folds {i, j}, trained on all others.
 Its logits on j are inner out-of-fold logits for outer fold i and the other way round, and outer
 fold i is predicted by the average of its K − 1 pair models. The model that ships is the same with
-one fold left out instead of two.
+one fold left out instead of two. A few fits without three folds show how much of a logit is noise
+of its fit, which averaging takes away (:mod:`pcrnet.training.averaging`).
 """
 
 from __future__ import annotations
@@ -28,13 +29,20 @@ class FitPlan:
 
 
 def judged_fits(folds: int, mode: Mode) -> tuple[FitPlan, ...]:
-    """The fits whose logits an estimate rests on: K(K−1)/2 pairs; the K single ones in crossfit."""
-    return _leaving_out(2 if mode == "nested" else 1, folds)
+    """The fits whose logits an estimate rests on.
+
+    Nested: K(K−1)/2 pairs, and from five folds on the fewest triples that touch every fold.
+    Crossfit: the K single ones.
+    """
+    if mode == "crossfit":
+        return shipped_fits(folds)
+    pairs = tuple(FitPlan(pair) for pair in combinations(range(folds), 2))
+    return (*pairs, *_triples(folds))
 
 
 def shipped_fits(folds: int) -> tuple[FitPlan, ...]:
     """The K fits that become the bundle."""
-    return _leaving_out(1, folds)
+    return tuple(FitPlan((fold,)) for fold in range(folds))
 
 
 def plan_fits(folds: int, mode: Mode) -> tuple[FitPlan, ...]:
@@ -42,5 +50,7 @@ def plan_fits(folds: int, mode: Mode) -> tuple[FitPlan, ...]:
     return tuple(dict.fromkeys(judged_fits(folds, mode) + shipped_fits(folds)))
 
 
-def _leaving_out(count: int, folds: int) -> tuple[FitPlan, ...]:
-    return tuple(FitPlan(left_out) for left_out in combinations(range(folds), count))
+def _triples(folds: int) -> list[FitPlan]:
+    # With fewer folds a fit without three of them would learn from one fold or none.
+    starts = {*range(0, folds - 2, 3), folds - 3} if folds >= 5 else set()
+    return [FitPlan((start, start + 1, start + 2)) for start in sorted(starts)]
