@@ -17,6 +17,7 @@ from pcrnet.imaging.suv_tags import SuvFrame, SuvTags
 
 _DAY_S = 86_400.0
 _MAX_HALF_LIVES = 6.0
+_USUAL_HALF_LIVES = 2.0
 _BACK_COMPUTED_SPREAD_S = 2.0
 
 
@@ -88,27 +89,57 @@ def acquired_s(tags: SuvTags) -> tuple[float, ...]:
 def injection(tags: SuvTags, before_s: float) -> Quantity:
     """When the tracer was injected: the DateTime, else the last such Time before a moment.
 
+    A DateTime of the evening with the date of a scan after midnight is that of the day before:
+    scanners are seen to put the scan's date to the time alone.
+
     Raises:
         MissingTagError: Neither is stated.
         UnitError: Not between 0 and 6 half-lives before the moment.
     """
     found = _injection(tags, before_s)
-    limit_s = _MAX_HALF_LIVES * read_half_life_s(tags)
-    elapsed_s = before_s - found.value
-    if not 0.0 <= elapsed_s <= limit_s:
-        raise UnitError(
-            f"the scan lies {elapsed_s / 3600.0:.1f} h after the injection; expected 0 to "
-            f"{limit_s / 3600.0:.1f} h ({_MAX_HALF_LIVES:.0f} half-lives)",
-            field="RadiopharmaceuticalStartDateTime",
-            remedy="correct the injection time; if dates were moved, move all alike",
+    half_life_s = read_half_life_s(tags)
+    if 0.0 <= before_s - found.value <= _MAX_HALF_LIVES * half_life_s:
+        return found
+    day_before_s = found.value - _DAY_S
+    same_date = found.value // _DAY_S == before_s // _DAY_S
+    if same_date and 0.0 <= before_s - day_before_s <= _USUAL_HALF_LIVES * half_life_s:
+        return Quantity(
+            day_before_s,
+            "RadiopharmaceuticalStartDateTime lies in the evening after the scan: it is read as "
+            "that of the evening before, the scan being after midnight",
         )
-    return found
+    raise UnitError(
+        f"the scan lies {(before_s - found.value) / 3600.0:.1f} h after the injection; expected 0 "
+        f"to {_MAX_HALF_LIVES * half_life_s / 3600.0:.1f} h ({_MAX_HALF_LIVES:.0f} half-lives)",
+        field="RadiopharmaceuticalStartDateTime",
+        remedy="correct the injection time; if dates were moved, move all alike",
+    )
 
 
-def decay_during(duration_s: float, half_life_s: float) -> float:
-    """Activity at the start of a frame over its mean during the frame, λT / (1 − e^(−λT))."""
+def undecayed_s(tags: SuvTags) -> tuple[tuple[float, ...], str]:
+    """When the activity of each slice that is not decay corrected was what its values say.
+
+    The moment that an enhanced object states (FrameReferenceDateTime), else the moment in the
+    frame at which the activity equals its mean; and which tags say so.
+
+    Raises:
+        MissingTagError: AcquisitionTime or ActualFrameDuration, where no moment is stated.
+    """
+    stated = tuple(frame.stands_for_s for frame in tags.frames if frame.stands_for_s is not None)
+    if len(stated) == len(tags.frames):
+        return stated, "FrameReferenceDateTime of each frame"
+    half_life_s = read_half_life_s(tags)
+    moments = tuple(
+        begun + mean_after_s(positive(frame.duration_s, "ActualFrameDuration"), half_life_s)
+        for begun, frame in zip(acquired_s(tags), tags.frames, strict=True)
+    )
+    return moments, "AcquisitionTime of each slice and the mean over its ActualFrameDuration"
+
+
+def mean_after_s(duration_s: float, half_life_s: float) -> float:
+    """How long into a frame the activity equals its mean, ln(λT / (1 − e^(−λT))) / λ."""
     exponent = math.log(2.0) / half_life_s * duration_s
-    return exponent / -math.expm1(-exponent)
+    return half_life_s * math.log2(exponent / -math.expm1(-exponent))
 
 
 def decay_since(elapsed_s: float, half_life_s: float) -> float:
@@ -121,8 +152,7 @@ def _frame_reference_s(frame: SuvFrame, half_life_s: float) -> float | None:
     if frame.acquired_s is None or frame.reference_s is None or frame.duration_s is None:
         return None
     duration_s = positive(frame.duration_s, "ActualFrameDuration")
-    average_s = half_life_s * math.log2(decay_during(duration_s, half_life_s))
-    return frame.acquired_s + average_s - frame.reference_s
+    return frame.acquired_s + mean_after_s(duration_s, half_life_s) - frame.reference_s
 
 
 def _injection(tags: SuvTags, before_s: float) -> Quantity:

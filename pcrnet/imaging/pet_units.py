@@ -20,6 +20,7 @@ _UNITS = {
     "G/ML{SUVLBM(JANMA)}": ("GML", "LBMJANMA"),
     "G/ML{SUVIBW}": ("GML", "IBW"),
     "CM2/ML{SUVBSA}": ("CM2ML", "BSA"),
+    "G/ML{SUVBSA}": ("CM2ML", "BSA"),  # as the IBSI-SUV manual spells it
     "{COUNTS}": ("CNTS", ""),
     "{COUNTS}/S": ("CPS", ""),
     "{PROPCOUNTS}": ("PROPCNTS", ""),

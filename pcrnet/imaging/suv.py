@@ -14,16 +14,9 @@ from dataclasses import dataclass, replace
 from pcrnet.config import DicomConfig
 from pcrnet.errors import UnitError
 from pcrnet.imaging.body import body_surface_m2, lean_mass_kg
-from pcrnet.imaging.decay import (
-    acquired_s,
-    decay_during,
-    decay_since,
-    injection,
-    reference_time,
-)
+from pcrnet.imaging.decay import decay_since, injection, reference_time, undecayed_s
 from pcrnet.imaging.dicom_tags import missing
 from pcrnet.imaging.suv_numbers import (
-    positive,
     read_dose_bq,
     read_half_life_s,
     read_height_m,
@@ -186,28 +179,25 @@ def _decayed_to_reference(tags: SuvTags, injected: SuvFactor) -> SuvFactor:
 
 
 def _undecayed(tags: SuvTags, injected: SuvFactor) -> SuvFactor:
-    """Each slice is corrected for the decay before its frame, and for the mean decay during it."""
+    """Each slice is corrected for the decay until the moment that its values stand for."""
     half_life_s = read_half_life_s(tags)
-    begun = acquired_s(tags)
-    start = injection(tags, min(begun))
-    elapsed_s = [moment - start.value for moment in begun]
-    durations_s = [positive(frame.duration_s, "ActualFrameDuration") for frame in tags.frames]
+    moments_s, source = undecayed_s(tags)
+    start = injection(tags, min(moments_s))
+    elapsed_s = [moment - start.value for moment in moments_s]
     return replace(
         injected,
         values=tuple(
-            value * decay_since(before, half_life_s) * decay_during(during, half_life_s)
-            for value, before, during in zip(injected.values, elapsed_s, durations_s, strict=True)
+            value * decay_since(elapsed, half_life_s)
+            for value, elapsed in zip(injected.values, elapsed_s, strict=True)
         ),
-        formula=f"{injected.formula} × 2^(elapsed / half-life) × λT / (1 − e^(−λT)), slice by "
-        "slice, with λ = ln 2 / half-life and T the duration of the frame",
-        reference_time="AcquisitionTime of each slice (DecayCorrection NONE)",
+        formula=f"{injected.formula} × 2^(elapsed / half-life), slice by slice; the activity equals "
+        "its mean over a frame of duration T after ln(λT / (1 − e^(−λT))) / λ, λ = ln 2 / half-life",
+        reference_time=f"{source} (DecayCorrection NONE)",
         numbers=(
             *injected.numbers,
             ("RadionuclideHalfLife", half_life_s),
             ("elapsed_s, earliest slice", min(elapsed_s)),
             ("elapsed_s, latest slice", max(elapsed_s)),
-            ("ActualFrameDuration_s, shortest", min(durations_s)),
-            ("ActualFrameDuration_s, longest", max(durations_s)),
         ),
         warnings=_notes(*injected.warnings, start.note),
     )

@@ -53,6 +53,7 @@ class SuvFrame:
         acquired_s: Start of the acquisition, on the clock of ``moment_s``.
         reference_s: FrameReferenceTime, in seconds.
         duration_s: ActualFrameDuration, in seconds.
+        stands_for_s: When the activity was what the values say, as an enhanced object states it.
         philips_suv: Philips' factor from counts to SUV.
         philips_activity: Philips' factor from counts to Bq/mL.
         scale: Slope and intercept from stored values to the units of the series.
@@ -61,6 +62,7 @@ class SuvFrame:
     acquired_s: float | None = None
     reference_s: float | None = None
     duration_s: float | None = None
+    stands_for_s: float | None = None
     philips_suv: float | None = None
     philips_activity: float | None = None
     scale: tuple[float, float] | None = None
@@ -222,6 +224,7 @@ def _frame(groups: FrameGroups, mapped: PetMap | None) -> SuvFrame:
         acquired_s=moment_s(header, "Acquisition") if acquired_s is None else acquired_s,
         reference_s=None if reference_ms is None else reference_ms / 1000.0,
         duration_s=None if duration_ms is None else duration_ms / 1000.0,
+        stands_for_s=datetime_s(content, "FrameReferenceDateTime"),
         philips_suv=private_number(header, _PHILIPS_SUV),
         philips_activity=private_number(header, _PHILIPS_ACTIVITY),
         scale=(mapped.slope, mapped.intercept) if mapped else _rescale(groups),

@@ -66,9 +66,13 @@ class Tracer:
         wanted = _letters(allowed)
         if wanted in ("FDG", "18FFDG", "F18FDG"):
             return self.is_fdg
-        if wanted in _spellings(self.radionuclide):
+        spellings = _spellings(self.radionuclide)
+        if wanted in spellings:
             return True
-        return bool(wanted) and any(wanted in _letters(name) for name in self.names | self.codes)
+        known = [_letters(name) for name in self.names | self.codes]
+        # "Ga-68 DOTATATE" means the series whose nuclide is Ga-68 and whose name is DOTATATE.
+        drugs = {wanted, *(wanted.replace(spelling, "") for spelling in spellings)}
+        return any(drug in name for drug in drugs - {""} for name in known)
 
 
 def read_tracer(item: Dataset) -> Tracer:

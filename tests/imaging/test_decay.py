@@ -11,7 +11,13 @@ from pydicom import Dataset
 from scipy.integrate import quad
 
 from pcrnet.errors import MissingTagError, UnitError
-from pcrnet.imaging.decay import decay_during, decay_since, injection, reference_time
+from pcrnet.imaging.decay import (
+    decay_since,
+    injection,
+    mean_after_s,
+    reference_time,
+    undecayed_s,
+)
 from pcrnet.imaging.dicom_groups import FrameGroups
 from pcrnet.imaging.suv_tags import SuvFrame, SuvTags
 
@@ -99,11 +105,36 @@ def test_an_injection_after_the_scan_or_the_day_before_is_refused(tags: SuvTags)
         injection(replace(tags, injected_s=None, injected_time_s=None), tags.series_s)
 
 
+def test_an_evening_with_the_date_of_the_scan_after_midnight_is_the_one_before(
+    tags: SuvTags,
+) -> None:
+    assert tags.series_s is not None
+    midnight = tags.series_s - 10 * 3600.0
+    scan = midnight + 1800.0
+    found = injection(replace(tags, injected_s=midnight + 23.5 * 3600.0), scan)
+    assert found.value == midnight - 1800.0
+    assert "evening before" in found.note
+    for of_day_h in (1.0, 12.0, 20.0, 47.5):  # not after midnight, too long before, another date
+        with pytest.raises(UnitError, match="h after the injection"):
+            injection(replace(tags, injected_s=midnight + of_day_h * 3600.0), scan)
+
+
+def test_a_stated_moment_goes_before_that_of_the_mean_activity(tags: SuvTags) -> None:
+    (frame,) = tags.frames
+    assert frame.acquired_s is not None
+    (mean,), _ = undecayed_s(tags)
+    assert mean == pytest.approx(frame.acquired_s + mean_after_s(300.0, HALF_LIFE_S))
+    stated = replace(frame, stands_for_s=frame.acquired_s + 7.0, acquired_s=None)
+    moments, source = undecayed_s(replace(tags, frames=(stated,)))
+    assert moments == (frame.acquired_s + 7.0,)
+    assert "FrameReferenceDateTime" in source
+
+
 @pytest.mark.parametrize("duration_s", [1e-3, 60.0, 300.0, 7200.0])
-def test_decay_during_a_frame_is_the_integral(duration_s: float) -> None:
+def test_the_activity_equals_its_mean_at_that_moment_of_the_frame(duration_s: float) -> None:
     rate = np.log(2) / HALF_LIFE_S
     mean = quad(lambda t: np.exp(-rate * t), 0, duration_s)[0] / duration_s
-    assert decay_during(duration_s, HALF_LIFE_S) == pytest.approx(1 / mean, rel=1e-9)
+    assert np.exp(-rate * mean_after_s(duration_s, HALF_LIFE_S)) == pytest.approx(mean, rel=1e-9)
 
 
 def test_a_half_life_halves() -> None:

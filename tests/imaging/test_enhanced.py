@@ -95,6 +95,19 @@ def test_undecayed_frames_are_corrected_by_their_own_times(
         assert array[0, 0, k] == pytest.approx(9 * 70e3 / 350e6 / mean, rel=1e-6)
 
 
+def test_the_stated_moment_of_an_undecayed_frame_is_used(
+    make_slice: MakeSlice, make_enhanced: MakeEnhanced, save_series: SaveSeries
+) -> None:
+    enhanced = make_enhanced(pet_slices(make_slice, DecayCorrection="NONE"))
+    for group in enhanced.PerFrameFunctionalGroupsSequence:
+        (content,) = group.FrameContentSequence
+        content.FrameReferenceDateTime = "20240102110000"
+        del content.FrameAcquisitionDateTime, content.FrameAcquisitionDuration
+    array = suv_of(save_series([enhanced])).volume.array
+    expected = 100 * 3.0 * 70e3 / 350e6 * 2 ** (7200 / HALF_LIFE_S)
+    assert array[0, 0, 1] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("unit", "slope", "expected"),
     [

@@ -76,6 +76,13 @@ def test_a_user_may_name_a_tracer_or_its_radionuclide(allowed: str) -> None:
     check_tracer(read_tracer(item("16a-18F-FES")), ("FDG", allowed))
 
 
+@pytest.mark.parametrize("allowed", ["Ga-68 DOTATATE", "68Ga-DOTATATE", "dotatate"])
+def test_a_user_may_name_both_the_radionuclide_and_the_drug(allowed: str) -> None:
+    check_tracer(read_tracer(item("DOTATATE", "C-131A3", half_life_s=4062.6)), (allowed,))
+    with pytest.raises(TracerError):
+        check_tracer(read_tracer(item("PSMA", "C-131A3", half_life_s=4062.6)), (allowed,))
+
+
 def test_a_half_life_of_another_nuclide_is_refused() -> None:
     with pytest.raises(UnitError, match="half-life"):
         read_tracer(item("FDG", half_life_s=109.8))
