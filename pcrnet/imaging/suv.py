@@ -190,8 +190,9 @@ def _undecayed(tags: SuvTags, injected: SuvFactor) -> SuvFactor:
             value * decay_since(elapsed, half_life_s)
             for value, elapsed in zip(injected.values, elapsed_s, strict=True)
         ),
-        formula=f"{injected.formula} × 2^(elapsed / half-life), slice by slice; the activity equals "
-        "its mean over a frame of duration T after ln(λT / (1 − e^(−λT))) / λ, λ = ln 2 / half-life",
+        formula=f"{injected.formula} × 2^(elapsed / half-life), slice by slice; in a frame of "
+        "duration T the activity equals its mean after ln(λT / (1 − e^(−λT))) / λ, with λ = "
+        "ln 2 / half-life",
         reference_time=f"{source} (DecayCorrection NONE)",
         numbers=(
             *injected.numbers,
