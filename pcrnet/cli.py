@@ -109,13 +109,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = add(
         "evaluate", _evaluate, "judge predictions: a run, a table, or a bundle", overrides=True
     )
-    evaluate.add_argument("run_directory", nargs="?", type=Path, metavar="RUN")
+    # One list, since argparse cannot tell a run from a setting where the run is left out.
+    evaluate.add_argument("words", nargs="*", metavar="RUN, CONFIG.yaml or section.key=value")
     evaluate.add_argument(
         "--predictions",
         type=Path,
-        nargs="+",
+        action="append",
         metavar="P.csv",
-        help="one table, or one for each repeat of cross-validation",
+        help="a table; give the option again for each repeat of cross-validation",
     )
     evaluate.add_argument("--bundle", type=Path, metavar="BUNDLE")
     evaluate.add_argument("--cohort", type=Path, metavar="COHORT.csv")
@@ -233,9 +234,15 @@ def _predict(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
 
-    if options.run_directory is not None:
-        settings = [str(options.run_directory / "config.yaml"), *options.overrides]
-        report = evaluate_run(options.run_directory, load_experiment(settings).evaluation)
+    runs = [Path(word) for word in options.words if not _is_setting(word)]
+    options.overrides = [word for word in options.words if _is_setting(word)] + options.overrides
+    if len(runs) > 1:
+        raise PcrnetError(
+            f"{len(runs)} runs are named", remedy="judge one run at a time", field="RUN"
+        )
+    if runs:
+        settings = [str(runs[0] / "config.yaml"), *options.overrides]
+        report = evaluate_run(runs[0], load_experiment(settings).evaluation)
     elif options.out is None:
         raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
     elif options.predictions is not None:
@@ -253,6 +260,10 @@ def _evaluate(options: argparse.Namespace) -> None:
             remedy="give a run folder, or --predictions P.csv, or --bundle B --cohort COHORT.csv",
         )
     sys.stdout.write(f"{report}\n")
+
+
+def _is_setting(word: str) -> bool:
+    return not Path(word).is_dir() and ("=" in word or word.endswith((".yaml", ".yml")))
 
 
 class _Bar:

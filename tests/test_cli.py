@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from pcrnet import __version__
 from pcrnet.cli import guarded, main
 from pcrnet.errors import ConfigError, PcrnetError
+from pcrnet.evaluation.predictions import read_predictions
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("train", "check", "convert", "import", "simulate", "predict", "evaluate")
@@ -124,6 +128,39 @@ def test_predictions_name_who_was_refused(
     assert shown.out == f"{out}\n"
     assert f"refused: patient {tiny_trial.left_out}" in shown.err
     assert tiny_trial.canary not in shown.err + out.read_text()
+
+
+def test_a_bundle_and_a_cohort_make_an_external_validation(
+    finished_run, tiny_trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "external"
+    bundle, cohort = str(finished_run.bundle), str(tiny_trial.cohort)
+    options = ["--bundle", bundle, "--cohort", cohort, "--out", str(out)]
+    assert main(["evaluate", *options, "evaluation.bootstrap_draws=200"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[-1] == str(out / "index.html")
+    assert main(["predict", bundle, cohort, "-o", str(tmp_path / "p.csv")]) == 0
+    assert (tmp_path / "p.csv").read_bytes() == (out / "predictions.csv").read_bytes()
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["folds"] is None
+    predictions = read_predictions(out / "predictions.csv")
+    for head, found in metrics["heads"].items():
+        known = np.isfinite(predictions.label[head])
+        label, prob = predictions.label[head][known], predictions.prob[head][known]
+        assert found["auc"]["value"] == pytest.approx(roc_auc_score(label, prob))
+        assert found["sensitivity"]["n"] == label.sum()
+
+
+def test_tables_of_repeats_are_judged_together(
+    finished_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = str(finished_run.directory / "predictions.csv")
+    again = tmp_path / "again.csv"
+    again.write_bytes(Path(table).read_bytes())
+    options = ["--predictions", table, "--predictions", str(again), "--out", str(tmp_path / "out")]
+    assert main(["evaluate", *options, "evaluation.bootstrap_draws=200"]) == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["repeats"] == 2
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize(
