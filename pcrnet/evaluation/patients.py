@@ -179,7 +179,8 @@ def _numeric_row(
             cells.append("–")
             continue
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-        cells.append(f"{middle:.4g} ({low:.4g}–{high:.4g})")
+        # "to", since days before therapy are negative.
+        cells.append(f"{middle:.4g} ({low:.4g} to {high:.4g})".replace("-", "−"))
     unknown = int(np.isnan(covariate.values).sum())
     note = f"; unknown {unknown}" if unknown else ""
     return TableOneRow(f"{readable(covariate.name)}, median (quartiles){note}", tuple(cells))

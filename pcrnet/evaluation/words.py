@@ -189,12 +189,12 @@ def _calibration(main: HeadResult) -> str:
     if slope is None or slope.value is None or slope.low is None or slope.high is None:
         return ""
     if slope.high < 1:
-        judged = "the predictions are too extreme"
+        judged = "; the predictions are too extreme"
     elif slope.low > 1:
-        judged = "the predictions are too timid"
+        judged = "; the predictions are too timid"
     else:
-        judged = "which agrees with the ideal of 1"
-    return f"For {main.label} the calibration slope is {with_interval(slope)}; {judged}."
+        judged = ", which agrees with the ideal of 1"
+    return f"For {main.label} the calibration slope is {with_interval(slope)}{judged}."
 
 
 def _consequences(main: HeadResult) -> str:

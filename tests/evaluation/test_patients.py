@@ -66,7 +66,7 @@ def test_table_one_counts_medians_and_shares() -> None:
     table = table_one(covariates, [("all", np.ones(10, dtype=bool)), ("first", mask)])
     assert table.columns == ("all (n = 10)", "first (n = 5)")
     labels = [(row.label, row.cells) for row in table.rows]
-    assert labels[0] == ("age, median (quartiles); unknown 1", ("60 (50–70)", "60 (50–70)"))
+    assert labels[0] == ("age, median (quartiles); unknown 1", ("60 (50 to 70)", "60 (50 to 70)"))
     # Four share "negative", fewer than the smallest level that is shown.
     assert labels[1:] == [
         ("node", ()),
