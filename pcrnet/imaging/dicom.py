@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.config import ChannelKind, DicomConfig
-from pcrnet.errors import DicomFileError, SeriesError
+from pcrnet.errors import SeriesError
 from pcrnet.imaging.adc import adc_map, adc_scale
 from pcrnet.imaging.dicom_frames import Frame, read_frames
 from pcrnet.imaging.dicom_geometry import sort_slices, stack_affine
 from pcrnet.imaging.dicom_groups import frame_groups
-from pcrnet.imaging.dicom_series import DicomSeries, decode_frames, open_series
+from pcrnet.imaging.dicom_series import DicomSeries, open_series
 from pcrnet.imaging.dicom_tags import missing, word
-from pcrnet.imaging.nifti import MAX_VOXELS
-from pcrnet.imaging.phases import Choice, Phase, pick_phase, split_phases
+from pcrnet.imaging.dicom_values import linear_values, rescaling, stored_values, thinned_values
+from pcrnet.imaging.phase_choice import Choice, pick_phase
+from pcrnet.imaging.phases import Phase, split_phases
 from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.suv import suv_factor
 from pcrnet.imaging.suv_tags import SuvTags
@@ -34,8 +34,6 @@ _MODALITIES: dict[ChannelKind, frozenset[str]] = {
 _RESCALED = "value = RescaleSlope × stored + RescaleIntercept, slice by slice"
 _MAPPED = "value = RealWorldValueSlope × stored + RealWorldValueIntercept, slice by slice"
 _CODED_TERMS = frozenset({"BQML", "CNTS", "GML", "CM2ML", "START", "ADMIN", "NONE"})
-_THINNED_SLICES = 16
-_THINNED_STEP = 2
 
 
 def read_dicom_series(
@@ -65,7 +63,9 @@ def read_dicom_series(
     with open_series(path) as series:
         _check_modality(series, kind)
         phases = split_phases(read_frames(series.objects))
-        choice = pick_phase(phases, channel, settings, lambda n: _thinned(series, phases[n]))
+        choice = pick_phase(
+            phases, channel, settings, lambda n: thinned_values(series, phases[n].frames)
+        )
         frames = sort_slices(phases[choice.index].frames, settings.slice_gap_tolerance)
         affine = stack_affine(frames)
         values, unit, provenance = _to_unit(series, frames, kind, settings)
@@ -87,52 +87,16 @@ def _check_modality(series: DicomSeries, kind: ChannelKind) -> None:
         )
 
 
-def _stack(series: DicomSeries, frames: Sequence[Frame]) -> NDArray[np.float32]:
-    """Stored values, before rescaling, as (column, row, slice)."""
-    rows, columns = frames[0].shape
-    if rows * columns * len(frames) > MAX_VOXELS:
-        raise DicomFileError(
-            f"the series has {columns} × {rows} × {len(frames)} voxels, more than {MAX_VOXELS}",
-            field="Rows",
-            remedy="crop or resample the series",
-        )
-    stacked = np.empty((columns, rows, len(frames)), dtype=np.float32, order="F")
-    decoded: tuple[int, NDArray[Any]] | None = None
-    for k, frame in sorted(enumerate(frames), key=lambda pair: (pair[1].image, pair[1].number)):
-        if decoded is None or decoded[0] != frame.image:
-            decoded = (frame.image, decode_frames(series.objects[frame.image]))
-        stacked[:, :, k] = decoded[1][frame.number].T
-    return stacked
-
-
-def _thinned(series: DicomSeries, phase: Phase) -> NDArray[np.float32]:
-    """A sample of a phase, alike for all phases, to find where contrast arrives."""
-    step = max(1, len(phase.frames) // _THINNED_SLICES)
-    frames = phase.frames[::step]
-    stacked = _stack(series, frames)[::_THINNED_STEP, ::_THINNED_STEP]
-    return _linear(stacked, _rescale(frames))
-
-
-def _linear(
-    stored: NDArray[np.float32], scales: Sequence[tuple[float, float]]
-) -> NDArray[np.float32]:
-    """Slope × stored + intercept, slice by slice, in double precision between."""
-    values = np.empty_like(stored)
-    for k, (slope, intercept) in enumerate(scales):
-        values[:, :, k] = stored[:, :, k].astype(np.float64) * slope + intercept
-    return values
-
-
 def _to_unit(
     series: DicomSeries, frames: Sequence[Frame], kind: ChannelKind, settings: DicomConfig
 ) -> tuple[NDArray[np.float32], Unit, Provenance]:
-    stored = _stack(series, frames)
+    stored = stored_values(series, frames)
     match kind:
         case "suv":
             return _to_suv(series, frames, stored, settings)
         case "adc":
             return _to_adc(frames, stored)
-    return _linear(stored, _rescale(frames)), "arbitrary", Provenance(_RESCALED)
+    return linear_values(stored, rescaling(frames)), "arbitrary", Provenance(_RESCALED)
 
 
 def _to_suv(
@@ -147,7 +111,7 @@ def _to_suv(
     ]
     coded = (("Units", tags.units), ("DecayCorrection", tags.decay_correction))
     return (
-        _linear(stored, scales),
+        linear_values(stored, scales),
         factor.unit,
         Provenance(
             formula=f"{factor.formula}; {_MAPPED if tags.mapped else _RESCALED}",
@@ -175,16 +139,12 @@ def _to_adc(
         scales = [(real.slope, real.intercept) for real in maps if real is not None]
         rescaled = _MAPPED
     else:
-        scales, rescaled = _rescale(frames), _RESCALED
-    values = _linear(stored, scales)
+        scales, rescaled = rescaling(frames), _RESCALED
+    values = linear_values(stored, scales)
     scale = adc_scale(frames, values)
     values *= np.float32(scale.factor)
     provenance = Provenance(f"{scale.formula}; {rescaled}", warnings=scale.warnings)
     return values, "1e-3 mm2/s", provenance
-
-
-def _rescale(frames: Sequence[Frame]) -> list[tuple[float, float]]:
-    return [(frame.slope, frame.intercept) for frame in frames]
 
 
 def _phase_numbers(phases: Sequence[Phase], choice: Choice) -> tuple[tuple[str, float], ...]:

@@ -27,7 +27,7 @@ from pcrnet.errors import (
     SliceGapError,
     TracerError,
 )
-from pcrnet.imaging import dicom
+from pcrnet.imaging import dicom_values
 from pcrnet.imaging.dicom import read_dicom_series
 from pcrnet.imaging.dicom_frames import read_frames
 from pcrnet.imaging.dicom_geometry import sort_slices, stack_affine
@@ -292,7 +292,7 @@ def test_copies_of_a_slice_are_refused(make_slice: MakeSlice, save_series: SaveS
 def test_a_volume_of_too_many_voxels_is_refused_before_it_is_read(
     make_slice: MakeSlice, save_series: SaveSeries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dicom, "MAX_VOXELS", 40)
+    monkeypatch.setattr(dicom_values, "MAX_VOXELS", 40)
     with pytest.raises(DicomFileError, match="6 × 4 × 2 voxels"):
         read_dicom_series(save_series([make_slice(k) for k in range(2)]), "zscore")
 
