@@ -15,7 +15,7 @@ from pcrnet.errors import ConfigError, PcrnetError
 from pcrnet.evaluation.predictions import read_predictions
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("train", "check", "convert", "import", "simulate", "predict", "evaluate")
+COMMANDS = ("train", "check", "convert", "kinetics", "import", "simulate", "predict", "evaluate")
 
 
 def test_help_is_told_before_anything_heavy_is_imported() -> None:
