@@ -451,6 +451,17 @@ class EvaluationConfig(Section):
     protocol: str | None = None
     """YAML file of the trial's endpoints; null leaves the confirmatory analysis out."""
 
+    @property
+    def caution(self) -> str:
+        """What is said wherever the results are shown; empty where nothing has to be."""
+        if self.mode == "nested":
+            return ""
+        return (
+            "Cross-fitting is optimistic: calibrator and threshold of a fold were fitted on "
+            "predictions of models that had seen that fold's outcomes. Use evaluation.mode=nested "
+            "before believing these results."
+        )
+
 
 class TrackingConfig(Section):
     """Weights & Biases beside the local record, which stays the truth."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.deploy.predictor import label_column, site_column
+from pcrnet.evaluation.calibration import check_enough_patients
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.training.crossval import collect_logits
 from pcrnet.training.fold import FitJob
@@ -31,6 +32,17 @@ class Judged:
 
     predictions: Predictions
     decisions: tuple[FittedDecision, ...]
+
+
+def check_calibration(job: FitJob) -> None:
+    """Refuse before training what the calibrator of an outer fold would refuse after it.
+
+    Raises:
+        PredictionsError: Too few patients outside a fold for isotonic calibration.
+    """
+    fold, allowed = _fold_and_allowed(job)
+    for outer in range(job.splits.folds):
+        check_enough_patients(job.experiment.evaluation.calibration, allowed[fold != outer])
 
 
 def judge(job: FitJob, scans: Scans) -> Judged:

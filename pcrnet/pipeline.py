@@ -17,7 +17,14 @@ from pcrnet.errors import InsufficientScansError, RunError
 from pcrnet.evaluation.predictions import write_predictions
 from pcrnet.example_pictures import write_example_pictures
 from pcrnet.imaging.cache import TensorCache
-from pcrnet.judging import decisions_record, judge, judge_ablations, judge_clinical, ship
+from pcrnet.judging import (
+    check_calibration,
+    decisions_record,
+    judge,
+    judge_ablations,
+    judge_clinical,
+    ship,
+)
 from pcrnet.models.member import Member
 from pcrnet.run_directory import RunDirectory
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
@@ -78,8 +85,9 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         splits = _splits(experiment, patients, run)
         run.write_environment(experiment, simulated=simulated, splits_sha256=splits.sha256)
         job = FitJob(experiment, covariates, patients, splits, run.folds)
-        listen(StageStarted("Training"))
         evaluation = experiment.evaluation
+        check_calibration(job)
+        listen(StageStarted("Training"))
         _fit(job, plan_fits(evaluation.folds, evaluation.mode), listen)
 
         listen(StageStarted("Calibration"))
@@ -100,6 +108,8 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         from pcrnet.evaluation.analysis import evaluate_run
 
         report = evaluate_run(run.path)
+        if evaluation.caution:
+            listen(Remark(evaluation.caution))
     return RunResult(run.path, report, run.bundle)
 
 

@@ -13,11 +13,11 @@ import pytest
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.config import load_experiment
 from pcrnet.data.splits import read_splits
-from pcrnet.errors import InsufficientScansError, RunError
+from pcrnet.errors import InsufficientScansError, PredictionsError, RunError
 from pcrnet.evaluation.calibration import calibrator_from_dict, head_probabilities
 from pcrnet.evaluation.predictions import read_predictions
 from pcrnet.pipeline import simulation_name, train
-from pcrnet.training.events import FitFinished, RunEvent
+from pcrnet.training.events import FitFinished, FitsPlanned, Remark, RunEvent
 from pcrnet.training.fold import read_logits
 
 KILLS = """
@@ -188,6 +188,28 @@ def test_a_cohort_of_which_nobody_has_enough_scans_is_refused(tiny_trial, tmp_pa
     lonely.write_text("\n".join([lines[0], lines[-1]]) + "\n")
     with pytest.raises(InsufficientScansError, match=r"data\.minimum_scans"):
         train(tiny_trial.experiment(tmp_path, f"data.cohort={lonely}"))
+
+
+def test_isotonic_calibration_of_a_small_trial_is_refused_before_anything_is_trained(
+    tiny_trial, tmp_path: Path
+) -> None:
+    events: list[RunEvent] = []
+    with pytest.raises(PredictionsError, match=r"at least 500 patients[\s\S]*kind=chain"):
+        train(
+            tiny_trial.experiment(tmp_path, "evaluation.calibration.kind=isotonic"), events.append
+        )
+    assert not any(isinstance(event, FitsPlanned) for event in events)
+
+
+def test_crossfit_says_that_it_is_optimistic_when_a_run_ends(tiny_trial, tmp_path: Path) -> None:
+    experiment = tiny_trial.experiment(
+        tmp_path, "evaluation.mode=crossfit", "evaluation.variants=false", "training.max_steps=2"
+    )
+    events: list[RunEvent] = []
+    result = train(experiment, events.append)
+    remarks = [event.text for event in events if isinstance(event, Remark)]
+    assert remarks[-1] == experiment.evaluation.caution
+    assert "Cross-fitting is optimistic" in result.report.read_text()
 
 
 def test_trials_that_differ_have_different_folders() -> None:

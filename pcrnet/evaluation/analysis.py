@@ -11,19 +11,23 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config import EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
-from pcrnet.evaluation.comparisons import compare_variants, conditional_metrics
+from pcrnet.evaluation.comparisons import (
+    compare_together,
+    compare_variants,
+    conditional_metrics,
+)
 from pcrnet.evaluation.confirmation import confirm
 from pcrnet.evaluation.curves import draw_weights
-from pcrnet.evaluation.heads import analyse_head, brief_metrics, failure_cases, known_rows
+from pcrnet.evaluation.heads import analyse_head, failure_cases
 from pcrnet.evaluation.patients import TableOne, table_one
 from pcrnet.evaluation.plates import draw_figures
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.record import metrics_record
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report import render_report
-from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis, SubgroupResult
+from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
-from pcrnet.evaluation.subgroups import find_subgroups, grouping_covariates
+from pcrnet.evaluation.subgroups import grouping_covariates, judge_subgroups
 from pcrnet.storage import write_json, write_text
 
 Progress = Callable[[str], None]
@@ -57,6 +61,8 @@ def evaluate_run(
         config = sources.experiment.evaluation if sources.experiment else EvaluationConfig()
     elif sources.experiment is not None:
         _check_unchanged(config, sources.experiment.evaluation)
+    if config.caution:
+        tell(config.caution)
     return _write_report(analyse(sources, config, progress=tell), run / "report", tell)
 
 
@@ -113,8 +119,9 @@ def analyse(
         config=config,
         heads=heads,
         conditional=average_metrics([conditional_metrics(repeat) for repeat in repeats]),
-        subgroups=_subgroups(sources),
+        subgroups={head: judge_subgroups(sources, head) for head in predictions.heads},
         comparisons=compare_variants(sources),
+        together=compare_together(sources),
         table_one=_table_one(sources, order[0]),
         failures=failure_cases(predictions, order[0]),
         confirmation=confirmation,
@@ -144,31 +151,6 @@ def _with_fixed_threshold(sources: Sources, config: EvaluationConfig) -> Sources
 
     again = tuple(filled(repeat) for repeat in sources.repeats)
     return replace(sources, predictions=filled(sources.predictions), repeats=again)
-
-
-def _subgroups(sources: Sources) -> dict[Head, tuple[SubgroupResult, ...]]:
-    predictions = sources.predictions
-    groups = find_subgroups(predictions, sources.covariates)
-    results: dict[Head, tuple[SubgroupResult, ...]] = {}
-    for head in predictions.heads:
-        known = known_rows(predictions, head)
-        found: list[SubgroupResult] = []
-        for group in groups:
-            rows = group.rows & known
-            found.append(
-                SubgroupResult(
-                    covariate=group.covariate,
-                    level=group.level,
-                    first=not found or found[-1].covariate != group.covariate,
-                    n=int(rows.sum()),
-                    responders=int((predictions.label[head][rows] == 1).sum()),
-                    metrics=average_metrics(
-                        [brief_metrics(repeat.select(rows), head) for repeat in sources.all_repeats]
-                    ),
-                )
-            )
-        results[head] = tuple(found)
-    return results
 
 
 def _table_one(sources: Sources, head: Head) -> TableOne | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from pcrnet.cohort.outcome import Head
 from pcrnet.evaluation.arrays import FloatArray
-from pcrnet.evaluation.auc_comparison import compare_auc
+from pcrnet.evaluation.auc_comparison import GlobalComparison, compare_auc, compare_many_auc
 from pcrnet.evaluation.discrimination import auc
 from pcrnet.evaluation.heads import known_rows
 from pcrnet.evaluation.intervals import Estimate, proportion
+from pcrnet.evaluation.paired import RateComparison, compare_rates
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.results import ComparedHead, Comparison
 from pcrnet.evaluation.sources import Sources
@@ -21,9 +22,29 @@ def compare_variants(sources: Sources) -> tuple[Comparison, ...]:
     """Every ablation and baseline of a run against its main predictions, in pairs."""
     return tuple(
         Comparison(kind, name, dict(_compared_heads(sources.predictions, other)))
-        for kind, variants in (("ablations", sources.ablations), ("baselines", sources.baselines))
+        for kind, variants in _kinds(sources)
         for name, other in variants.items()
     )
+
+
+def compare_together(sources: Sources) -> dict[str, dict[Head, GlobalComparison]]:
+    """Of each kind with two variants or more: do they and the main predictions differ at all?
+
+    Heads that a variant lacks, or whose AUCs have no covariance, are left out.
+    """
+    main = sources.predictions
+    found: dict[str, dict[Head, GlobalComparison]] = {}
+    for kind, variants in _kinds(sources):
+        tables = [main, *variants.values()]
+        for head in main.heads if len(tables) > 2 else ():
+            if all(head in table.prob for table in tables):
+                known = known_rows(main, head)
+                scores = np.stack([table.prob[head][known] for table in tables])
+                fold = None if main.fold is None else main.fold[known]
+                together = compare_many_auc(scores, main.label[head][known], fold)
+                if together is not None:
+                    found.setdefault(kind, {})[head] = together
+    return found
 
 
 def conditional_metrics(predictions: Predictions) -> dict[str, Estimate]:
@@ -58,7 +79,33 @@ def _compared_heads(main: Predictions, other: Predictions) -> Iterator[tuple[Hea
         fold = None if main.fold is None else main.fold[known]
         first, second = main.prob[head][known], other.prob[head][known]
         compared = compare_auc(first, second, label, fold)
-        yield head, ComparedHead(auc(second, label, fold), compared.difference, compared.p)
+        yield (
+            head,
+            ComparedHead(
+                auc=auc(second, label, fold),
+                difference=compared.difference,
+                p=compared.p,
+                rates=_compared_rates(main, other, head),
+            ),
+        )
+
+
+def _compared_rates(main: Predictions, other: Predictions, head: Head) -> dict[str, RateComparison]:
+    """Sensitivity and specificity in pairs, over the women for whom both thresholds are locked."""
+    if head not in main.threshold or head not in other.threshold:
+        return {}
+    cuts = [table.threshold[head] for table in (main, other)]
+    called = [table.prob[head] > cut for table, cut in zip((main, other), cuts, strict=True)]
+    label, locked = main.label[head], ~np.isnan(cuts).any(axis=0)
+    responders, others = locked & (label == 1), locked & (label == 0)
+    return {
+        "sensitivity": compare_rates(*(calls[responders] for calls in called)),
+        "specificity": compare_rates(*(~calls[others] for calls in called)),
+    }
+
+
+def _kinds(sources: Sources) -> tuple[tuple[str, Mapping[str, Predictions]], ...]:
+    return (("ablations", sources.ablations), ("baselines", sources.baselines))
 
 
 def _mean(prob: FloatArray) -> Estimate:

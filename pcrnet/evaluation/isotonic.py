@@ -70,12 +70,12 @@ def fit_isotonic(
 
 def _events(allowed: BoolArray) -> tuple[tuple[BoolArray, BoolArray], ...]:
     """For each curve the patients (n,) that carry it, and in whom its event happened."""
-    breast, no_breast = allowed[:, :2].any(axis=1), allowed[:, 2:].any(axis=1)
-    decided = breast != no_breast
+    both, breast_only, nodes_only, neither = allowed.T
+    free, residual = both | breast_only, nodes_only | neither
     return (
-        (decided, breast),
-        (decided & breast & (allowed[:, 0] != allowed[:, 1]), allowed[:, 0]),
-        (decided & no_breast & (allowed[:, 2] != allowed[:, 3]), allowed[:, 2]),
+        (free != residual, free),
+        (~residual & (both != breast_only), both),
+        (~free & (nodes_only != neither), nodes_only),
     )
 
 

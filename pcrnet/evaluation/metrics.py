@@ -31,7 +31,11 @@ from pcrnet.evaluation.operating_point import (
 )
 from pcrnet.evaluation.precision_recall import average_precision
 from pcrnet.evaluation.predictions import Predictions
-from pcrnet.evaluation.reliability import calibration_in_the_large, calibration_line
+from pcrnet.evaluation.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+    spiegelhalter_test,
+)
 from pcrnet.evaluation.scores import brier, brier_skill, decompose_brier, log_loss
 from pcrnet.evaluation.smooth_ece import binned_ece, smooth_ece
 
@@ -133,10 +137,13 @@ def _at_the_threshold(table: Confusion | None, n: int) -> dict[str, Estimate]:
 
 def _calibration(prob: FloatArray, label: FloatArray) -> dict[str, Estimate]:
     slope, intercept = calibration_line(prob, label)
+    z, p = spiegelhalter_test(prob, label)
     return {
         "calibration_slope": slope,
         "calibration_intercept": intercept,
         "calibration_in_the_large": calibration_in_the_large(prob, label),
+        "spiegelhalter_z": z,
+        "spiegelhalter_p": p,
     }
 
 

@@ -55,10 +55,16 @@ def metrics_record(analysis: Analysis) -> Json:
             for head, groups in analysis.subgroups.items()
         },
         "comparisons": [_comparison(comparison) for comparison in analysis.comparisons],
+        "all_auc_equal": {
+            kind: {head: asdict(test) for head, test in heads.items()}
+            for kind, heads in analysis.together.items()
+        },
         "bootstrap": {"draws": analysis.config.bootstrap_draws, "seed": analysis.config.seed},
         "files_sha256": dict(sources.digests),
         "pcrnet": __version__,
     }
+    if sources.experiment is not None and sources.experiment.evaluation.caution:
+        record["caution"] = sources.experiment.evaluation.caution
     if analysis.confirmation is not None:
         record["endpoints"] = _endpoints(analysis.confirmation)
     return record
@@ -86,6 +92,10 @@ def _comparison(comparison: Comparison) -> Json:
                 "auc": compared.auc.to_json(),
                 "difference": compared.difference.to_json(),
                 "p": compared.p,
+                **{
+                    f"{name}_difference": rate.difference.to_json() | {"p": rate.p}
+                    for name, rate in compared.rates.items()
+                },
             }
             for head, compared in comparison.heads.items()
         },

@@ -76,20 +76,28 @@ def calibration_line(
     return slope, intercept
 
 
-def spiegelhalter_test(prob: FloatArray, label: FloatArray) -> tuple[float, float]:
+def spiegelhalter_test(prob: FloatArray, label: FloatArray) -> tuple[Estimate, Estimate]:
     """z and two-sided p of the hypothesis of perfect calibration (Spiegelhalter 1986).
 
-    Raises:
-        ValueError: Scores or labels are not what they should be, or no probability lies strictly
-            between 0 and 1 (then there is no variance).
+    z is the Brier score less what it would be were every probability right, in standard errors.
+    Undefined where every probability is 0, 1/2 or 1.
+
+    Returns:
+        z and p, neither with an interval.
     """
-    if reason := why_undefined(prob, label, classes=1):
-        raise ValueError(reason)
-    variance = float(np.sum((1 - 2 * prob) ** 2 * prob * (1 - prob)))
-    if variance == 0.0:
-        raise ValueError("every probability is 0, 1/2 or 1: the test has no variance")
+    method, n = "Spiegelhalter 1986, two-sided", len(label)
+    reason = why_undefined(prob, label, classes=1)
+    variance = 0.0 if reason else float(np.sum((1 - 2 * prob) ** 2 * prob * (1 - prob)))
+    if reason or variance == 0.0:
+        reason = reason or "every probability is 0, 1/2 or 1: the test has no variance"
+        missing = Estimate.undefined(reason, n=n, method=method)
+        return missing, missing
     z = float(np.sum((label - prob) * (1 - 2 * prob))) / math.sqrt(variance)
-    return z, float(2 * norm.sf(abs(z)))
+    p = float(2 * norm.sf(abs(z)))
+    statistic, level = (
+        Estimate(value, None, None, n, method, "a test: no interval") for value in (z, p)
+    )
+    return statistic, level
 
 
 def smooth_calibration(

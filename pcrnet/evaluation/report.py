@@ -24,9 +24,10 @@ from pcrnet.evaluation.tables import (
     metric_groups,
     net_benefit_rows,
     predictive_value_rows,
+    rate_rows,
     recalibration_rows,
 )
-from pcrnet.evaluation.words import SURGERY, meaning, write_words
+from pcrnet.evaluation.words import SURGERY, meaning, p_value, write_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -88,6 +89,7 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         "predictive_value_rows": predictive_value_rows(analysis.heads),
         "net_benefit_rows": net_benefit_rows(analysis.heads),
         "comparison_rows": comparison_rows(analysis),
+        "rate_rows": rate_rows(analysis),
         "cases": _cases(analysis),
         "other_pictures": _other_pictures(analysis),
         "smallest_level": SMALLEST_LEVEL,
@@ -260,7 +262,7 @@ def _environment() -> Environment:
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
     environment.filters["readable"] = readable
     environment.filters["outcome"] = lambda head: HEAD_LABELS[head]
-    environment.filters["p_value"] = _p_value
+    environment.filters["p_value"] = p_value
     return environment
 
 
@@ -278,9 +280,3 @@ def _fixed(value: float, digits: int = 2) -> str:
     if float(text) == 0.0:
         text = text.lstrip("-")
     return text.replace("-", "−")
-
-
-def _p_value(p: float | None) -> str:
-    if p is None:
-        return "not defined"
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 from pcrnet.cohort.outcome import Head
 from pcrnet.config import EvaluationConfig
+from pcrnet.evaluation.auc_comparison import GlobalComparison
 from pcrnet.evaluation.curves import Curve
 from pcrnet.evaluation.decision import Consequences, DecisionCurve
 from pcrnet.evaluation.endpoints import EndpointResult, SampleSize
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.openings import Opening
 from pcrnet.evaluation.operating_point import Confusion
+from pcrnet.evaluation.paired import RateComparison
 from pcrnet.evaluation.patients import TableOne
 from pcrnet.evaluation.power import DesignPower
 from pcrnet.evaluation.protocol import Protocol, SecondaryEndpoint
@@ -87,6 +89,9 @@ class ComparedHead:
     """AUC of the main prediction less this one."""
     p: float | None
     """Two-sided, paired DeLong."""
+    rates: Mapping[str, RateComparison] = field(default_factory=dict)
+    """Sensitivity and specificity of the main prediction less this one's, each at its own locked
+    threshold; empty where one of them has none."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,8 @@ class Analysis:
     """yT0yN0 given yT0, among women with yT0."""
     subgroups: Mapping[Head, tuple[SubgroupResult, ...]]
     comparisons: tuple[Comparison, ...]
+    together: Mapping[str, Mapping[Head, GlobalComparison]]
+    """Kind of comparison to the test that all its AUCs and the main one are the same."""
     table_one: TableOne | None
     failures: tuple[FailureCase, ...]
     confirmation: Confirmation | None

@@ -1,4 +1,7 @@
-"""Subgroups: receptor status, stage, grade, age, site and pattern of missing scans."""
+"""Subgroups: receptor status, stage, grade, age, site and pattern of missing scans.
+
+They are described with intervals, each against the others of its covariate, and not tested.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pcrnet.cohort.outcome import Head
 from pcrnet.evaluation.arrays import BoolArray
+from pcrnet.evaluation.auc_comparison import ScoredGroup, compare_auc_unpaired
+from pcrnet.evaluation.heads import brief_metrics, known_rows
+from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.patients import (
     Covariate,
     NumericCovariate,
     categorical,
 )
 from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.repeats import average_metrics
+from pcrnet.evaluation.results import SubgroupResult
+from pcrnet.evaluation.sources import Sources
 
 SITE, SCANS = "site", "scans present"
 
@@ -26,6 +36,8 @@ class Subgroup:
     level: str
     rows: BoolArray
     """Shape ``(n,)``."""
+    others: BoolArray
+    """Patients in whom the covariate has another value; shape ``(n,)``."""
 
 
 def find_subgroups(
@@ -42,6 +54,32 @@ def find_subgroups(
         if len(levels) > 1:
             subgroups += levels
     return tuple(subgroups)
+
+
+def judge_subgroups(sources: Sources, head: Head) -> tuple[SubgroupResult, ...]:
+    """One outcome in every subgroup, averaged over repeats.
+
+    ``metrics`` are those of :func:`brief_metrics` and ``auc_less_others``, the AUC less that of
+    the patients in whom the covariate has another value.
+    """
+    predictions = sources.predictions
+    known = known_rows(predictions, head)
+    found: list[SubgroupResult] = []
+    for group in find_subgroups(predictions, sources.covariates):
+        rows, others = group.rows & known, group.others & known
+        found.append(
+            SubgroupResult(
+                covariate=group.covariate,
+                level=group.level,
+                first=not found or found[-1].covariate != group.covariate,
+                n=int(rows.sum()),
+                responders=int((predictions.label[head][rows] == 1).sum()),
+                metrics=average_metrics(
+                    [_metrics(repeat, head, rows, others) for repeat in sources.all_repeats]
+                ),
+            )
+        )
+    return tuple(found)
 
 
 def grouping_covariates(
@@ -79,11 +117,25 @@ def _pattern(missing: Sequence[str], known: Sequence[str]) -> str:
     return f"without {', '.join(names)}" if names else "all"
 
 
+def _metrics(
+    predictions: Predictions, head: Head, rows: BoolArray, others: BoolArray
+) -> dict[str, Estimate]:
+    def group(inside: BoolArray) -> ScoredGroup:
+        fold = None if predictions.fold is None else predictions.fold[inside]
+        return ScoredGroup(predictions.prob[head][inside], predictions.label[head][inside], fold)
+
+    compared = compare_auc_unpaired(group(rows), group(others))
+    return brief_metrics(predictions.select(rows), head) | {"auc_less_others": compared.difference}
+
+
 def _levels(covariate: Covariate) -> Iterator[Subgroup]:
     if isinstance(covariate, NumericCovariate):
         median = float(np.nanmedian(covariate.values))
-        yield Subgroup(covariate.name, f"≤ {median:.4g}", covariate.values <= median)
-        yield Subgroup(covariate.name, f"> {median:.4g}", covariate.values > median)
+        low, high = covariate.values <= median, covariate.values > median
+        yield Subgroup(covariate.name, f"≤ {median:.4g}", low, high)
+        yield Subgroup(covariate.name, f"> {median:.4g}", high, low)
         return
+    known = covariate.codes != -1
     for code, level in enumerate(covariate.levels):
-        yield Subgroup(covariate.name, level, covariate.codes == code)
+        rows = covariate.codes == code
+        yield Subgroup(covariate.name, level, rows, known & ~rows)

@@ -30,12 +30,20 @@ METRIC_GROUPS: dict[str, dict[str, str]] = {
         "calibration_in_the_large": "in the large (ideal 0)",
         "smooth_ece": "smooth calibration error",
         "smooth_ece_null": "the same, were calibration perfect",
+        "spiegelhalter_z": "Spiegelhalter’s z (ideal 0)",
+        "spiegelhalter_p": "its p: were calibration perfect",
     },
     "Whole prediction": {
         "brier": "Brier score",
         "brier_skill": "Brier skill against the response rate",
         "log_loss": "log loss",
         "prevalence": "response rate",
+    },
+    "For comparison with other work": {
+        "brier_miscalibration": "Brier score: miscalibration",
+        "brier_discrimination": "Brier score: discrimination",
+        "brier_uncertainty": "Brier score: uncertainty",
+        "binned_ece": "binned calibration error (biased)",
     },
 }
 """Name in metrics.json to name on the page, by subject."""
@@ -173,3 +181,9 @@ def comparison_rows(analysis: Analysis) -> list[ComparisonRow]:
         cells = tuple(comparison.heads.get(head.head) for head in analysis.heads)
         rows.append(ComparisonRow(title, readable(comparison.name), cells))
     return rows
+
+
+def rate_rows(analysis: Analysis) -> list[ComparisonRow]:
+    """The same rows where sensitivity and specificity could be compared; none where nowhere."""
+    rows = comparison_rows(analysis)
+    return rows if any(cell and cell.rates for row in rows for cell in row.cells) else []

@@ -43,6 +43,8 @@ class Words:
 
     title: str
     lead: str
+    caution: str
+    """Why the results are not to be believed as they stand; empty where there is no reason."""
     operating_point: str
     """What the locked threshold means for 100 women; empty without one."""
     verdicts: tuple[Verdict, ...]
@@ -52,20 +54,24 @@ class Words:
     consequences: str
     """The same as ``operating_point``, with intervals."""
     conditional: str
+    together: str
+    """Whether the AUCs of all variants of a kind differ at all; empty where that was not tested."""
 
 
 def write_words(analysis: Analysis) -> Words:
     """Put the results into sentences."""
-    main = analysis.main
+    main, experiment = analysis.main, analysis.sources.experiment
     return Words(
         title=f"Complete response of {_ORGANS[main.head]}: how well it was predicted",
         lead=_lead(analysis),
+        caution="" if experiment is None else experiment.evaluation.caution,
         operating_point=_operating_point(main),
         verdicts=_verdicts(analysis.confirmation),
         facts=_facts(analysis),
         calibration=_calibration(main),
         consequences=_consequences(main),
         conditional=_conditional(analysis),
+        together=_together(analysis),
     )
 
 
@@ -219,6 +225,26 @@ def _conditional(analysis: Analysis) -> str:
         f"nodes from involved ones with an AUC of {with_interval(auc)}. The nodes were free in "
         f"{with_interval(observed)} of them; predicted was {with_interval(predicted)}."
     )
+
+
+def _together(analysis: Analysis) -> str:
+    main = analysis.main
+    tests = [
+        f"{name}, χ² = {found[main.head].chi2:.1f} on {found[main.head].freedom} degrees of "
+        f"freedom, p {p_value(found[main.head].p)}"
+        for kind, name in (("ablations", "with scans withheld"), ("baselines", "simpler models"))
+        if main.head in (found := analysis.together.get(kind, {}))
+    ]
+    if not tests:
+        return ""
+    return f"Tested together for {main.label}, whether all AUCs are the same: {'; '.join(tests)}."
+
+
+def p_value(p: float | None) -> str:
+    """``= 0.012``, ``< 0.001``, or that there is none."""
+    if p is None:
+        return "not defined"
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def _whole(per_hundred: Estimate) -> str:

@@ -116,6 +116,21 @@ def test_predictions_alone_make_a_report(small_run: Path) -> None:
     assert told
 
 
+def test_crossfit_says_at_the_console_in_the_page_and_in_the_record_that_it_is_optimistic(
+    small_run: Path,
+) -> None:
+    path = small_run / "config.yaml"
+    path.write_text(path.read_text().replace("mode: nested", "mode: crossfit"))
+    told: list[str] = []
+    config = config_of(small_run, "evaluation.bootstrap_draws=200")
+    page = evaluate_run(small_run, config, progress=told.append)
+    assert config.caution in told
+    assert "optimistic" in config.caution
+    assert "Cross-fitting is optimistic" in page.read_text()
+    record = json.loads((page.parent / "metrics.json").read_text())
+    assert record["caution"] == config.caution
+
+
 def test_a_protocol_that_is_not_there_is_named(small_run: Path) -> None:
     path = small_run / "config.yaml"
     path.write_text(path.read_text().replace("protocol: null", "protocol: lost.yaml"))

@@ -6,8 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+from statsmodels.stats.contingency_tables import mcnemar
 
-from pcrnet.evaluation.comparisons import compare_variants, conditional_metrics
+from pcrnet.evaluation.comparisons import (
+    compare_together,
+    compare_variants,
+    conditional_metrics,
+)
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.sources import Sources, read_run
 
@@ -45,6 +50,61 @@ def test_a_variant_without_a_head_is_compared_on_the_others(sources: Sources) ->
     )
     (comparison,) = compare_variants(replace(sources, ablations={"x": only}, baselines={}))
     assert list(comparison.heads) == ["yT0"]
+
+
+def test_sensitivity_and_specificity_are_compared_in_pairs_at_each_ones_threshold(
+    sources: Sources,
+) -> None:
+    main, other = sources.predictions, sources.baselines["clinical"]
+    rates = compare_variants(sources)[-1].heads["yT0"].rates
+    label = main.label["yT0"]
+    calls = [table.prob["yT0"] > table.threshold["yT0"] for table in (main, other)]
+    for name, rows, right in (
+        ("sensitivity", label == 1, calls),
+        ("specificity", label == 0, [~called for called in calls]),
+    ):
+        first, second = (called[rows] for called in right)
+        found = rates[name]
+        assert found.difference.value == pytest.approx(first.mean() - second.mean())
+        table = [[(a & b).sum() for b in (second, ~second)] for a in (first, ~first)]
+        exact = mcnemar(table, exact=True).pvalue
+        assert exact / 2 < found.p < exact
+        assert found.difference.n == rows.sum()
+
+
+def test_rates_are_compared_where_both_have_a_threshold_and_nowhere_else(sources: Sources) -> None:
+    main, other = sources.predictions, sources.baselines["clinical"]
+    cut = other.threshold["yT0"].copy()
+    cut[: len(cut) // 2] = np.nan
+    half = replace(other, threshold={"yT0": cut})
+    (comparison,) = compare_variants(replace(sources, ablations={}, baselines={"half": half}))
+    judged = (main.label["yT0"] == 1) & ~np.isnan(cut)
+    assert comparison.heads["yT0"].rates["sensitivity"].difference.n == judged.sum()
+    assert comparison.heads["yN0"].rates == {}
+    none = replace(sources, predictions=replace(main, threshold={}))
+    assert all(heads.rates == {} for c in compare_variants(none) for heads in c.heads.values())
+
+
+def test_all_variants_of_a_kind_are_tested_together_before_the_pairs(sources: Sources) -> None:
+    together = compare_together(sources)
+    assert list(together) == ["ablations"]
+    assert set(together["ablations"]) == {"yT0", "yN0", "yT0yN0"}
+    assert together["ablations"]["yT0yN0"].freedom == 3
+    smallest = min(c.heads["yT0yN0"].p for c in compare_variants(sources) if c.kind == "ablations")
+    assert together["ablations"]["yT0yN0"].p < 3 * smallest + 0.05
+    same = {"a": sources.predictions, "b": sources.predictions}
+    (found,) = compare_together(replace(sources, ablations={}, baselines=same)).values()
+    assert {test.p for test in found.values()} == {1.0}
+
+
+def test_a_head_that_cannot_be_tested_together_is_left_out(sources: Sources) -> None:
+    main = sources.predictions
+    only = replace(main, prob={"yT0": main.prob["yT0"]}, uncalibrated_prob={}, threshold={})
+    some = replace(sources, ablations={"a": only, "b": main}, baselines={})
+    assert set(compare_together(some)["ablations"]) == {"yT0"}
+    unknown = dict.fromkeys(main.label, np.full(len(main), np.nan))
+    nobody = replace(some, predictions=replace(main, label=unknown))
+    assert compare_together(nobody) == {}
 
 
 def test_nodes_given_the_breast_are_judged_by_the_conditional_probability(

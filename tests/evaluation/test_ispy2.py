@@ -52,7 +52,7 @@ def feature_names(visits: int) -> list[str]:
 def out_of_fold(
     features: np.ndarray, label: np.ndarray, repeat: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Probability (n,) of each woman by a regression that never saw her fold, and the folds (n,)."""
+    """Probability (n,) of each woman by a regression that never saw her fold, and her fold (n,)."""
     prob, fold = np.empty(len(label)), np.empty(len(label), dtype=np.int64)
     splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=repeat)
     for k, (train, test) in enumerate(splitter.split(features, label)):

@@ -36,6 +36,8 @@ NAMES = {
     "calibration_in_the_large",
     "smooth_ece",
     "smooth_ece_null",
+    "spiegelhalter_z",
+    "spiegelhalter_p",
     "prevalence",
     "log_loss",
     "brier_miscalibration",
@@ -45,6 +47,8 @@ NAMES = {
 }
 WITHOUT_INTERVAL = {
     "smooth_ece",
+    "spiegelhalter_z",
+    "spiegelhalter_p",
     "brier_miscalibration",
     "brier_discrimination",
     "brier_uncertainty",

@@ -45,4 +45,8 @@ def test_the_record_holds_every_part(record: dict[str, object]) -> None:
     }
     assert record["bootstrap"] == {"draws": 200, "seed": 1}
     assert "endpoints" not in record
+    assert "caution" not in record
+    assert set(record["all_auc_equal"]["ablations"]["yT0"]) == {"chi2", "freedom", "p"}
+    for name in ("sensitivity_difference", "specificity_difference"):
+        assert 0 <= record["comparisons"][0]["heads"]["yT0"][name]["p"] <= 1
     assert {row["covariate"] for row in record["subgroups"]["yT0"]} >= {"site", "hormone_receptor"}

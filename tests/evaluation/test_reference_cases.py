@@ -148,7 +148,7 @@ def calibrations(reference, val_prob) -> Iterator[Check]:
     yield Check("Brier", brier(prob, label, **DRAWING).value, case["brier"])
     yield Check("auc of 500", float(result.auc[0]), case["auc"])
     yield Check("its variance", float(result.covariance[0, 0]), case["auc_var"], 1e-12)
-    yield Check("Spiegelhalter", spiegelhalter_test(prob, label)[0], case["spiegelhalter_z"])
+    yield Check("Spiegelhalter", spiegelhalter_test(prob, label)[0].value, case["spiegelhalter_z"])
     yield Check("binned error", binned_ece(prob, label, 15).value, case["ece15_equal_width"])
     (tiny,) = reference.cases["ece_tiny"]
     for norm in ("l1", "l2", "max"):

@@ -144,18 +144,29 @@ def test_intervals_cover(n):
 
 def test_published_spiegelhalter_test(val_prob):
     prob, label, case = val_prob
-    assert spiegelhalter_test(prob, label) == pytest.approx(
-        (case["spiegelhalter_z"], case["spiegelhalter_p"]), abs=1e-9
-    )
+    z, p = spiegelhalter_test(prob, label)
+    assert z.value == pytest.approx(case["spiegelhalter_z"], abs=1e-9)
+    assert p.value == pytest.approx(case["spiegelhalter_p"], abs=1e-9)
+    assert (z.n, z.low, z.high) == (p.n, p.low, p.high) == (500, None, None)
+    assert z.reason == p.reason == "a test: no interval"
+
+
+def test_spiegelhalters_z_is_the_brier_score_against_its_expectation():
+    prob, label = simulate(150, seed=6, slope=0.5)
+    draws = (np.random.default_rng(0).random((20_000, 150)) < prob).astype(float)
+    scores = ((draws - prob) ** 2).mean(axis=1)
+    expected = (((label - prob) ** 2).mean() - scores.mean()) / scores.std()
+    assert spiegelhalter_test(prob, label)[0].value == pytest.approx(expected, abs=0.05)
 
 
 @pytest.mark.parametrize(
     ("prob", "label", "reason"),
     [([0.5, 0.5], [0, 1], "variance"), ([0.5, np.nan], [0, 1], "finite")],
 )
-def test_spiegelhalter_without_variance_or_numbers_is_refused(prob, label, reason):
-    with pytest.raises(ValueError, match=reason):
-        spiegelhalter_test(np.array(prob), np.array(label, dtype=float))
+def test_spiegelhalter_without_variance_or_numbers_is_named(prob, label, reason):
+    for estimate in spiegelhalter_test(np.array(prob), np.array(label, dtype=float)):
+        assert estimate.value is None
+        assert reason in estimate.reason
 
 
 def test_smooth_curve_is_lowess():

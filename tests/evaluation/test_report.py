@@ -9,7 +9,7 @@ import yaml
 from pcrnet.config import EvaluationConfig
 from pcrnet.evaluation.analysis import analyse
 from pcrnet.evaluation.report import Hundred, IconGroup, render_report
-from pcrnet.evaluation.results import Analysis
+from pcrnet.evaluation.results import Analysis, Comparison
 from pcrnet.evaluation.sources import read_run, read_table
 
 FEW = EvaluationConfig(bootstrap_draws=200)
@@ -55,7 +55,8 @@ def test_each_way_of_estimating_says_what_it_is_worth(analysis: Analysis, small_
         analysis,
         sources=replace(analysis.sources, experiment=read_run(small_run).experiment),
     )
-    assert "These results are optimistic" in page_of(crossfit)
+    assert page_of(crossfit).count("Cross-fitting is optimistic") == 2
+    assert "optimistic" not in page_of(analysis)
 
 
 @pytest.mark.parametrize(
@@ -119,3 +120,22 @@ def test_a_comparison_without_variance_has_no_p(analysis: Analysis) -> None:
     heads = {head: replace(compared, p=None) for head, compared in one.heads.items()}
     page = page_of(replace(analysis, comparisons=(replace(one, heads=heads),)))
     assert "p not defined" in page
+
+
+def test_comparisons_show_what_is_lost_and_the_test_of_all_together(analysis: Analysis) -> None:
+    page = page_of(analysis)
+    assert "each prediction at its own locked threshold" in page
+    assert "Tested together for yT0 yN0, whether all AUCs are the same: with scans withheld" in page
+    assert "on 3 degrees of freedom, p &lt; 0.001" in page
+    without = replace(analysis, together={}, comparisons=bare(analysis.comparisons))
+    page = page_of(without)
+    assert "each prediction at its own locked threshold" not in page
+    assert "Tested together" not in page
+
+
+def bare(comparisons: tuple[Comparison, ...]) -> tuple[Comparison, ...]:
+    """The comparisons without thresholds."""
+    return tuple(
+        replace(c, heads={head: replace(h, rates={}) for head, h in c.heads.items()})
+        for c in comparisons
+    )

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pcrnet.evaluation.patients import NumericCovariate, covariates_of
 from pcrnet.evaluation.predictions import Predictions
-from pcrnet.evaluation.subgroups import find_subgroups, grouping_covariates, name_patterns
+from pcrnet.evaluation.sources import read_run
+from pcrnet.evaluation.subgroups import (
+    find_subgroups,
+    grouping_covariates,
+    judge_subgroups,
+    name_patterns,
+)
 
 BOTH = ("baseline.pet", "baseline.adc", "interim.pet", "interim.adc")
 
@@ -26,6 +35,8 @@ def test_a_numeric_covariate_is_cut_at_its_median() -> None:
     assert int(high.rows.sum()) == 5
     assert not low.rows[-1]
     assert not high.rows[-1]
+    np.testing.assert_array_equal(low.others, high.rows)
+    np.testing.assert_array_equal(high.others, low.rows)
 
 
 def test_levels_partition_the_known_patients() -> None:
@@ -33,6 +44,8 @@ def test_levels_partition_the_known_patients() -> None:
     groups = find_subgroups(predictions(), [grade])
     assert [group.level for group in groups] == ["2", "3"]
     np.testing.assert_array_equal(sum(group.rows.astype(int) for group in groups), [1] * 11 + [0])
+    for group in groups:
+        np.testing.assert_array_equal(group.rows ^ group.others, [True] * 11 + [False])
 
 
 def test_a_covariate_in_which_all_are_alike_cuts_nothing() -> None:
@@ -76,3 +89,20 @@ def test_rare_sites_and_patterns_are_not_shown() -> None:
 )
 def test_patterns_are_named_by_what_is_missing(present: tuple[str, ...], name: str) -> None:
     assert name_patterns([BOTH, present])[1] == name
+
+
+def test_a_subgroup_is_set_against_the_others_of_its_covariate(trial_run: Path) -> None:
+    sources = read_run(trial_run)
+    main = sources.predictions
+    results = judge_subgroups(sources, "yT0")
+    by_level = {(r.covariate, r.level): r.metrics["auc_less_others"] for r in results}
+    negative, positive = (by_level["hormone_receptor", level] for level in ("negative", "positive"))
+    assert negative.value == pytest.approx(-positive.value)
+    assert negative.low == pytest.approx(-positive.high)
+    assert negative.n == len(main)
+    areas = {r.level: r.metrics["auc"].value for r in results if r.covariate == "hormone_receptor"}
+    assert negative.value == pytest.approx(areas["negative"] - areas["positive"])
+    assert "within folds" in negative.method
+    assert [r.first for r in results if r.covariate == "site"] == [True, False, False]
+    external = replace(sources, predictions=replace(main, fold=None))
+    assert "folds" not in judge_subgroups(external, "yT0")[0].metrics["auc_less_others"].method

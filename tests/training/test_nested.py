@@ -225,6 +225,9 @@ def test_a_fixed_threshold_is_taken_as_it_is() -> None:
     config = CONFIG.model_copy(update={"operating_point": NetBenefitRule(threshold=0.7)})
     decision = final_decision(trial.fold, trial.allowed, trial.logits, config)
     assert set(decision.thresholds.values()) == {0.7}
+    one_class = np.tile(Outcome(yT0=True, yN0=True).allowed_cells, (12, 1))
+    decision = fit_decision(np.random.default_rng(0).normal(size=(12, 3)), one_class, config)
+    assert set(decision.thresholds.values()) == {0.7}
 
 
 @pytest.mark.parametrize(
