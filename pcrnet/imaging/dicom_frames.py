@@ -6,7 +6,7 @@ DICOM PS3.3: C.7.6.2 (image plane), C.7.6.16 (functional groups), C.8.13.5.9 (MR
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pcrnet.errors import GeometryError, LocalizerError, NotAVolumeError, UnitError
@@ -39,6 +39,7 @@ _PRIVATE_B_VALUES = (
     PrivateTag(0x0043, "GEMS_PARM_01", 0x39),
 )
 _GE_B_VALUE_OFFSET = 1_000_000_000
+_DAY_S = 86_400.0
 _MAX_B_VALUE = 20_000.0
 
 
@@ -104,12 +105,25 @@ def read_frames(images: Iterable[ImageObject]) -> tuple[Frame, ...]:
         frames += [
             _read_frame(groups, index, n) for n, groups in enumerate(frame_groups(image.header))
         ]
-    return tuple(frames)
+    return _past_midnight(frames)
+
+
+def _past_midnight(frames: list[Frame]) -> tuple[Frame, ...]:
+    """Times whose dates were removed, on one clock: the small hours after a late evening."""
+    times = [frame.acquired_s for frame in frames if frame.acquired_s is not None]
+    if not times or max(times) >= _DAY_S or max(times) - min(times) < _DAY_S / 2:
+        return tuple(frames)
+    return tuple(
+        frame
+        if frame.acquired_s is None or frame.acquired_s >= _DAY_S / 2
+        else replace(frame, acquired_s=frame.acquired_s + _DAY_S)
+        for frame in frames
+    )
 
 
 def _check_type(header: Dataset) -> None:
     types = {part for text in words(header, "ImageType") for part in text.split("\\")}
-    if types & _NO_VOLUME:
+    if types & _NO_VOLUME or "REPROJECTION" in words(header, "SeriesType"):
         raise LocalizerError(
             "the series holds localizers or projections",
             field="ImageType",

@@ -69,6 +69,7 @@ def test_a_slice_without_geometry_is_refused_by_the_name_of_its_tag(
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, LocalizerError),
         ({"ImageType": ["DERIVED", "PRIMARY", "PROJECTION IMAGE", "VASCULAR"]}, LocalizerError),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}, NotAVolumeError),
+        ({"SeriesType": ["STATIC", "REPROJECTION"]}, LocalizerError),
         ({"PixelSpacing": [0.0, 1.0]}, GeometryError),
         ({"NumberOfFrames": 2}, DicomFileError),
         ({"ModalityLUTSequence": [Dataset()]}, UnitError),
@@ -146,3 +147,14 @@ def test_an_enhanced_file_gives_a_record_a_frame(test_data: Path) -> None:
     assert len({frame.gradient for frame in frames}) == 4
     assert len({round(frame.position_mm[2], 2) for frame in frames}) == 8
     assert all(frame.slope == pytest.approx(2.38510378510378) for frame in frames)
+
+
+def test_times_without_dates_run_on_past_midnight(
+    make_slice: MakeSlice, save_series: SaveSeries
+) -> None:
+    times = ("235900", "000100", "000300")
+    slices = [make_slice(k, AcquisitionDate=None, AcquisitionTime=at) for k, at in enumerate(times)]
+    with open_series(save_series(slices)) as series:
+        by_place = sorted(read_frames(series.objects), key=lambda frame: frame.position_mm[2])
+    begun = [frame.acquired_s for frame in by_place]
+    assert [at - begun[0] for at in begun] == [0.0, 120.0, 240.0]
