@@ -1,35 +1,19 @@
-"""Judge a finished run.
+"""Judge predictions and write their report.
 
 python evaluate.py RUN [section.key=value ...]
+python evaluate.py --predictions P.csv --out DIR [section.key=value ...]
+python evaluate.py --bundle BUNDLE --cohort COHORT.csv --out DIR [section.key=value ...]
 
-What training decided cannot be changed here; evaluation.protocol, evaluation.bootstrap_draws and
-evaluation.seed can.
+Of a run, what training decided cannot be changed here; evaluation.protocol,
+evaluation.bootstrap_draws and evaluation.seed can. Any table of predictions will do; without a
+column `fold` it is one external test set.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from pcrnet.cli import guarded
-from pcrnet.config import load_experiment
-from pcrnet.errors import RunError
-from pcrnet.evaluation.analysis import evaluate_run
-
-
-def main() -> None:
-    """Load the run's experiment, write its report, and say where it is."""
-    if len(sys.argv) < 2:
-        raise RunError("no run to judge", remedy="python evaluate.py runs/simulated")
-    run = Path(sys.argv[1])
-    experiment = load_experiment([str(run / "config.yaml"), *sys.argv[2:]])
-    report = evaluate_run(run, experiment.evaluation, progress=_say)
-    sys.stdout.write(f"report: {report}\n")
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"{message}\n")
-
+from pcrnet.cli import main
 
 if __name__ == "__main__":
-    sys.exit(guarded(main, usage=__doc__))
+    sys.exit(main(["evaluate", *sys.argv[1:]]))

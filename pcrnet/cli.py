@@ -266,31 +266,29 @@ def _evaluate(options: argparse.Namespace) -> None:
     from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
 
     runs = [Path(word) for word in options.words if not _is_setting(word)]
-    options.overrides = [word for word in options.words if _is_setting(word)] + options.overrides
-    if len(runs) > 1:
+    overrides = [word for word in options.words if _is_setting(word)] + options.overrides
+    external = options.bundle is not None and options.cohort is not None
+    if len(runs) + bool(options.predictions) + external != 1:
         raise PcrnetError(
-            f"{len(runs)} runs are named", remedy="judge one run at a time", field="RUN"
-        )
-    if runs:
-        settings = [str(runs[0] / "config.yaml"), *options.overrides]
-        report = evaluate_run(runs[0], load_experiment(settings).evaluation)
-    elif options.out is None:
-        raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
-    elif options.predictions is not None:
-        config = load_experiment(options.overrides).evaluation
-        first, *repeats = options.predictions
-        report = evaluate_table(first, options.out, config, repeats=repeats)
-    elif options.bundle is not None and options.cohort is not None:
-        config = load_experiment(options.overrides).evaluation
-        predictions = options.out / "predictions.csv"
-        _predict(argparse.Namespace(**vars(options) | {"out": predictions, "device": "cpu"}))
-        report = evaluate_table(predictions, options.out, config)
-    else:
-        raise PcrnetError(
-            "nothing to evaluate",
+            "name one thing to evaluate",
             remedy="give a run folder, or --predictions P.csv, or --bundle B --cohort COHORT.csv",
         )
-    sys.stdout.write(f"{report}\n")
+    if runs:
+        settings = [str(runs[0] / "config.yaml"), *overrides]
+        report = evaluate_run(runs[0], load_experiment(settings).evaluation, progress=_say)
+    elif options.out is None:
+        raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
+    else:
+        config = load_experiment(overrides).evaluation
+        tables = options.predictions or [options.out / "predictions.csv"]
+        if external:
+            _predict(argparse.Namespace(**vars(options) | {"out": tables[0], "device": "cpu"}))
+        report = evaluate_table(tables[0], options.out, config, repeats=tables[1:], progress=_say)
+    sys.stdout.write(f"report: {report}\n")
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
 
 
 def _is_setting(word: str) -> bool:

@@ -59,7 +59,7 @@ BAD = {
     "no cohort to check": (["check", NO_TABLE], "nowhere.csv"),
     "no bundle": (["predict", "{tmp}", NO_TABLE, "-o", "{tmp}/p.csv"], "checksums.json"),
     "no run": (["evaluate", "{tmp}/nowhere"], "nowhere"),
-    "nothing to evaluate": (["evaluate", "--out", "{tmp}/out"], "nothing to evaluate"),
+    "nothing to evaluate": (["evaluate", "--out", "{tmp}/out"], "name one thing to evaluate"),
     "nowhere to write": (["evaluate", "--predictions", "{tmp}/p.csv"], "--out"),
     "no predictions": (
         ["evaluate", "--predictions", "{tmp}/nowhere.csv", "--out", "{tmp}/out"],
@@ -138,7 +138,7 @@ def test_a_bundle_and_a_cohort_make_an_external_validation(
     options = ["--bundle", bundle, "--cohort", cohort, "--out", str(out)]
     assert main(["evaluate", *options, "evaluation.bootstrap_draws=200"]) == 0
     shown = capsys.readouterr()
-    assert shown.out.splitlines()[-1] == str(out / "index.html")
+    assert shown.out.splitlines()[-1] == f"report: {out / 'index.html'}"
     assert main(["predict", bundle, cohort, "-o", str(tmp_path / "p.csv")]) == 0
     assert (tmp_path / "p.csv").read_bytes() == (out / "predictions.csv").read_bytes()
     metrics = json.loads((out / "metrics.json").read_text())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +34,22 @@ def test_a_run_is_judged_and_the_report_named(tmp_path: Path) -> None:
     wrong = run(tmp_path, "evaluation.folds=7")
     assert wrong.returncode == 2
     assert "evaluation.folds" in wrong.stderr
+
+
+def test_a_table_of_anybody_is_one_external_test_set(tmp_path: Path) -> None:
+    rows = "".join(f"P{i},{int(i % 3 > 0)},{0.2 + 0.01 * i:.2f}\n" for i in range(40))
+    (tmp_path / "p.csv").write_text("patient_id,yT0,prob_yT0\n" + rows)
+    table, out = tmp_path / "p.csv", tmp_path / "out"
+    few = "evaluation.bootstrap_draws=200"
+    result = run("--predictions", table, few, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((out / "metrics.json").read_text())["folds"] is None
+    missing = run("--predictions", table)
+    assert missing.returncode == 2
+    assert "--out" in missing.stderr
+
+
+def test_help_tells_what_can_be_judged() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    assert "--predictions" in result.stdout
