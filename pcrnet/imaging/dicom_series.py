@@ -242,7 +242,7 @@ def _only_series(headers: Sequence[tuple[StoredFile, Dataset | None]]) -> DicomS
     for file, header in headers:
         if header is None:
             passed_over["that are not DICOM"] += 1
-        elif not _is_image(header):
+        elif not is_image(header):
             passed_over["that are no images"] += 1
         else:
             images.setdefault(word(header, "SeriesInstanceUID"), []).append(
@@ -267,7 +267,12 @@ def _only_series(headers: Sequence[tuple[StoredFile, Dataset | None]]) -> DicomS
     return DicomSeries(tuple(objects), _modality(objects[0].header), notes)
 
 
-def _is_image(header: Dataset) -> bool:
+def is_image(header: Dataset) -> bool:
+    """Whether an object is an image of a scan, and not drawn on one, planned or reported.
+
+    Raises:
+        DicomFileError: An image that ends before its Rows.
+    """
     if word(header, "Modality") in _NOT_IMAGES:
         return False
     if "Rows" not in header and _storage_class(header).endswith("Image Storage"):

@@ -36,6 +36,7 @@ from pcrnet.storage import write_text
 DEFAULT_TIMEPOINTS = ("baseline", "interim", "presurgical")
 DYNAMIC = "dce"
 """In the listing: all phases of a dynamic series, which become these channels."""
+MIXED = "its folder holds other series as well: give it a folder of its own"
 PHASES = ("dce_pre", "dce_early", "dce_late")
 
 _WORDS = (
@@ -225,8 +226,9 @@ def _modality(series: SeriesFolder) -> str:
 
 def _propose(series: SeriesFolder) -> tuple[str, str, str]:
     """Channel, number of volumes, and what speaks against the series."""
-    if _modality(series) not in ("PT", "MR"):
-        return "", "", "not PET or MR"
+    unusable = MIXED if series.mixed else "not PET or MR"
+    if series.mixed or _modality(series) not in ("PT", "MR"):
+        return "", "", unusable
     try:
         with open_series(series.path) as opened:
             phases = split_phases(read_frames(opened.objects))

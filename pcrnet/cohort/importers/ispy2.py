@@ -72,6 +72,8 @@ def import_ispy2(
         kind = classify(series.description)
         if patient is None or visit is None:
             unmapped.append(Unmapped("a series", "neither patient nor visit can be told"))
+        elif series.mixed:
+            unmapped.append(Unmapped(patient, "a series that shares its folder with others"))
         elif kind is None:
             unmapped.append(Unmapped(patient, "series that are none of the channels"))
         else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet.errors import ImageError
 from pcrnet.imaging.dicom_files import StoredFile, open_files
+from pcrnet.imaging.dicom_series import is_image
 from pcrnet.imaging.dicom_tags import quiet, word, words
 
 if TYPE_CHECKING:
@@ -27,20 +29,23 @@ _TAGS = (
     "ProtocolName",
     "ClinicalTrialTimePointID",
     "ImageType",
+    "Rows",
 )
 
 
 @dataclass(frozen=True, eq=False)
 class SeriesFolder:
-    """A folder without folders in it, or a zip archive.
+    """A series in a folder, a zip archive or a file of its own.
 
     Attributes:
         path: As a cell of the cohort table would name it.
         header: A few tags of its first DICOM file. Free text: never to be shown.
+        mixed: Whether the folder holds more than the series, so that no cell can name it.
     """
 
     path: Path
     header: Dataset
+    mixed: bool = False
 
     @property
     def description(self) -> str:
@@ -54,24 +59,73 @@ class SeriesFolder:
 
 
 def find_series(source: Path, progress: Progress | None = None) -> Iterator[SeriesFolder]:
-    """Every innermost folder and every zip archive that holds DICOM files, in order of name.
+    """Every folder and zip archive that holds DICOM files, in order of name.
+
+    A folder that holds several series, or other folders as well, is taken apart: a series of one
+    file is given as that file, one of several files as the folder with :attr:`~SeriesFolder.mixed`.
 
     Args:
         source: Top of the tree.
         progress: Called with folders and archives looked into, and all of them.
     """
-    places = [path for path in sorted([source, *source.rglob("*")]) if _may_hold_series(path)]
-    for done, path in enumerate(places, start=1):
-        header = _first_header(path)
-        if header is not None:
-            yield SeriesFolder(path, header)
+    places = sorted(_places(source))
+    for done, (path, innermost) in enumerate(places, start=1):
+        yield from _series_of(path, innermost=innermost)
         if progress is not None:
             progress(done, len(places))
 
 
-def _may_hold_series(path: Path) -> bool:
-    innermost = path.is_dir() and not any(child.is_dir() for child in path.iterdir())
-    return innermost or path.suffix.lower() == ".zip"
+def _places(source: Path) -> Iterator[tuple[Path, bool]]:
+    """Folders with files and archives, and whether each is one without folders in it."""
+    for folder, folders, names in os.walk(source):
+        archives = [name for name in names if name.lower().endswith(".zip")]
+        yield from ((Path(folder, name), True) for name in archives)
+        if len(names) > len(archives):
+            yield Path(folder), not folders
+
+
+def _series_of(path: Path, *, innermost: bool) -> Iterator[SeriesFolder]:
+    files = _direct_files(path) if path.is_dir() else ()
+    few = [files[n] for n in sorted({0, len(files) // 2, len(files) - 1})] if files else [path]
+    sample = _by_series(few)
+    if innermost and len(sample) <= 1:
+        header = next(iter(sample.values()))[0][1] if sample else _first_header(path)
+        if header is not None:
+            yield SeriesFolder(path, header)
+        return
+    series = _by_series(files)
+    images = {uid: found for uid, found in series.items() if _shows(found[0][1])}
+    if innermost and len(images) <= 1:
+        found = next(iter((*images.values(), *series.values())), None)
+        if found is not None:
+            yield SeriesFolder(path, found[0][1])
+        return
+    for found in series.values():
+        file, header = found[0]
+        yield SeriesFolder(file if len(found) == 1 else path, header, mixed=len(found) > 1)
+
+
+def _direct_files(folder: Path) -> list[Path]:
+    return sorted(
+        path for path in folder.iterdir() if path.is_file() and path.suffix.lower() != ".zip"
+    )
+
+
+def _by_series(files: Sequence[Path]) -> dict[str, list[tuple[Path, Dataset]]]:
+    """Series UID to its files and headers; damaged and other files are skipped."""
+    series: dict[str, list[tuple[Path, Dataset]]] = {}
+    for path in files:
+        header = _first_header(path)
+        if header is not None:
+            series.setdefault(word(header, "SeriesInstanceUID"), []).append((path, header))
+    return series
+
+
+def _shows(header: Dataset) -> bool:
+    try:
+        return is_image(header)
+    except ImageError:
+        return True  # damaged: the reader will say so
 
 
 def _first_header(path: Path) -> Dataset | None:
