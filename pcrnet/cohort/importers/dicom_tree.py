@@ -29,8 +29,8 @@ from pcrnet.cohort.importers.table_writer import (
 from pcrnet.errors import CohortError, ImageError, ProblemListError
 from pcrnet.imaging.dicom_frames import read_frames
 from pcrnet.imaging.dicom_series import open_series
-from pcrnet.imaging.dicom_tags import word
-from pcrnet.imaging.phases import split_phases
+from pcrnet.imaging.dicom_tags import word, words
+from pcrnet.imaging.phases import Phase, split_phases
 from pcrnet.storage import write_text
 
 DEFAULT_TIMEPOINTS = ("baseline", "interim", "presurgical")
@@ -234,18 +234,28 @@ def _propose(series: SeriesFolder) -> tuple[str, str, str]:
             phases = split_phases(read_frames(opened.objects))
     except ImageError as error:
         return "", "", error.problem
-    volumes = str(len(phases))
-    if _modality(series) == "PT":
-        return "pet", volumes, ""
-    weighted = {phase.b_value for phase in phases} - {None, 0.0}
-    if len(phases) > 1 and not weighted:
-        return DYNAMIC, volumes, "taken for a dynamic series: several volumes"
+    of_pet = _modality(series) == "PT"
+    channel, note = _propose_pet(series, phases) if of_pet else _propose_mr(series, phases)
+    return channel, str(len(phases)), note
+
+
+def _propose_pet(series: SeriesFolder, phases: Sequence[Phase]) -> tuple[str, str]:
+    corrections = words(series.header, "CorrectedImage")
+    if corrections and "ATTN" not in corrections:
+        return "", "not attenuation corrected"
+    return ("pet", "") if len(phases) == 1 else ("", "several volumes: a dynamic or gated PET")
+
+
+def _propose_mr(series: SeriesFolder, phases: Sequence[Phase]) -> tuple[str, str]:
+    several = len(phases) > 1
+    if several and not {phase.b_value for phase in phases} - {None, 0.0}:
+        return DYNAMIC, "taken for a dynamic series: several volumes"
+    if several:
+        return "", "a diffusion series; give the ADC map, or name a channel like dwi_b800"
     text = series.description
     named = next((name for name, pattern in _WORDS if pattern.search(text)), "")
     channel = "adc" if "ADC" in series.image_type else named
-    if len(phases) > 1:
-        return "", volumes, "a diffusion series; give the ADC map, or name a channel like dwi_b800"
-    return channel, volumes, "" if channel else "nothing in the header tells the channel"
+    return channel, "" if channel else "nothing in the header tells the channel"
 
 
 def _without_doubles(lines: Sequence[ListedSeries]) -> list[ListedSeries]:

@@ -30,6 +30,7 @@ _TAGS = (
     "ClinicalTrialTimePointID",
     "ImageType",
     "Rows",
+    "CorrectedImage",
 )
 
 

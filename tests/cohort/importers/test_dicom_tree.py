@@ -83,6 +83,19 @@ def test_a_confirmed_listing_becomes_a_cohort(tree, tmp_path):
     }
 
 
+def test_of_two_pet_the_attenuation_corrected_one_is_proposed(save_mr, tmp_path):
+    tags = {"Modality": "PT", "StudyDate": "19930101"}
+    save_mr(tmp_path / "export" / "ac", CorrectedImage=["DECY", "ATTN"], **tags)
+    save_mr(tmp_path / "export" / "nac", CorrectedImage=["DECY"], **tags)
+    save_mr(tmp_path / "export" / "dyn", CorrectedImage=["ATTN"], phases=2, **tags)
+    lines = list_dicom_tree(tmp_path / "export", tmp_path / "listing.csv")
+    assert [(line.path, line.channel, line.note) for line in lines] == [
+        ("export/ac", "pet", ""),
+        ("export/dyn", "", "several volumes: a dynamic or gated PET"),
+        ("export/nac", "", "not attenuation corrected"),
+    ]
+
+
 def test_without_patient_id_the_folder_below_the_top_tells_patients_apart(save_mr, tmp_path):
     for name in ("left", "right"):
         for visit in ("1", "2"):
