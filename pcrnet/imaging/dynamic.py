@@ -69,8 +69,9 @@ def read_dynamic_series(path: Path, settings: DicomConfig | None = None) -> Dyna
         phases = split_phases(read_frames(series.objects))
         if len(phases) < 2 or len({phase.b_value for phase in phases}) > 1:
             raise PhaseError(
-                f"the series holds {len(phases)} volumes that are no phases of contrast",
-                remedy="name a series of phases before and after contrast",
+                f"expected phases before and after contrast; found volumes: {len(phases)}"
+                + (", of several b-values" if len(phases) > 1 else ""),
+                remedy="name the dynamic contrast series",
             )
         seconds, notes = seconds_after_injection(
             phases, lambda n: thinned_values(series, phases[n].frames)

@@ -225,7 +225,7 @@ def _mask_on(series: DynamicSeries, path: Path) -> NDArray[np.bool_]:
         raise GeometryError(
             f"the mask is not on the grid of the series: {mask.array.shape} voxels against "
             f"{shape}, corners up to {apart_mm:.1f} mm apart",
-            file=path.name,
+            field="mask",
             remedy="resample the mask to the dynamic series",
         )
     return np.asarray(mask.array > 0)

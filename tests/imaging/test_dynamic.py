@@ -65,7 +65,7 @@ def test_repetition_time_and_flip_angle_are_read_and_never_invented(series, tags
 
 
 def test_one_volume_and_other_modalities_are_no_dynamic_series(make_slice, save_series) -> None:
-    with pytest.raises(PhaseError, match="holds 1 volumes"):
+    with pytest.raises(PhaseError, match="found volumes: 1"):
         read_dynamic_series(save_series([make_slice(k) for k in range(3)], "one"))
     with pytest.raises(SeriesError, match="expected MR"):
         read_dynamic_series(save_series([make_slice(k, "PT") for k in range(3)], "pet"))
