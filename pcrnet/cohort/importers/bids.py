@@ -65,6 +65,7 @@ def import_bids(
     patients: list[ImportedPatient] = []
     unmapped: list[Unmapped] = []
     timepoints: set[str] = set()
+    unstated = 0
     subjects = sorted(path for path in source.glob("sub-*") if path.is_dir())
     for done, subject in enumerate(subjects, start=1):
         row = {name: known(cell) for name, cell in facts.get(subject.name, {}).items()}
@@ -77,7 +78,9 @@ def import_bids(
                 out = table.parent / "suv" / f"{subject.name}_{timepoint}_pet.nii.gz"
                 weight_kg = participant_weight_kg(row, described)
                 try:
-                    found[PET] = _as_suv(pet, source, out, weight_kg)
+                    sidecar = read_sidecar(pet, source)
+                    found[PET] = _as_suv(pet, out, suv_factor(sidecar, weight_kg))
+                    unstated += "AttenuationCorrection" not in sidecar
                 except ImageError as error:
                     field = f" ({error.field})" if error.field else ""
                     reason = f"PET: {error.problem}{field}"
@@ -95,8 +98,14 @@ def import_bids(
         timepoints=sorted(timepoints),
         branches={"pet": (PET,), "mri": tuple(name for name in files if name not in (PET, "mask"))},
         unmapped=unmapped,
-        remarks=("check the order of the timepoints: it is that of the session labels",),
+        remarks=_remarks(unstated),
     )
+
+
+def _remarks(unstated: int) -> tuple[str, ...]:
+    order = "check the order of the timepoints: it is that of the session labels"
+    taken = f"{unstated} PET do not state AttenuationCorrection: they are taken to be corrected"
+    return (order, taken) if unstated else (order,)
 
 
 def _participants(source: Path) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
@@ -125,9 +134,8 @@ def _find(
     return found
 
 
-def _as_suv(image: Path, source: Path, out: Path, weight_kg: float | None) -> Path:
+def _as_suv(image: Path, out: Path, factor: float) -> Path:
     """The PET in SUV: the file itself where it is, else a converted one."""
-    factor = suv_factor(read_sidecar(image, source), weight_kg)
     if factor == 1.0:
         return image
     array, affine = read_nifti(image)

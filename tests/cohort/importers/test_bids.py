@@ -97,6 +97,16 @@ def test_what_could_not_be_mapped_is_said(source, tmp_path):
     assert ("sub-03", "no recognised scan") in reasons
 
 
+def test_what_was_assumed_of_attenuation_is_said(source, tmp_path):
+    said = "2 PET do not state AttenuationCorrection: they are taken to be corrected"
+    assert said in import_bids(source, tmp_path / "a" / "cohort.csv").remarks
+    (source / "pet.json").write_text(json.dumps({"AttenuationCorrection": "CT based"}))
+    assert said not in " ".join(import_bids(source, tmp_path / "b" / "cohort.csv").lines())
+    (source / "pet.json").write_text(json.dumps({"AttenuationCorrection": "none"}))
+    report = import_bids(source, tmp_path / "c" / "cohort.csv")
+    assert ("baseline", "pet") not in report.scans
+
+
 def test_a_damaged_sidecar_costs_its_pet_and_nothing_else(source, tmp_path):
     folder = source / "sub-01" / "ses-baseline" / "pet"
     (folder / "sub-01_ses-baseline_pet.json").write_text("[1, 2]")
