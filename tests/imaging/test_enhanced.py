@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset
-from pydicom.uid import LegacyConvertedEnhancedPETImageStorage
+from pydicom.uid import (
+    LegacyConvertedEnhancedMRImageStorage,
+    LegacyConvertedEnhancedPETImageStorage,
+)
 from scipy.integrate import quad
 
 from pcrnet.errors import MissingTagError, PhaseError, TracerError, UnitError
@@ -263,6 +266,27 @@ def test_phases_of_an_enhanced_series_do_not_depend_on_the_order_of_its_frames(
         slice_.SOPInstanceUID = f"1.2.3.{number}"
     found = read_dicom_series(save_series([enhanced], "enhanced"), "dce", channel=channel)
     wanted = read_dicom_series(save_series(slices, "classic"), "dce", channel=channel)
+    assert np.array_equal(found.volume.array, wanted.volume.array)
+    assert found.provenance.numbers == wanted.provenance.numbers
+
+
+def test_phases_of_a_legacy_converted_series_are_those_of_its_slices(
+    make_slice: MakeSlice, make_enhanced: MakeEnhanced, save_series: SaveSeries
+) -> None:
+    """The times lie in attributes that the conversion left unassigned, by frame."""
+    slices = dynamic_slices(make_slice)[::-1]
+    converted = make_enhanced(slices)
+    converted.SOPClassUID = LegacyConvertedEnhancedMRImageStorage
+    converted.file_meta.MediaStorageSOPClassUID = LegacyConvertedEnhancedMRImageStorage
+    groups = converted.PerFrameFunctionalGroupsSequence
+    for number, (group, slice_) in enumerate(zip(groups, slices, strict=True)):
+        del group.FrameContentSequence
+        own = Dataset()
+        own.AcquisitionDate, own.AcquisitionTime = slice_.AcquisitionDate, slice_.AcquisitionTime
+        group.UnassignedPerFrameConvertedAttributesSequence = [own]
+        slice_.SOPInstanceUID = f"1.2.3.{number}"
+    found = read_dicom_series(save_series([converted], "one"), "dce", channel="dce_late")
+    wanted = read_dicom_series(save_series(slices, "many"), "dce", channel="dce_late")
     assert np.array_equal(found.volume.array, wanted.volume.array)
     assert found.provenance.numbers == wanted.provenance.numbers
 
