@@ -68,11 +68,15 @@ def start_worker() -> None:
 
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
     threadpool_limits(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
-    # A worker waits for work for ever when its parent is killed.
+def end_with_parent() -> None:
+    """Watch the parent from a thread: a worker whose parent is killed would wait for ever."""
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

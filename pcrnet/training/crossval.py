@@ -9,13 +9,13 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.errors import RunError
+from pcrnet.imaging.workers import end_with_parent
 from pcrnet.training.devices import fits_at_a_time
 from pcrnet.training.events import FitFinished, Listener, RunEvent
 from pcrnet.training.fold import FitJob, read_logits, run_fit
@@ -111,15 +111,8 @@ def _start_worker(slots: Queue[int], events: Queue[RunEvent | None], threads: in
         _slot = 0
     _events = events
     torch.set_num_threads(threads)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
     # Without this, workers of a killed run go on training beside the run that continues it.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+    end_with_parent()
 
 
 def _run_in_worker(plan: FitPlan, job: FitJob) -> None:
