@@ -32,7 +32,7 @@ class FrameGroups:
     shared: Dataset | None = None
     own: Dataset | None = None
 
-    def all(self, sequence: str) -> tuple[Dataset, ...]:
+    def items_of(self, sequence: str) -> tuple[Dataset, ...]:
         """The items of a functional group: the frame's own, else the shared, else the file's."""
         for holder in (self.own, self.shared, self.header):
             if found := items(holder, sequence):
@@ -41,7 +41,7 @@ class FrameGroups:
 
     def find(self, sequence: str) -> Dataset:
         """The first item of a group, or the file's header where the object has no such groups."""
-        return next(iter(self.all(sequence)), self.header)
+        return next(iter(self.items_of(sequence)), self.header)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def frame_groups(header: Dataset) -> tuple[FrameGroups, ...]:
 def real_world_maps(groups: FrameGroups) -> tuple[RealWorldMap, ...]:
     """The linear mappings of a frame; look-up tables are none."""
     maps = []
-    for item in groups.all("RealWorldValueMappingSequence"):
+    for item in groups.items_of("RealWorldValueMappingSequence"):
         slope = number(item, "RealWorldValueSlope")
         codes = items(item, "MeasurementUnitsCodeSequence")
         unit = next((word(code, "CodeValue") or word(code, "LongCodeValue") for code in codes), "")

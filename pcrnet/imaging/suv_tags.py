@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _PHILIPS_SUV = PrivateTag(0x7053, "Philips PET Private Group", 0x00, needs_creator=False)
 _PHILIPS_ACTIVITY = PrivateTag(0x7053, "Philips PET Private Group", 0x09, needs_creator=False)
 _GE_SCAN = PrivateTag(0x0009, "GEMS_PETD_01", 0x0D, needs_creator=False)
-_SIEMENS_DECAY = PrivateTag(0x0071, "SIEMENS MED PT", 0x22)
+_SIEMENS_DECAY = PrivateTag(0x0071, "SIEMENS MED PT", 0x22, needs_creator=False)
 _ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
 _AGENT = "RadiopharmaceuticalAgentNumber"
 _DATETIME = re.compile(r"\d{14}(\.\d{1,6})?([+-]\d{4})?")
@@ -155,7 +155,7 @@ def _injection(groups: FrameGroups) -> Dataset:
         raise missing("RadiopharmaceuticalInformationSequence")
     if len(sequence) == 1:
         return sequence[0]
-    used = [number(of, _AGENT) for of in groups.all("RadiopharmaceuticalUsageSequence")]
+    used = [number(of, _AGENT) for of in groups.items_of("RadiopharmaceuticalUsageSequence")]
     named = [item for item in sequence if used and number(item, _AGENT) in used]
     if len(named) != 1:
         raise UnitError(

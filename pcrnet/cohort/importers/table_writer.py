@@ -72,7 +72,8 @@ class ImportReport:
 
     def lines(self) -> list[str]:
         """The report as text: counts, remarks, then each reason with the first subjects."""
-        lines = [f"{self.patients} patients written to {self.table.name}"]
+        written = f"{self.patients} patients written to {self.table.name}"
+        lines = [f"{written}, settings for them to {self.settings.name}"]
         lines += [f"  {t}.{channel}: {count}" for (t, channel), count in self.scans.items()]
         lines += [f"note: {remark}" for remark in self.remarks]
         counts = Counter(item.reason for item in self.unmapped)

@@ -79,7 +79,7 @@ def test_the_report_counts_reasons_and_names_the_first_subjects(tmp_path):
         tmp_path, [_patient(tmp_path, "A", ("interim", "t2"))], unmapped=unmapped, remarks=["check"]
     )
     assert report.lines() == [
-        "1 patients written to cohort.csv",
+        "1 patients written to cohort.csv, settings for them to cohort.yaml",
         "  interim.t2: 1",
         "note: check",
         "not mapped: no images (7: P0, P1, P2, P3, P4, …)",
