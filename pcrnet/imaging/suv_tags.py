@@ -126,11 +126,11 @@ class SuvTags:
         doses = [_injection(of) for of in groups]
         maps = [_map_in_use(of) for of in groups]
         declared = {_declared(header) for header in headers}
-        mapped = maps[0] is not None
+        units, suv_type = _same(list(zip(headers, maps, strict=True)), "Units", _units)
         return cls(
-            units=_same(list(zip(headers, maps, strict=True)), "Units", _units),
-            suv_type=maps[0].suv_type if maps[0] else _same(headers, "SUVType", word),
-            mapped=mapped,
+            units=units,
+            suv_type=suv_type,
+            mapped=None not in maps,
             decay_correction=_same(headers, "DecayCorrection", _decay_correction),
             attenuation_corrected=_same(headers, "CorrectedImage", _attenuation_corrected),
             weight=_same(headers, "PatientWeight", number),
@@ -184,9 +184,12 @@ def _map_in_use(groups: FrameGroups) -> PetMap | None:
     return None if word(groups.header, "Units") else pet_map(real_world_maps(groups))
 
 
-def _units(source: tuple[Dataset, PetMap | None], keyword: str) -> str:
+def _units(source: tuple[Dataset, PetMap | None], keyword: str) -> tuple[str, str]:
+    """Units and SUVType."""
     header, mapped = source
-    return mapped.units if mapped else word(header, keyword)
+    if mapped is not None:
+        return mapped.units, mapped.suv_type
+    return word(header, keyword), word(header, "SUVType")
 
 
 def _decay_correction(header: Dataset, keyword: str) -> str:

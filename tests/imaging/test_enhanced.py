@@ -146,6 +146,18 @@ def test_a_mapping_to_an_suv_is_brought_to_body_weight(
     assert array[0, 0, 1] == pytest.approx(100 * 0.5 * per_unit)
 
 
+def test_frames_normalised_in_different_ways_are_refused(
+    make_slice: MakeSlice, make_enhanced: MakeEnhanced, save_series: SaveSeries
+) -> None:
+    enhanced = with_map(make_enhanced(pet_slices(make_slice)), "g/ml{SUVbw}", 0.5)
+    for group in enhanced.PerFrameFunctionalGroupsSequence:
+        group.RealWorldValueMappingSequence = [deepcopy(group.RealWorldValueMappingSequence[0])]
+    (last,) = enhanced.PerFrameFunctionalGroupsSequence[-1].RealWorldValueMappingSequence
+    last.MeasurementUnitsCodeSequence[0].CodeValue = "g/ml{SUVlbm}"
+    with pytest.raises(UnitError, match="differ in Units"):
+        suv_of(save_series([enhanced]))
+
+
 def test_of_several_tracers_the_one_that_the_frames_used_counts(
     make_slice: MakeSlice, make_enhanced: MakeEnhanced, save_series: SaveSeries
 ) -> None:
