@@ -39,6 +39,25 @@ def test_doses_that_could_be_mci_or_kbq_are_refused(tags: SuvTags, dose: float) 
     assert caught.value.field == "RadionuclideTotalDose"
 
 
+@pytest.mark.parametrize(
+    ("dose", "bq"), [(25.0, 25e6), (368.08, 368.08e6), (1.1e4, 1.1e10), (3.68e8, 3.68e8)]
+)
+def test_doses_of_enhanced_objects_are_in_mbq_or_surely_in_bq(
+    tags: SuvTags, dose: float, bq: float
+) -> None:
+    quantity = read_dose_bq(replace(tags, dose=dose, dose_unit="MBq"))
+    assert quantity.value == pytest.approx(bq)
+    assert bool(quantity.note) == (dose == bq)
+
+
+@pytest.mark.parametrize("dose", [0.3, 368_080.0, 1e12])
+def test_doses_of_enhanced_objects_in_any_other_unit_are_refused(
+    tags: SuvTags, dose: float
+) -> None:
+    with pytest.raises(UnitError, match="MBq"):
+        read_dose_bq(replace(tags, dose=dose, dose_unit="MBq"))
+
+
 def test_weight_in_grams_and_height_in_centimetres_are_noted(tags: SuvTags) -> None:
     weight = read_weight_kg(replace(tags, weight=64_500.0))
     height = read_height_m(replace(tags, size=172.0))
