@@ -101,14 +101,15 @@ def _count_table(title: str, label: str, counts: Mapping[str, int]) -> Table:
 
 
 def _warning_table(report: CohortReport) -> Table:
-    """Each warning once, with the columns and patients that it concerns."""
-    table = _new_table("Worth knowing", "concluded in reading", "scan", "patients", figures=False)
-    patients: dict[tuple[str, str], list[str]] = {}
-    for warning in report.warnings:
-        patients.setdefault((warning.text, warning.column), []).append(warning.patient)
-    for (text, column), of in patients.items():
-        shown = ", ".join(of[:_SHOWN_PATIENTS]) + (", …" if len(of) > _SHOWN_PATIENTS else "")
-        table.add_row(text, column, f"{len(of)}: {shown}")
+    """Each warning once, with the scans and patients that it concerns."""
+    table = _new_table("Worth knowing", "concluded in reading", "scans", "patients", figures=False)
+    for text in dict.fromkeys(warning.text for warning in report.warnings):
+        alike = [warning for warning in report.warnings if warning.text == text]
+        scans = dict.fromkeys(warning.column for warning in alike)
+        patients = list(dict.fromkeys(warning.patient for warning in alike))
+        more = ", …" if len(patients) > _SHOWN_PATIENTS else ""
+        named = ", ".join(patients[:_SHOWN_PATIENTS]) + more
+        table.add_row(text, ", ".join(scans), f"{len(patients)}: {named}")
     return table
 
 

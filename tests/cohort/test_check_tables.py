@@ -35,7 +35,9 @@ def report():
         covariates={"grade": 5},
         unused_columns=("Frau Mustermann",),
         warnings=tuple(
-            ScanWarning(f"P{n}", "baseline.pet", "the dose can only be in MBq") for n in range(7)
+            ScanWarning(f"P{n}", column, "the dose can only be in MBq")
+            for n in range(7)
+            for column in ("baseline.pet", "interim.pet")
         ),
         problems=(UnitError("no unit", patient="P1", field="baseline.pet"),),
     )
@@ -60,6 +62,7 @@ def test_a_warning_is_told_once_with_the_first_patients(report):
     text = rendered(report)
     assert text.count("the dose can only be in MBq") == 1
     assert "7: P0, P1, P2, P3, P4, …" in text
+    assert "baseline.pet, interim.pet" in text
 
 
 def test_headers_of_columns_left_aside_are_not_shown(report):
