@@ -19,7 +19,7 @@ from pcrnet.evaluation.predictions import Predictions
 from pcrnet.training.crossval import collect_logits
 from pcrnet.training.fold import FitJob
 from pcrnet.training.nested import FittedDecision, final_decision, nested_estimate
-from pcrnet.training.plan import judged_fits, shipped_fits
+from pcrnet.training.plan import judged_fits, plan_fits
 from pcrnet.training.variants import Logits, ablated_logits, ablations, clinical_variant
 
 Scans = Mapping[str, tuple[str, ...]]
@@ -54,8 +54,10 @@ def judge(job: FitJob, scans: Scans) -> Judged:
 
 def ship(job: FitJob) -> FittedDecision:
     """Calibrator and thresholds of the ensemble that ships, from its members' left-out patients."""
-    logits = collect_logits(job, shipped_fits(job.splits.folds), _names(job))
-    return final_decision(*_fold_and_allowed(job), logits, job.experiment.evaluation)
+    config = job.experiment.evaluation
+    # The fits that are judged show how noisy a single member is.
+    logits = collect_logits(job, plan_fits(job.splits.folds, config.mode), _names(job))
+    return final_decision(*_fold_and_allowed(job), logits, config)
 
 
 def judge_ablations(

@@ -47,7 +47,11 @@ def noise_without(outer: int, fold: NDArray[np.int64], logits: Logits) -> FloatA
 
 
 def noise_of_all(fold: NDArray[np.int64], logits: Logits) -> FloatArray | None:
-    """As :func:`noise_without` for the model that ships, which may learn from every fold.
+    """As :func:`noise_without` for the models that ship, which may learn from every fold.
+
+    Args:
+        fold: (n,) fold of each patient.
+        logits: Of the fits that leave out one, two and three folds.
 
     Returns:
         None where :func:`noise_without` gives None too, so that what ships is what was judged.
@@ -56,11 +60,10 @@ def noise_of_all(fold: NDArray[np.int64], logits: Logits) -> FloatArray | None:
         return None
     folds = range(int(fold.max()) + 1)
     found = [
-        _noise(logits[_key(own, first)][fold == own], logits[_key(own, second)][fold == own])
+        _noise(logits[(own,)][fold == own], logits[_key(own, other)][fold == own])
         for own in folds
-        for first in folds
-        for second in folds
-        if len({own, first, second}) == 3
+        for other in folds
+        if other != own
     ]
     return _mean_noise(found)
 

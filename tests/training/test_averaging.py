@@ -80,9 +80,24 @@ def test_the_noise_of_a_fit_is_found_without_the_outer_fold(trial: Trial, outer:
     assert (np.abs(noise - NOISE_SD**2) < 4 * standard_error(trial, folds=2)).all()
 
 
-def test_the_noise_of_the_fits_that_ship_is_found_from_all_pairs(trial: Trial) -> None:
+def test_the_noise_of_the_fits_that_ship_is_found_beside_the_pairs(trial: Trial) -> None:
     noise = noise_of_all(trial.fold, trial.logits)
     assert (np.abs(noise - NOISE_SD**2) < 4 * standard_error(trial, folds=FOLDS)).all()
+
+
+def test_the_noise_is_that_of_the_fit_that_is_used_and_not_of_the_noisier_one(trial: Trial) -> None:
+    """Fits that leave out more folds learn from fewer patients and are noisier."""
+    noisier = {
+        key: values + np.random.default_rng(len(key)).normal(0.0, 2.0, values.shape)
+        if len(key) == 2
+        else values
+        for key, values in trial.logits.items()
+    }
+    shipped = noise_of_all(trial.fold, noisier)
+    spread = 4 * np.sqrt((trial.signal.var(axis=0) + NOISE_SD**2) * (2 * NOISE_SD**2 + 4.0))
+    assert (np.abs(shipped - NOISE_SD**2) < spread / np.sqrt(len(trial.fold))).all()
+    judged = noise_without(0, trial.fold, noisier)
+    np.testing.assert_allclose(judged, NOISE_SD**2 + 4.0, rtol=0.15)
 
 
 def test_without_triples_neither_what_is_judged_nor_what_ships_is_changed(trial: Trial) -> None:
