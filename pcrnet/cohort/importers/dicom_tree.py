@@ -36,6 +36,7 @@ from pcrnet.storage import write_text
 DEFAULT_TIMEPOINTS = ("baseline", "interim", "presurgical")
 DYNAMIC = "dce"
 """In the listing: all phases of a dynamic series, which become these channels."""
+UNDATED = "no study date: name the visit"
 MIXED = "its folder holds other series as well: give it a folder of its own"
 PHASES = ("dce_pre", "dce_early", "dce_late")
 
@@ -102,6 +103,7 @@ def list_dicom_tree(
     for done, (series, person) in enumerate(zip(found, persons, strict=True), start=1):
         timepoint, days = visits[person, _study(series)]
         channel, volumes, note = _propose(series)
+        undated = "" if timepoint else UNDATED
         lines.append(
             ListedSeries(
                 patient=names[person],
@@ -110,7 +112,7 @@ def list_dicom_tree(
                 channel=channel,
                 modality=_modality(series),
                 volumes=volumes,
-                note=note,
+                note=note or undated,
                 path=path_cell(series.path, listing.absolute().parent),
             )
         )

@@ -83,6 +83,18 @@ def test_a_confirmed_listing_becomes_a_cohort(tree, tmp_path):
     }
 
 
+def test_a_series_without_a_study_date_waits_for_its_visit(save_mr, tmp_path):
+    save_mr(tmp_path / "export" / "a", SeriesDescription="t2")
+    (line,) = list_dicom_tree(tmp_path / "export", tmp_path / "listing.csv")
+    assert (line.timepoint, line.channel, line.note) == (
+        "",
+        "t2",
+        "no study date: name the visit",
+    )
+    with pytest.raises(CohortError, match="no scan was recognised"):
+        import_dicom_tree(tmp_path / "listing.csv", tmp_path / "cohort.csv")
+
+
 def test_of_two_pet_the_attenuation_corrected_one_is_proposed(save_mr, tmp_path):
     tags = {"Modality": "PT", "StudyDate": "19930101"}
     save_mr(tmp_path / "export" / "ac", CorrectedImage=["DECY", "ATTN"], **tags)
