@@ -11,6 +11,7 @@ import pytest
 
 from pcrnet.config import EvaluationConfig, NetBenefitRule, load_experiment
 from pcrnet.errors import ConfigError, RunError
+from pcrnet.evaluation import analysis as analysis_module
 from pcrnet.evaluation.analysis import analyse, evaluate_run, evaluate_table
 from pcrnet.evaluation.sources import read_table
 
@@ -117,8 +118,9 @@ def test_predictions_alone_make_a_report(small_run: Path) -> None:
 
 
 def test_crossfit_says_at_the_console_in_the_page_and_in_the_record_that_it_is_optimistic(
-    small_run: Path,
+    small_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(analysis_module, "draw_figures", lambda analysis, folder: {})
     path = small_run / "config.yaml"
     path.write_text(path.read_text().replace("mode: nested", "mode: crossfit"))
     told: list[str] = []
