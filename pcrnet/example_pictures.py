@@ -1,13 +1,15 @@
-"""Which patients a report shows: the clearest calls of either kind, right and wrong."""
+"""Which patients a report shows: a clear right call of either kind, and the worst wrong ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from pcrnet.evaluation.heads import failure_cases
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.imaging.display import for_display
 from pcrnet.imaging.pictures import patient_picture
@@ -21,7 +23,7 @@ _HEAD: Final = "yT0yN0"
 def write_example_pictures(
     directory: Path, job: FitJob, predictions: Predictions, *, simulated: bool
 ) -> None:
-    """Draw up to four patients and list them in ``pictures.json``.
+    """Draw some patients and list them in ``pictures.json``.
 
     Args:
         directory: Where the PNG files go.
@@ -60,19 +62,21 @@ def write_example_pictures(
 
 
 def choose_examples(predictions: Predictions) -> Iterator[tuple[str, int]]:
-    """Kind and row of the most confident right and wrong call of either class, where there is one.
+    """Kind and row of the clearest right call of either class, and of the report's failure cases.
 
     Right and wrong are judged at the locked threshold, or at 0.5 where none was locked.
     """
     prob, label = predictions.prob[_HEAD], predictions.label[_HEAD]
-    threshold = predictions.threshold.get(_HEAD, np.full(len(prob), np.nan))
-    called = prob > np.where(np.isfinite(threshold), threshold, 0.5)
-    for kind, chosen, certainty in (
-        ("Response, predicted", (label == 1) & called, prob),
-        ("Residual disease, predicted", (label == 0) & ~called, -prob),
-        ("Residual disease missed", (label == 0) & called, prob),
-        ("Response not recognised", (label == 1) & ~called, -prob),
+    locked = predictions.threshold.get(_HEAD, np.full(len(prob), np.nan))
+    threshold = np.where(np.isfinite(locked), locked, 0.5)
+    beyond = prob - threshold
+    for kind, chosen in (
+        ("Response, predicted", (label == 1) & (beyond > 0)),
+        ("Residual disease, predicted", (label == 0) & (beyond <= 0)),
     ):
         rows = np.flatnonzero(chosen)
         if len(rows):
-            yield kind, int(rows[np.argmax(certainty[rows])])
+            yield kind, int(rows[np.argmax(np.abs(beyond[rows]))])
+    for case in failure_cases(replace(predictions, threshold={_HEAD: threshold}), _HEAD):
+        kind = "Response not recognised" if case.responder else "Residual disease missed"
+        yield kind, predictions.patient_id.index(case.patient_id)

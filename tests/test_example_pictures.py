@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from pcrnet.evaluation.heads import failure_cases
 from pcrnet.evaluation.predictions import Predictions, read_predictions
 from pcrnet.example_pictures import choose_examples
 
@@ -19,14 +20,25 @@ def table(
     )
 
 
-def test_the_most_confident_call_of_each_kind_is_chosen() -> None:
+def test_a_clear_right_call_of_each_kind_comes_before_the_failures() -> None:
     predictions = table([0.9, 0.7, 0.2, 0.1, 0.8, 0.6, 0.3, 0.4], [1, 1, 0, 0, 0, 0, 1, 1])
-    assert dict(choose_examples(predictions)) == {
-        "Response, predicted": 0,
-        "Residual disease, predicted": 3,
-        "Residual disease missed": 4,
-        "Response not recognised": 6,
-    }
+    assert list(choose_examples(predictions)) == [
+        ("Response, predicted", 0),
+        ("Residual disease, predicted", 3),
+        ("Residual disease missed", 4),
+        ("Residual disease missed", 5),
+        ("Response not recognised", 6),
+        ("Response not recognised", 7),
+    ]
+
+
+def test_every_failure_case_of_the_report_has_its_picture(finished_run) -> None:
+    predictions = read_predictions(finished_run.directory / "predictions.csv")
+    listed = json.loads((finished_run.directory / "pictures" / "pictures.json").read_text())
+    shown = {entry["patient_id"] for entry in listed}
+    cases = failure_cases(predictions, "yT0yN0")
+    assert cases
+    assert {case.patient_id for case in cases} <= shown
 
 
 def test_right_and_wrong_are_judged_at_each_patients_locked_threshold() -> None:
@@ -47,7 +59,7 @@ def test_patients_of_unknown_outcome_are_not_shown() -> None:
     assert list(choose_examples(predictions)) == [("Residual disease missed", 2)]
 
 
-def test_a_run_shows_up_to_four_patients_with_what_was_predicted(finished_run) -> None:
+def test_a_run_shows_its_examples_with_what_was_predicted(finished_run) -> None:
     folder = finished_run.directory / "pictures"
     listed = json.loads((folder / "pictures.json").read_text())
     predictions = read_predictions(finished_run.directory / "predictions.csv")
