@@ -31,7 +31,7 @@ METRIC_GROUPS: dict[str, dict[str, str]] = {
         "smooth_ece": "smooth calibration error",
         "smooth_ece_null": "the same, were calibration perfect",
         "spiegelhalter_z": "Spiegelhalter’s z (ideal 0)",
-        "spiegelhalter_p": "its p: were calibration perfect",
+        "spiegelhalter_p": "p of perfect calibration",
     },
     "Whole prediction": {
         "brier": "Brier score",
