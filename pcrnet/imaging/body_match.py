@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import body_threshold
-from pcrnet.imaging.volume import Volume, world_corners
+from pcrnet.imaging.volume import Unit, Volume, world_corners
 
 Array = NDArray[np.float32]
 Transform = NDArray[np.float64]
@@ -25,9 +25,13 @@ _SHADING_MM = 37.0  # two boxes of this width blur like a Gaussian of 15 mm
 _EDGE_VOXELS = 2
 _MARGIN_MM = 10.0
 _LEAST_OVERLAP = 0.25
+_SMOOTHING_MM = 2.0
+_AIR_PERCENTILE, _ABOVE_AIR = 5, 2.0
+_DARKEST_TISSUE = 0.04  # of the 99th percentile, where the scanner has blackened the air
 _PET_BODY_SUV = 0.2
 _FRONT_PERCENTILE = 75
-_WHOLE_COLUMN = 0.85
+_LEAST_COLUMNS = 100
+_AHEAD_MM = 40.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +40,9 @@ class WorkingScan:
 
     Attributes:
         values: Without shading; 0 where the scan does not reach.
-        body: Where there is tissue.
+        body: Where there is tissue, by its share of the brightest; holds air where noise is strong.
+        outlined: Where there is tissue against air, for the outline of the body: fat that is dark
+            may be missing inside, the skin is not.
         covered: Where the scan reaches, less two voxels. The edge of its field lies still with the
             scanner while the body moves, so it must not count; an oblique field has it inside.
         grid: The box.
@@ -44,6 +50,7 @@ class WorkingScan:
 
     values: Array
     body: NDArray[np.bool_]
+    outlined: NDArray[np.bool_]
     covered: NDArray[np.bool_]
     grid: Grid
 
@@ -98,9 +105,22 @@ def prepare_scan(volume: Volume) -> WorkingScan:
     return WorkingScan(
         values=_without_shading(values, threshold, spacing),
         body=body,
+        outlined=_outlined(values, covered, volume.unit, spacing),
         covered=binary_erosion(covered, iterations=_EDGE_VOXELS),
         grid=grid,
     )
+
+
+def _outlined(
+    values: Array, covered: NDArray[np.bool_], unit: Unit, spacing: float
+) -> NDArray[np.bool_]:
+    """What is brighter than twice the level of air, which rises with the noise of the scan."""
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(values, max(_SMOOTHING_MM / spacing, 1.0))
+    air, brightest = np.percentile(smooth[covered], (_AIR_PERCENTILE, 99))
+    least = _PET_BODY_SUV if unit == "SUVbw" else _DARKEST_TISSUE * brightest
+    return np.asarray(smooth > max(_ABOVE_AIR * air, least))
 
 
 def _without_shading(values: Array, threshold: float, spacing: float) -> Array:
@@ -164,37 +184,35 @@ def _sample(values: NDArray[np.generic], source: Grid, target: Grid) -> Array:
 
 
 def front_difference_mm(fixed: WorkingScan, moving: WorkingScan, transform: Transform) -> float:
-    """How far the fronts of the two bodies lie apart, where both scans show them.
+    """How far the fronts of the two bodies lie apart, where each scan shows its own.
 
     Rigid registration holds the trunk; the breasts hang when prone and flatten when supine.
+
+    Returns:
+        The 75th percentile over the columns along y; NaN where fewer than 100 show both fronts.
     """
     grid = _comparing_grid(fixed, COMPARING_MM)
-    first = _sample(_solid(fixed.body), fixed.grid, grid)
-    second = _sample(_solid(moving.body), moving.grid, grid.moved(transform))
-    covered = _sample(fixed.covered, fixed.grid, grid) > 0.5
-    covered &= _sample(moving.covered, moving.grid, grid.moved(transform)) > 0.5
-    # Beside the edge of a tilted field the front may be cut off.
-    whole = covered.mean(axis=1) > _WHOLE_COLUMN
-    fronts = []
-    for body in (first > 0.5, second > 0.5):
-        inside = body & covered
-        front = _foremost(inside)
-        seen = inside.any(axis=1) & whole & (front < _foremost(covered))
-        fronts.append(np.where(seen, front, np.nan))
-    apart = np.abs(fronts[0] - fronts[1])
+    ahead = round(_AHEAD_MM / COMPARING_MM)
+    affine = grid.affine.copy()
+    affine[1, 3] -= ahead * COMPARING_MM
+    x, y, z = grid.shape
+    wider = Grid(affine, (x, y + 2 * ahead, z))
+    apart = np.abs(_front(fixed, wider) - _front(moving, wider.moved(transform)))
     apart = apart[np.isfinite(apart)]
-    if apart.size < 100:
+    if apart.size < _LEAST_COLUMNS:
         return float("nan")
     return float(np.percentile(apart, _FRONT_PERCENTILE) * COMPARING_MM)
+
+
+def _front(scan: WorkingScan, grid: Grid) -> NDArray[np.float64]:
+    """Where tissue ends in each column along y, in voxels; NaN where no air is seen before it."""
+    covered = _sample(scan.covered, scan.grid, grid) > 0.5
+    tissue = covered & (_sample(scan.outlined, scan.grid, grid) > 0.5)
+    front = _foremost(tissue)
+    seen = tissue.any(axis=1) & (front + 1 < _foremost(covered))
+    return np.where(seen, front, np.nan)
 
 
 def _foremost(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Index along y of the last voxel that is set, for each x and z where there is one."""
     return np.asarray(mask.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1), dtype=np.int64)
-
-
-def _solid(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where tissue prevails: without specks of noise in the air and dark spots inside."""
-    from scipy.ndimage import uniform_filter
-
-    return np.asarray(uniform_filter(body.astype(np.float32), 5) > 0.5)

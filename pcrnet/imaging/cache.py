@@ -205,7 +205,7 @@ class TensorCache:
         return entry
 
     def _open(self, entry: Path) -> PatientTensor:
-        tensor = _map_entry(entry, verify=entry not in self._verified)
+        tensor = open_tensor(entry, verify=entry not in self._verified)
         expected = (len(self._data.timepoints), len(self._data.channels), *self._imaging.size)
         if tensor.image.shape != expected:
             raise IntegrityError("a cached tensor has another shape than its name promises")
@@ -252,7 +252,7 @@ def _cannot_write(error: OSError) -> RunError:
     )
 
 
-def _map_entry(entry: Path, *, verify: bool) -> PatientTensor:
+def open_tensor(entry: Path, *, verify: bool = True) -> PatientTensor:
     """Map a file's arrays copy-on-write: they may be written to without touching the file.
 
     Raises:

@@ -77,6 +77,23 @@ def test_the_difference_of_the_fronts_is_in_millimetres(voxels):
     assert front_difference_mm(fixed, moving, np.eye(4)) == pytest.approx(4.0 * voxels, abs=4.0)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_the_noise_of_air_is_no_front(noise):
+    rng = np.random.default_rng(1)
+    block = _block(24)
+    noisy = np.abs(block.array + noise * rng.normal(size=block.array.shape)).astype(np.float32)
+    fixed, moving = prepare_scan(block), prepare_scan(Volume(noisy, block.affine, block.unit))
+    assert front_difference_mm(fixed, moving, np.eye(4)) <= 4.0
+
+
+def test_each_scan_shows_its_front_in_its_own_field():
+    """A field that ends behind the front of the other scan, but before its own body's."""
+    whole, low = _block(32), _block(16)
+    short = Volume(low.array[:, :24], low.affine, low.unit)
+    apart = front_difference_mm(prepare_scan(whole), prepare_scan(short), np.eye(4))
+    assert apart == pytest.approx(64.0, abs=4.0)
+
+
 def test_a_front_beyond_the_field_is_not_compared():
     whole = prepare_scan(_block(40))
     assert np.isnan(front_difference_mm(whole, whole, np.eye(4)))
