@@ -3,8 +3,8 @@
 python benchmarks/bad_inputs.py [--out FILE.json]
 
 Each file is made in a temporary folder and read as a scan of a cohort would be; the memory is how
-far the resident set of the reading process rises above where it stood (Linux only). The limits are one
-second and 50 MB.
+far the resident set of the reading process rises above where it stood (Linux only). The limits are
+one second and 50 MB.
 """
 
 from __future__ import annotations
