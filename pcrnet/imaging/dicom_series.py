@@ -76,7 +76,7 @@ def open_series(path: Path) -> Iterator[DicomSeries]:
         SeriesError: No image series, or several.
     """
     with quiet(), open_files(path) as files:
-        headers = [(file, _read_header(file, alone=len(files) == 1)) for file in files]
+        headers = [(file, read_header(file, alone=len(files) == 1)) for file in files]
         yield _only_series(headers)
 
 
@@ -132,8 +132,16 @@ def _decode(file: StoredFile) -> NDArray[Any] | str:
             return type(error).__name__
 
 
-def _read_header(file: StoredFile, *, alone: bool) -> Dataset | None:
-    """The data set before the pixel data; None where the file neither is nor is named DICOM."""
+def read_header(file: StoredFile, *, alone: bool = False) -> Dataset | None:
+    """The data set before the pixel data; None where the file neither is nor is named DICOM.
+
+    Args:
+        file: Where to read.
+        alone: Whether it is the only file, so that it has to be DICOM whatever its name.
+
+    Raises:
+        DicomFileError: A damaged, truncated, over-large or falsely named file.
+    """
     with file.open() as stream:
         start = stream.read(_SIGNATURE_OFFSET + len(_SIGNATURE))
         if start[_SIGNATURE_OFFSET:] != _SIGNATURE:

@@ -11,7 +11,7 @@ from pcrnet.errors import GeometryError, SeriesError
 from pcrnet.imaging.dicom_files import open_files
 from pcrnet.imaging.dicom_frames import read_frames
 from pcrnet.imaging.dicom_geometry import sort_slices, stack_affine
-from pcrnet.imaging.dicom_series import ImageObject, decode_frames
+from pcrnet.imaging.dicom_series import ImageObject, decode_frames, read_header
 from pcrnet.imaging.dicom_tags import quiet, word
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.nifti import write_nifti
@@ -58,18 +58,13 @@ def read_segmentation(path: Path) -> Volume:
         SeriesError: No segmentation object, or several.
         DicomFileError, GeometryError: As for any series.
     """
-    import pydicom
-
     with quiet(), open_files(path) as files:
-        objects = []
-        for file in files:
-            with file.open() as stream:
-                if stream.read(132)[128:] != b"DICM":
-                    continue
-                stream.seek(0)
-                header = pydicom.dcmread(stream, stop_before_pixels=True)
-            if word(header, "Modality") == "SEG":
-                objects.append(ImageObject(header, file))
+        headers = [(file, read_header(file)) for file in files]
+        objects = [
+            ImageObject(header, file)
+            for file, header in headers
+            if header is not None and word(header, "Modality") == "SEG"
+        ]
         if len(objects) != 1:
             raise SeriesError(
                 f"holds {len(objects)} DICOM segmentations; expected one",

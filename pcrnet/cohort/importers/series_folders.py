@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pcrnet.errors import ImageError
 from pcrnet.imaging.dicom_files import StoredFile, open_files
-from pcrnet.imaging.dicom_series import is_image
+from pcrnet.imaging.dicom_series import is_image, read_header
 from pcrnet.imaging.dicom_tags import quiet, word, words
 
 if TYPE_CHECKING:
@@ -143,11 +143,17 @@ def _first_header(path: Path) -> Dataset | None:
 
 
 def _read(file: StoredFile) -> Dataset | None:
-    import pydicom
-    from pydicom.errors import InvalidDicomError
+    """A few tags of a file, so that the headers of a whole tree fit in memory."""
+    from pydicom import Dataset
 
-    with file.open() as stream:
-        try:
-            return pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(_TAGS))
-        except (InvalidDicomError, EOFError, ValueError, AttributeError):
-            return None
+    try:
+        header = read_header(file)
+    except ImageError:
+        return None
+    if header is None:
+        return None
+    few = Dataset()
+    for keyword in _TAGS:
+        if (element := header.get_item(keyword)) is not None:
+            few[element.tag] = element
+    return few

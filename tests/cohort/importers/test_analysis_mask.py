@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pcrnet.cohort.importers.analysis_mask import convert_analysis_mask, read_segmentation
-from pcrnet.errors import GeometryError, SeriesError
+from pcrnet.errors import DicomFileError, GeometryError, SeriesError
 from pcrnet.imaging.reader import read_volume
 
 
@@ -41,6 +41,13 @@ def test_the_wrong_convention_is_noticed_where_nothing_is_left(tmp_path, save_mr
 def test_a_folder_without_a_segmentation_is_refused(tmp_path, save_mr):
     with pytest.raises(SeriesError, match="0 DICOM segmentations"):
         read_segmentation(save_mr(tmp_path / "scan"))
+
+
+def test_a_damaged_segmentation_is_refused_by_name(tmp_path, save_mask):
+    folder = save_mask(tmp_path / "mask", _values())
+    (folder / "1-1.dcm").write_bytes((folder / "1-1.dcm").read_bytes()[:400])
+    with pytest.raises(DicomFileError):
+        read_segmentation(folder)
 
 
 def test_the_real_segmentation_of_ucsf_lies_inside_its_scan(test_data):
