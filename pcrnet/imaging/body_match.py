@@ -27,7 +27,7 @@ _MARGIN_MM = 10.0
 _LEAST_OVERLAP = 0.25
 _SMOOTHING_MM = 2.0
 _AIR_PERCENTILE, _ABOVE_AIR = 5, 2.0
-_DARKEST_TISSUE = 0.04  # of the 99th percentile, where the scanner has blackened the air
+_DARKEST_TISSUE = 0.04  # relative to the 99th percentile, where the scanner has blackened the air
 _PET_BODY_SUV = 0.2
 _FRONT_PERCENTILE = 75
 _LEAST_COLUMNS = 100
@@ -41,8 +41,9 @@ class WorkingScan:
     Attributes:
         values: Without shading; 0 where the scan does not reach.
         body: Where there is tissue, by its share of the brightest; holds air where noise is strong.
-        outlined: Where there is tissue against air, for the outline of the body: fat that is dark
-            may be missing inside, the skin is not.
+        brightness: Smoothed, SUV or relative to the 99th percentile, with shading.
+        above_air: The brightness that sets skin off from air: twice the level of air, which rises
+            with the noise of the scan.
         covered: Where the scan reaches, less two voxels. The edge of its field lies still with the
             scanner while the body moves, so it must not count; an oblique field has it inside.
         grid: The box.
@@ -50,7 +51,8 @@ class WorkingScan:
 
     values: Array
     body: NDArray[np.bool_]
-    outlined: NDArray[np.bool_]
+    brightness: Array
+    above_air: float
     covered: NDArray[np.bool_]
     grid: Grid
 
@@ -102,25 +104,28 @@ def prepare_scan(volume: Volume) -> WorkingScan:
         raise RegistrationError(
             "the scan shows no body to register by", remedy="look at the scan; leave it out"
         )
+    brightness = _brightness(values, covered, volume.unit, spacing)
     return WorkingScan(
         values=_without_shading(values, threshold, spacing),
         body=body,
-        outlined=_outlined(values, covered, volume.unit, spacing),
+        brightness=brightness,
+        above_air=max(
+            _ABOVE_AIR * float(np.percentile(brightness[covered], _AIR_PERCENTILE)),
+            _PET_BODY_SUV if volume.unit == "SUVbw" else _DARKEST_TISSUE,
+        ),
         covered=binary_erosion(covered, iterations=_EDGE_VOXELS),
         grid=grid,
     )
 
 
-def _outlined(
-    values: Array, covered: NDArray[np.bool_], unit: Unit, spacing: float
-) -> NDArray[np.bool_]:
-    """What is brighter than twice the level of air, which rises with the noise of the scan."""
+def _brightness(values: Array, covered: NDArray[np.bool_], unit: Unit, spacing: float) -> Array:
+    """Smoothed values, SUV as it is, signal relative to its 99th percentile."""
     from scipy.ndimage import gaussian_filter
 
-    smooth = gaussian_filter(values, max(_SMOOTHING_MM / spacing, 1.0))
-    air, brightest = np.percentile(smooth[covered], (_AIR_PERCENTILE, 99))
-    least = _PET_BODY_SUV if unit == "SUVbw" else _DARKEST_TISSUE * brightest
-    return np.asarray(smooth > max(_ABOVE_AIR * air, least))
+    smooth = np.asarray(gaussian_filter(values, max(_SMOOTHING_MM / spacing, 1.0)))
+    if unit == "SUVbw":
+        return smooth
+    return smooth / max(float(np.percentile(smooth[covered], 99)), 1e-6)
 
 
 def _without_shading(values: Array, threshold: float, spacing: float) -> Array:
@@ -149,7 +154,11 @@ def mutual_information(first: Array, second: Array, bins: int = BINS) -> float:
 def similarity(
     fixed: WorkingScan, moving: WorkingScan, transform: Transform, spacing_mm: float = COMPARING_MM
 ) -> float:
-    """Mutual information over the body of the first visit, as far as the later one covers it."""
+    """Mutual information over the body of the first visit, as far as the later one covers it.
+
+    Less what independent samples of that number show (Miller 1955): small overlaps look alike by
+    chance. In nats, 0 where the overlap is less than a quarter of the body.
+    """
     grid = _comparing_grid(fixed, spacing_mm)
     first = _sample(fixed.values, fixed.grid, grid)
     second = _sample(moving.values, moving.grid, grid.moved(transform))
@@ -158,7 +167,8 @@ def similarity(
     # An overlap of a few voxels always looks similar.
     if used.sum() < _LEAST_OVERLAP * body.sum():
         return 0.0
-    return mutual_information(first[used], second[used])
+    found = mutual_information(first[used], second[used])
+    return max(0.0, found - (BINS - 1) ** 2 / (2 * int(used.sum())))
 
 
 def _comparing_grid(fixed: WorkingScan, spacing_mm: float) -> Grid:
@@ -197,17 +207,19 @@ def front_difference_mm(fixed: WorkingScan, moving: WorkingScan, transform: Tran
     affine[1, 3] -= ahead * COMPARING_MM
     x, y, z = grid.shape
     wider = Grid(affine, (x, y + 2 * ahead, z))
-    apart = np.abs(_front(fixed, wider) - _front(moving, wider.moved(transform)))
+    # One level for both, or the noisier scan would have the thinner body.
+    level = max(fixed.above_air, moving.above_air)
+    apart = np.abs(_front(fixed, wider, level) - _front(moving, wider.moved(transform), level))
     apart = apart[np.isfinite(apart)]
     if apart.size < _LEAST_COLUMNS:
         return float("nan")
     return float(np.percentile(apart, _FRONT_PERCENTILE) * COMPARING_MM)
 
 
-def _front(scan: WorkingScan, grid: Grid) -> NDArray[np.float64]:
+def _front(scan: WorkingScan, grid: Grid, level: float) -> NDArray[np.float64]:
     """Where tissue ends in each column along y, in voxels; NaN where no air is seen before it."""
     covered = _sample(scan.covered, scan.grid, grid) > 0.5
-    tissue = covered & (_sample(scan.outlined, scan.grid, grid) > 0.5)
+    tissue = covered & (_sample(scan.brightness, scan.grid, grid) > level)
     front = _foremost(tissue)
     seen = tissue.any(axis=1) & (front + 1 < _foremost(covered))
     return np.where(seen, front, np.nan)
