@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import Patient
 from pcrnet.config import DataConfig, ImagingConfig
 from pcrnet.errors import ImageError, IntegrityError, PcrnetError, ProblemListError, RunError
+from pcrnet.imaging.alignment import require_engine
 from pcrnet.imaging.digests import DigestMemo, code_digest
 from pcrnet.imaging.framing import Crop
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient, require_scans
@@ -119,9 +120,11 @@ class TensorCache:
                 work. Where they are started, the main script must be importable without effects.
 
         Raises:
+            ConfigError: The engine for registration is not installed.
             ProblemListError: What is wrong with any of the patients; the others are kept.
             RunError: A process was killed, or the folder cannot be written.
         """
+        require_engine(self._imaging.alignment)
         problems: dict[int, PcrnetError] = {}
         missing: list[tuple[Patient, Path]] = []
         with ThreadPoolExecutor(workers or os.cpu_count()) as pool:

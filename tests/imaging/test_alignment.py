@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from pcrnet.config import NoAlignment, RigidAlignment
-from pcrnet.errors import RegistrationError
-from pcrnet.imaging.alignment import align_visits, common_channel
+from pcrnet.errors import ConfigError, RegistrationError
+from pcrnet.imaging.alignment import align_visits, common_channel, require_engine
 from pcrnet.imaging.volume import Volume
 
 
@@ -51,6 +53,23 @@ def test_a_visit_with_nothing_in_common_names_its_timepoint():
     with pytest.raises(RegistrationError, match="no channel in common with baseline") as caught:
         align_visits(visits, RigidAlignment())
     assert caught.value.field == "interim"
+
+
+def test_visits_that_share_nothing_but_adc_are_refused_with_the_reason():
+    adc = _volume(unit="1e-3 mm2/s")
+    visits = {"baseline": {"t2": _volume(), "adc": adc}, "interim": {"adc": adc}}
+    with pytest.raises(RegistrationError, match="only ADC is common with baseline") as caught:
+        align_visits(visits, RigidAlignment())
+    assert caught.value.field == "interim.adc"
+    assert align_visits(visits, NoAlignment()) == {}
+
+
+@pytest.mark.parametrize("alignment", [NoAlignment(), RigidAlignment()])
+def test_an_engine_that_is_not_asked_for_need_not_be_installed(alignment, monkeypatch):
+    monkeypatch.setitem(sys.modules, "picsl_greedy", None)
+    require_engine(alignment)
+    with pytest.raises(ConfigError, match="not installed"):
+        require_engine(RigidAlignment(engine="greedy"))
 
 
 def test_a_refused_registration_names_its_column():
