@@ -73,6 +73,6 @@ def align_visits(
 
 
 def common_channel(first: Mapping[str, Volume], later: Mapping[str, Volume]) -> str | None:
-    """The channel of both visits that registers best: MR anatomy, then PET, then ADC (not at all)."""
+    """The channel that both visits have and that registers best: MR anatomy, then PET, then ADC."""
     common = [channel for channel in first if channel in later]
     return min(common, key=lambda channel: _RANK[first[channel].unit], default=None)
