@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -110,11 +111,13 @@ def test_logit_wald_is_wald_on_the_logit_scale():
     )
     mirrored = logit_wald_interval(0.2, 0.05, 0.9)
     assert (1 - mirrored[1], 1 - mirrored[0]) == pytest.approx((low, high))
+    assert logit_wald_interval(0.8, 0.05) == logit_wald_interval(0.8, 0.05, 0.95)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
 def test_logit_scale_refuses_its_ends(value):
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    message = r"^the logit scale needs a value strictly between 0 and 1$"
+    with pytest.raises(ValueError, match=message):
         logit_wald_interval(value, 0.1)
 
 
@@ -219,12 +222,13 @@ def test_value_beyond_all_samples_gives_finite_limits():
     assert -1 <= low <= high <= 1
 
 
-def test_constant_statistic_is_flagged_degenerate():
+@pytest.mark.parametrize("value", [1.0, 0.0, -3.0])
+def test_constant_statistic_is_flagged_degenerate(value):
     estimate = bootstrap_estimate(
-        mean_of(np.ones(5)), np.zeros(5), draws=200, generator=np.random.default_rng(0)
+        mean_of(np.full(5, value)), np.zeros(5), draws=200, generator=np.random.default_rng(0)
     )
-    assert (estimate.low, estimate.high) == (1.0, 1.0)
-    assert estimate.reason == "degenerate: all draws agree"
+    reason = "degenerate: all draws agree"
+    assert estimate == Estimate(value, value, value, 5, "BCa bootstrap, 200 draws", reason)
 
 
 def test_mostly_undefined_statistic_has_no_interval():
@@ -235,9 +239,39 @@ def test_mostly_undefined_statistic_has_no_interval():
         draws=400,
         generator=np.random.default_rng(0),
     )
-    assert estimate.value == 1.0
-    assert estimate.low is None
-    assert "undefined" in estimate.reason
+    reason = "no interval: most draws leave it undefined"
+    assert estimate == Estimate(1.0, None, None, 4, "BCa bootstrap, 400 draws", reason)
+
+
+def test_half_of_the_draws_are_enough_for_an_interval():
+    def first_half(counts):
+        share = np.arange(len(counts)) / len(counts)
+        return np.where(share < 0.5, mean_of(np.arange(4.0))(counts), np.nan)
+
+    estimate = bootstrap_estimate(
+        first_half, np.zeros(4), draws=200, generator=np.random.default_rng(0)
+    )
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_less_confidence_gives_the_narrower_interval_of_the_same_draws():
+    values = np.random.default_rng(0).exponential(size=30)
+    wide, narrow = (
+        bootstrap_estimate(
+            mean_of(values),
+            np.zeros(30),
+            draws=400,
+            generator=np.random.default_rng(1),
+            confidence=confidence,
+        )
+        for confidence in (0.95, 0.5)
+    )
+    default = bootstrap_estimate(
+        mean_of(values), np.zeros(30), draws=400, generator=np.random.default_rng(1)
+    )
+    assert default == wide
+    assert wide.low < narrow.low < narrow.high < wide.high
+    assert (wide.n, wide.method, wide.reason) == (30, "BCa bootstrap, 400 draws", None)
 
 
 def test_few_undefined_draws_and_jackknife_values_are_left_out():
@@ -245,11 +279,15 @@ def test_few_undefined_draws_and_jackknife_values_are_left_out():
     values = np.arange(6.0)
 
     def statistic(counts):
-        return counts @ (values * label) / (counts @ label) + 0 / (counts @ (1 - label))
+        others = counts @ (1 - label)
+        return counts @ (values * label) / (counts @ label) + 0 * (1 / others)
 
-    estimate = bootstrap_estimate(
-        statistic, np.zeros(6), draws=500, generator=np.random.default_rng(0), within="nothing"
-    )
+    with warnings.catch_warnings():
+        # What a draw leaves undefined is expected, and not worth a warning.
+        warnings.simplefilter("error")
+        estimate = bootstrap_estimate(
+            statistic, np.zeros(6), draws=500, generator=np.random.default_rng(0), within="nothing"
+        )
     assert estimate.value == 1.5
     assert 0 <= estimate.low < estimate.high <= 3
     assert estimate.method == "BCa bootstrap within nothing, 500 draws"
