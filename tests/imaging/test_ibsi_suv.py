@@ -57,7 +57,7 @@ def counts(element: int, factor: float) -> Edit:
     def edit(_k: int, slice_: Dataset, _dose: Dataset) -> None:
         slice_.Units, slice_.Manufacturer = "CNTS", "Philips Medical Systems"
         block = slice_.private_block(0x7053, "Philips PET Private Group", create=True)
-        block.add_new(element, "DS", f"{factor:.12g}")
+        block.add_new(element, "DS", f"{factor:.9g}")
 
     return edit
 

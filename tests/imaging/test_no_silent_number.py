@@ -15,6 +15,7 @@ from pydicom import Dataset
 from pcrnet.errors import PcrnetError
 from pcrnet.imaging.reader import read_scan
 
+pytestmark = pytest.mark.slow
 MakeSlice = Callable[..., Dataset]
 SaveSeries = Callable[..., Path]
 
