@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pydicom
 import pytest
 from hypothesis import given
@@ -21,8 +21,7 @@ from pcrnet.imaging.kinetics import (
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    csv.field_size_limit(10**7)
-    return list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
 
 
 def _numbers(text: str) -> np.ndarray:

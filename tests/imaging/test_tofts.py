@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import least_squares
 from scipy.signal import fftconvolve
@@ -13,8 +13,7 @@ from pcrnet.imaging.tofts import ToftsBounds, fit_tofts, tofts_concentration
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    csv.field_size_limit(10**7)
-    return list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
 
 
 def _numbers(text: str) -> np.ndarray:
