@@ -50,8 +50,8 @@ def climb(fixed: WorkingScan, moving: WorkingScan, start: Transform) -> Transfor
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=4.0,
-        minStep=0.02,
-        numberOfIterations=80,
+        minStep=0.005,
+        numberOfIterations=150,
         relaxationFactor=0.6,
         gradientMagnitudeTolerance=1e-6,
     )
