@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
+from pcrnet.evaluation import intervals
 from pcrnet.evaluation.intervals import (
     Estimate,
     bca_interval,
@@ -45,7 +46,7 @@ def test_published_proportion_intervals(reference):
 
 
 @pytest.mark.parametrize(("x", "n"), COUNTS)
-@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95, 0.99])
 def test_proportion_intervals_agree_with_scipy_and_statsmodels(x, n, confidence):
     test = stats.binomtest(x, n)
     for ours, theirs in (
@@ -139,7 +140,7 @@ def test_estimate_is_never_nan_and_never_silent():
             Estimate(broken, None, None, 1, "m")
         with pytest.raises(ValueError, match="finite"):
             Estimate(0.5, 0.1, broken, 1, "m")
-    with pytest.raises(ValueError, match="reason"):
+    with pytest.raises(ValueError, match=r"^an undefined estimate needs its reason$"):
         Estimate(None, None, None, 1, "m")
 
 
@@ -178,11 +179,20 @@ def test_draws_keep_the_size_of_every_stratum_and_depend_on_the_seed_alone():
     assert (counts != drawn(4)).any()
 
 
-def test_large_draws_come_in_blocks():
-    blocks = list(bootstrap_counts(np.zeros(3000), 3000, np.random.default_rng(0)))
-    assert len(blocks) > 1
-    assert sum(len(block) for block in blocks) == 3000
-    assert (np.concatenate(blocks).sum(axis=1) == 3000).all()
+def test_blocks_bound_the_memory_and_change_no_number(monkeypatch):
+    values = np.random.default_rng(0).exponential(size=30)
+
+    def estimate():
+        return bootstrap_estimate(
+            mean_of(values), np.zeros(30), draws=205, generator=np.random.default_rng(1)
+        )
+
+    whole = estimate()
+    monkeypatch.setattr(intervals, "_CHUNK_ELEMENTS", 240)
+    assert estimate() == whole
+    blocks = list(bootstrap_counts(np.zeros(30), 205, np.random.default_rng(1)))
+    assert [len(block) for block in blocks] == [8] * 25 + [5]
+    assert (np.concatenate(blocks).sum(axis=1) == 30).all()
 
 
 def test_bca_agrees_with_scipy_on_a_skewed_mean():
@@ -217,9 +227,25 @@ def test_bca_correction_has_the_published_sign():
     assert bca_interval(0.0, samples, jackknife)[1] == pytest.approx(2 * level - 1, abs=1e-3)
 
 
-def test_value_beyond_all_samples_gives_finite_limits():
-    low, high = bca_interval(2.0, np.linspace(-1, 1, 101), np.zeros(2))
-    assert -1 <= low <= high <= 1
+@pytest.mark.parametrize("side", [-1, 1])
+def test_value_beyond_all_samples_counts_as_half_a_sample_from_the_end(side):
+    samples = np.linspace(-1, 1, 101)
+    bias = side * stats.norm.ppf(1 - 0.5 / 101)
+    levels = stats.norm.cdf(2 * bias + 1.959963984540054 * np.array([-1, 1]))
+    limits = bca_interval(side * 2.0, samples, np.zeros(2))
+    assert limits == pytest.approx(tuple(np.quantile(samples, levels)), abs=1e-9)
+
+
+def test_influence_is_taken_within_strata():
+    strata = np.repeat([0.0, 1.0], [8, 12])
+    values = np.random.default_rng(4).exponential(size=20) + 5 * strata
+    generator = np.random.default_rng(0)
+    estimate = bootstrap_estimate(mean_of(values), strata, draws=400, generator=generator)
+    counts = np.concatenate(list(bootstrap_counts(strata, 400, np.random.default_rng(0))))
+    left_out = np.array([np.delete(values, patient).mean() for patient in range(20)])
+    means = np.array([left_out[strata == stratum].mean() for stratum in strata])
+    expected = bca_interval(values.mean(), mean_of(values)(counts), left_out - means)
+    assert (estimate.low, estimate.high) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("value", [1.0, 0.0, -3.0])
