@@ -151,24 +151,35 @@ def mutual_information(first: Array, second: Array, bins: int = BINS) -> float:
     return float((p[used] * np.log(p[used] / independent[used])).sum())
 
 
+def information_by_chance(first: Array, second: Array, bins: int = BINS) -> float:
+    """What :func:`mutual_information` finds too much in a sample of this size, in nats.
+
+    To first order (Miller 1955): cells in use less those in use of either margin, plus one, over
+    twice the sample.
+    """
+    joint, _, _ = np.histogram2d(first.ravel(), second.ravel(), bins=bins)
+    used = joint > 0
+    cells = used.sum() - used.any(axis=1).sum() - used.any(axis=0).sum() + 1
+    return float(cells / (2 * first.size))
+
+
 def similarity(
     fixed: WorkingScan, moving: WorkingScan, transform: Transform, spacing_mm: float = COMPARING_MM
 ) -> float:
     """Mutual information over the body of the first visit, as far as the later one covers it.
 
-    Less what independent samples of that number show (Miller 1955): small overlaps look alike by
-    chance. In nats, 0 where the overlap is less than a quarter of the body.
+    Less what it shows by chance, so that a small overlap does not look alike. In nats; 0 where the
+    overlap is less than a quarter of the body.
     """
     grid = _comparing_grid(fixed, spacing_mm)
     first = _sample(fixed.values, fixed.grid, grid)
     second = _sample(moving.values, moving.grid, grid.moved(transform))
     body = _sample(fixed.body, fixed.grid, grid) > 0.5
     used = body & (_sample(moving.covered, moving.grid, grid.moved(transform)) > 0.5)
-    # An overlap of a few voxels always looks similar.
-    if used.sum() < _LEAST_OVERLAP * body.sum():
+    if not used.any() or used.sum() < _LEAST_OVERLAP * body.sum():
         return 0.0
-    found = mutual_information(first[used], second[used])
-    return max(0.0, found - (BINS - 1) ** 2 / (2 * int(used.sum())))
+    pair = first[used], second[used]
+    return mutual_information(*pair) - information_by_chance(*pair)
 
 
 def _comparing_grid(fixed: WorkingScan, spacing_mm: float) -> Grid:

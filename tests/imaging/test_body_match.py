@@ -6,6 +6,7 @@ import pytest
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.body_match import (
     front_difference_mm,
+    information_by_chance,
     mutual_information,
     prepare_scan,
     similarity,
@@ -37,6 +38,17 @@ def test_mutual_information_of_correlated_gaussians_is_the_closed_form():
 def test_mutual_information_with_itself_is_the_entropy():
     values = np.repeat(np.arange(8, dtype=np.float32), 100)
     assert mutual_information(values, values, bins=8) == pytest.approx(np.log(8))
+
+
+@pytest.mark.parametrize("size", [500, 3000, 20_000])
+def test_independent_samples_share_no_information_but_by_chance(size):
+    rng = np.random.default_rng(3)
+    found, expected = [], []
+    for _ in range(40):
+        first, second = rng.random((2, size)).astype(np.float32)
+        found.append(mutual_information(first, second, bins=8))
+        expected.append(information_by_chance(first, second, bins=8))
+    assert np.mean(found) == pytest.approx(np.mean(expected), rel=0.1)
 
 
 def test_shading_and_gain_hardly_change_the_values():
