@@ -130,6 +130,7 @@ def test_proportion_is_an_estimate_with_its_denominator():
     for confidence in (0.8, 0.95):
         limits = wilson_interval(3, 10, confidence)
         assert proportion(3, 10, confidence, of="patient") == Estimate(0.3, *limits, 10, "Wilson")
+    assert proportion(3, 10, of="patient") == proportion(3, 10, 0.95, of="patient")
     nobody = Estimate.undefined("no patient", n=0, method="Wilson")
     assert proportion(0, 0, of="patient") == nobody
 
