@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pcrnet.config import AlignmentConfig, NoAlignment, RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration import Alignment, register
-from pcrnet.imaging.volume import Unit, Volume
+from pcrnet.imaging.volume import Posture, Unit, Volume
 
 # Anatomy registers best, uptake next. Of two ADC maps, noise in air and distorted in tissue, the
 # right position has a mutual information of 0.05 (CMB-CRC): no more than nonsense has.
 _RANK: dict[Unit, int] = {"arbitrary": 0, "SUVbw": 1, "1e-3 mm2/s": 2}
+_BOTH_POSTURES: frozenset[Posture | None] = frozenset({"prone", "supine"})
 
 
 def require_engine(alignment: AlignmentConfig) -> None:
@@ -41,8 +42,9 @@ def align_visits(
         Timepoint to alignment; the first visit and those that are left as they came are absent.
 
     Raises:
-        RegistrationError: A visit without a channel in common with the first but ADC, or one
-            whose registration is refused; the column is named.
+        RegistrationError: A visit without a channel in common with the first but ADC, one that is
+            known to be prone where the first is supine, or one whose registration is refused; the
+            column is named.
     """
     if isinstance(alignment, NoAlignment) or not volumes:
         return {}
@@ -64,6 +66,12 @@ def align_visits(
                 field=f"{timepoint}.{channel}",
                 remedy="add a scan of the same kind to both visits, such as dce_pre, t2 or pet, or "
                 "set imaging.alignment.kind: none if they lie alike already",
+            )
+        if not alignment.allow_prone_supine and {fixed.posture, moving.posture} == _BOTH_POSTURES:
+            raise RegistrationError(
+                f"the patient lay {moving.posture} in this visit and {fixed.posture} in {first}",
+                field=f"{timepoint}.{channel}",
+                remedy="leave the visit out, or set imaging.alignment.allow_prone_supine: true",
             )
         try:
             alignments[timepoint] = register(fixed, moving, alignment)

@@ -23,7 +23,7 @@ from pcrnet.imaging.phases import Phase, split_phases
 from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.suv import suv_factor
 from pcrnet.imaging.suv_tags import SuvTags
-from pcrnet.imaging.volume import Unit, Volume
+from pcrnet.imaging.volume import Posture, Unit, Volume
 
 _MODALITIES: dict[ChannelKind, frozenset[str]] = {
     "suv": frozenset({"PT"}),
@@ -72,7 +72,7 @@ def read_dicom_series(
     notes = (*series.notes, *choice.notes, *_remarks(series, frames), *provenance.warnings)
     numbers = (*_phase_numbers(phases, choice), *provenance.numbers)
     return Scan(
-        volume=Volume(array=values, affine=affine, unit=unit),
+        volume=Volume(array=values, affine=affine, unit=unit, posture=_posture(series, frames)),
         provenance=replace(provenance, numbers=numbers, warnings=notes),
     )
 
@@ -158,6 +158,18 @@ def _phase_numbers(phases: Sequence[Phase], choice: Choice) -> tuple[tuple[str, 
         ("DiffusionBValue", phases[choice.index].b_value if weighted else None),
     )
     return tuple((name, number) for name, number in found if number is not None)
+
+
+def _posture(series: DicomSeries, frames: Sequence[Frame]) -> Posture | None:
+    """From PatientPosition (PS3.3 C.7.3.1.1.2): the third letter of HFP, FFS and their like."""
+    positions = {word(series.objects[frame.image].header, "PatientPosition") for frame in frames}
+    postures: dict[str, Posture] = {
+        "HFP": "prone",
+        "FFP": "prone",
+        "HFS": "supine",
+        "FFS": "supine",
+    }
+    return postures.get(positions.pop()) if len(positions) == 1 else None
 
 
 def _remarks(series: DicomSeries, frames: Sequence[Frame]) -> tuple[str, ...]:

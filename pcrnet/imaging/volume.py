@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+Posture = Literal["prone", "supine"]
 Unit = Literal["SUVbw", "SUL", "SUVbsa", "1e-3 mm2/s", "arbitrary", "label"]
 
 
@@ -21,11 +22,13 @@ class Volume:
         array: float32, shape (i, j, k).
         affine: float64, shape (4, 4); voxel index to RAS millimetres at the voxel's centre.
         unit: Physical unit of the array's values.
+        posture: How the patient lay, where the file says so.
     """
 
     array: NDArray[np.float32]
     affine: NDArray[np.float64]
     unit: Unit
+    posture: Posture | None = None
 
     @property
     def spacing_mm(self) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -77,3 +78,20 @@ def test_a_refused_registration_names_its_column():
     with pytest.raises(RegistrationError, match="does not match the first") as caught:
         align_visits(visits, RigidAlignment())
     assert caught.value.field == "interim.t2"
+
+
+@pytest.mark.parametrize("postures", [("prone", "supine"), ("supine", "prone")])
+def test_a_visit_known_to_be_prone_is_not_registered_to_a_supine_one(postures):
+    first, later = (dataclasses.replace(_volume(), posture=posture) for posture in postures)
+    visits = {"baseline": {"t2": first}, "interim": {"t2": later}}
+    with pytest.raises(RegistrationError, match=f"lay {postures[1]} in this visit") as caught:
+        align_visits(visits, RigidAlignment())
+    assert caught.value.field == "interim.t2"
+    assert align_visits(visits, RigidAlignment(allow_prone_supine=True))
+
+
+@pytest.mark.parametrize("postures", [("prone", "prone"), ("prone", None), (None, None)])
+def test_equal_and_unknown_postures_are_left_to_the_images(postures):
+    first, later = (dataclasses.replace(_volume(), posture=posture) for posture in postures)
+    visits = {"baseline": {"t2": first}, "interim": {"t2": later}}
+    assert list(align_visits(visits, RigidAlignment())) == ["interim"]

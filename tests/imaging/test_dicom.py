@@ -313,3 +313,28 @@ def test_a_pet_without_a_scale_is_refused(make_slice: MakeSlice, save_series: Sa
     with pytest.raises(MissingTagError) as caught:
         read_dicom_series(save_series(slices), "suv")
     assert caught.value.field == "RescaleSlope"
+
+
+@pytest.mark.parametrize(
+    ("position", "posture"),
+    [("HFP", "prone"), ("FFP", "prone"), ("HFS", "supine"), ("FFS", "supine"), ("HFDR", None)],
+)
+def test_how_the_patient_lay_is_read_where_the_header_says_so(
+    make_slice: MakeSlice, save_series: SaveSeries, position: str, posture: str | None
+) -> None:
+    slices = [make_slice(k, PatientPosition=position) for k in range(3)]
+    assert read_dicom_series(save_series(slices), "zscore").volume.posture == posture
+
+
+def test_slices_that_disagree_or_say_nothing_leave_the_posture_open(
+    make_slice: MakeSlice, save_series: SaveSeries
+) -> None:
+    plain = save_series([make_slice(k) for k in range(3)], "plain")
+    assert read_dicom_series(plain, "zscore").volume.posture is None
+    mixed = [make_slice(k, PatientPosition=("HFP", "HFS")[k % 2]) for k in range(3)]
+    assert read_dicom_series(save_series(mixed, "mixed"), "zscore").volume.posture is None
+
+
+def test_real_breast_mri_was_prone(test_data: Path) -> None:
+    path = test_data / "breast_dce_UCSF-BR-08" / "image_dce_pe1.zip"
+    assert read_dicom_series(path, "zscore").volume.posture == "prone"
