@@ -10,14 +10,11 @@ named in the result.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from harness import compare, describe_torch, publish
 
 from pcrnet.config import AugmentationConfig, ImagingConfig
 from pcrnet.data.augment import apply, draw
@@ -89,35 +86,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    calls = competitors(options.batch)
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(options.repeats):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            seconds[name].append((time.perf_counter() - start) / options.batch)
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     result = {
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, GPU {gpu}",
-        "torch": torch.__version__,
+        "machine": describe_torch(),
         "crop": [TIMEPOINTS, CHANNELS, *SIZE],
+        "batch": options.batch,
         "repeats": options.repeats,
-        "median_seconds_per_patient": {
-            name: statistics.median(times) for name, times in seconds.items()
-        },
-        "median_ratio_to_pcrnet": {
-            name: statistics.median(
-                other / own for other, own in zip(times, seconds["pcrnet"], strict=True)
-            )
-            for name, times in seconds.items()
-        },
+        "a_batch": compare(competitors(options.batch), options.repeats),
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ only isotonic regression can. Half of the patients reach yT0, so r and s rest on
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine
+from harness import describe_machine, publish
 
 from pcrnet.config import ChainCalibration, TemperatureCalibration
 from pcrnet.evaluation.calibration import (
@@ -94,10 +93,7 @@ def main() -> None:
         "seconds": round(time.perf_counter() - start, 1),
         "machine": describe_machine(),
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,14 @@ MONAI's chain on the same files. Ratios are medians of paired repeats.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import SimpleITK
 import torch
-from machine import describe_machine
+from harness import compare, describe_torch, publish
 
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config import DataConfig, ImagingConfig
@@ -126,28 +123,6 @@ def patient_calls(patient: Patient, folder: Path) -> dict[str, Callable[[], obje
     }
 
 
-def compare(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, dict[str, float]]:
-    """Median milliseconds, and median ratio to pcrnet's own of the same repeat."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(repeats):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - start)
-    ours = seconds["pcrnet"]
-    return {
-        name: {
-            "milliseconds": round(1000 * statistics.median(times), 2),
-            "ratio_to_pcrnet": round(
-                statistics.median(t / own for t, own in zip(times, ours, strict=True)), 3
-            ),
-        }
-        for name, times in seconds.items()
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=9)
@@ -155,7 +130,7 @@ def main() -> None:
     options = parser.parse_args()
     volume = scan(0, 300.0)
     result: dict[str, object] = {
-        "machine": describe_machine() | {"torch_threads": torch.get_num_threads()},
+        "machine": describe_torch(),
         "scan": SHAPE,
         "repeats": options.repeats,
         "resample": {
@@ -166,10 +141,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         patient = write_patient(Path(name))
         result["patient"] = compare(patient_calls(patient, Path(name)), options.repeats)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ The truth is what the ensemble that the mode ships does, with its calibrator and
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine
+from harness import describe_machine, publish
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -194,10 +193,7 @@ def main() -> None:
         "seconds": round(time.perf_counter() - start, 1),
         "machine": describe_machine(),
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ the long axis; with its front flattened to half as supine against prone; and wit
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine
+from harness import describe_machine, publish
 from perturbed_pairs import cropped, flatten, later_visit, middle_mm, read_breast, rigid, undo
 
 from pcrnet.config import RigidAlignment
@@ -111,10 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     result = judge(options.data, RigidAlignment(engine=options.engine))
     about = {"machine": describe_machine(), "engine": options.engine, "seed": SEED}
-    text = json.dumps(about | result, indent=2, ensure_ascii=False)
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
+    publish(about | result, options.out)
 
 
 if __name__ == "__main__":

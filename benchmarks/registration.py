@@ -10,12 +10,11 @@ lesion that is gone. The error is the largest over the tissue. Asked: at most 8 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine
+from harness import describe_machine, publish
 from perturbed_pairs import cropped, later_visit, middle_mm, read_breast, rigid, undo
 
 from pcrnet.config import RegistrationEngine, RigidAlignment
@@ -82,10 +81,7 @@ def main() -> None:
             for engine in ENGINES
         },
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine
+from harness import describe_machine, publish
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
@@ -150,10 +149,7 @@ def main() -> None:
         "cpu_ratio_to_report": round(peer_cpu_seconds / cpu_seconds, 2),
         "machine": describe_machine(),
     }
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,11 @@ the clock is read after the device has finished. Ratios are medians of paired re
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from harness import compare, describe_torch, publish
 from torch import Tensor, nn
 
 from pcrnet.config import DataConfig, ImagingConfig, ModelConfig
@@ -104,38 +101,17 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     found = networks(options.batch, device)
     steps = {name: make_step(*pair, device) for name, pair in found.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
-        step()
-    for _ in range(options.repeats):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - start)
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     result = {
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, GPU {gpu}",
-        "torch": torch.__version__,
+        "machine": describe_torch(),
         "batch": [options.batch, TIMEPOINTS, CHANNELS, *SIZE],
         "repeats": options.repeats,
         "parameters": {
             name: sum(parameter.numel() for parameter in network.parameters())
             for name, (network, _) in found.items()
         },
-        "median_seconds_per_step": {
-            name: statistics.median(times) for name, times in seconds.items()
-        },
-        "median_ratio_to_pcrnet": {
-            name: statistics.median(
-                other / own for other, own in zip(times, seconds["pcrnet"], strict=True)
-            )
-            for name, times in seconds.items()
-        },
+        "a_step": compare(steps, options.repeats),
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
+    publish(result, options.out)
 
 
 if __name__ == "__main__":

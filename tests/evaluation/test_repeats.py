@@ -105,6 +105,7 @@ def test_tables_of_repeats_give_the_mean_of_what_each_gives_alone(
     assert len(record["files_sha256"]) == 3
     page = together.read_text()
     assert "done 3 times" in page
+    assert "means of 3" in page.split("<nav")[0]
     assert f"{spread['lowest']:.2f} to {spread['highest']:.2f}" in page
 
 

@@ -1,0 +1,62 @@
+"""What every benchmark shares: the machine, paired timing, and how a result is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+def describe_machine(**more: object) -> dict[str, object]:
+    """Processor, cores that this process may use, and versions."""
+    return {
+        "processor": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        **more,
+    }
+
+
+def describe_torch() -> dict[str, object]:
+    """Machine, version and threads of PyTorch, and the GPU."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return describe_machine(torch=torch.__version__, threads=torch.get_num_threads(), gpu=gpu)
+
+
+def compare(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, dict[str, float]]:
+    """Median milliseconds of each call, and its median ratio to pcrnet's own of the same repeat."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    ours = seconds["pcrnet"]
+    return {
+        name: {
+            "milliseconds": round(1000 * statistics.median(times), 2),
+            "ratio_to_pcrnet": round(
+                statistics.median(t / own for t, own in zip(times, ours, strict=True)), 3
+            ),
+        }
+        for name, times in seconds.items()
+    }
+
+
+def publish(result: Mapping[str, object], out: Path | None) -> None:
+    """Print a result as JSON, and keep it where that was asked for."""
+    text = json.dumps(result, indent=2, ensure_ascii=False)
+    print(text)
+    if out is not None:
+        out.write_text(text + "\n", encoding="utf-8")
