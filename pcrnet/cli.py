@@ -18,7 +18,7 @@ from pcrnet.config import Experiment, SimulationConfig, load_experiment
 from pcrnet.errors import PcrnetError
 
 if TYPE_CHECKING:
-    from pcrnet.deploy.predictor import Predictor
+    from pcrnet.deploy.predictor import PredictionTable
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
@@ -249,17 +249,35 @@ def _simulate(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    table = _predicted(options.bundle, options.cohort, options.device)
+    table.write(options.out)
+    if table.trained_on:
+        sys.stderr.write(
+            f"warning: {_took_part(table.trained_on)}; how well it predicts cannot be seen from "
+            "them\n"
+        )
+    sys.stdout.write(f"{options.out}\n")
+
+
+def _took_part(patients: Sequence[str]) -> str:
+    more = " ..." if len(patients) > 5 else ""
+    return (
+        f"{len(patients)} of the patients took part in training this bundle: "
+        f"{', '.join(patients[:5])}{more}"
+    )
+
+
+def _predicted(bundle: Path, cohort: Path, device: str) -> PredictionTable:
     from pcrnet.deploy.predictor import load_predictor
 
-    predictor: Predictor = load_predictor(options.bundle, options.device)
+    predictor = load_predictor(bundle, device)
     with _Bar("predicting") as bar:
-        table = predictor.predict_table(options.cohort, progress=bar.update)
-    table.write(options.out)
+        table = predictor.predict_table(cohort, progress=bar.update)
     for reason in table.refused:
         sys.stderr.write(f"refused: {reason}\n")
     if predictor.bundle.manifest.simulated:
         sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
-    sys.stdout.write(f"{options.out}\n")
+    return table
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -282,9 +300,21 @@ def _evaluate(options: argparse.Namespace) -> None:
         config = load_experiment(overrides).evaluation
         tables = options.predictions or [options.out / "predictions.csv"]
         if external:
-            _predict(argparse.Namespace(**vars(options) | {"out": tables[0], "device": "cpu"}))
+            _predict_others(options.bundle, options.cohort, tables[0])
         report = evaluate_table(tables[0], options.out, config, repeats=tables[1:], progress=_say)
     sys.stdout.write(f"report: {report}\n")
+
+
+def _predict_others(bundle: Path, cohort: Path, out: Path) -> None:
+    """Predict patients who took no part in training, for an external validation."""
+    table = _predicted(bundle, cohort, "cpu")
+    if table.trained_on:
+        raise PcrnetError(
+            _took_part(table.trained_on),
+            file=cohort.name,
+            remedy="leave them out; how well they were predicted is in the report of their own run",
+        )
+    table.write(out)
 
 
 def _say(message: str) -> None:

@@ -17,6 +17,7 @@ from pcrnet.errors import InsufficientScansError, RunError
 from pcrnet.evaluation.predictions import write_predictions
 from pcrnet.example_pictures import write_example_pictures
 from pcrnet.imaging.cache import TensorCache
+from pcrnet.imaging.known_scans import marks_of_all
 from pcrnet.judging import (
     check_calibration,
     decisions_record,
@@ -264,5 +265,6 @@ def _write_bundle(run: RunDirectory, job: FitJob, final: FittedDecision, simulat
         operating_points=final.thresholds,
         splits_sha256=job.splits.sha256,
         simulated=simulated,
+        trained_on=marks_of_all(job.patients, job.cache().memo),
     )
     write_bundle(run.bundle, manifest, members)

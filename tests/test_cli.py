@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -13,6 +15,8 @@ from pcrnet import __version__
 from pcrnet.cli import guarded, main
 from pcrnet.errors import ConfigError, PcrnetError
 from pcrnet.evaluation.predictions import read_predictions
+from pcrnet.imaging.nifti import read_nifti, write_nifti
+from pcrnet.imaging.volume import Volume
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("train", "check", "convert", "kinetics", "import", "simulate", "predict", "evaluate")
@@ -128,13 +132,45 @@ def test_predictions_name_who_was_refused(
     assert shown.out == f"{out}\n"
     assert f"refused: patient {tiny_trial.left_out}" in shown.err
     assert tiny_trial.canary not in shown.err + out.read_text()
+    assert "warning: 19 of the patients took part in training" in shown.err
+
+
+@pytest.fixture
+def other_patients(tiny_trial, tmp_path: Path) -> Path:
+    """A cohort like the tiny trial's, whose scans are a little brighter: other patients."""
+    folder = tmp_path / "others"
+    folder.mkdir()
+    for path in tiny_trial.cohort.parent.glob("*.nii.gz"):
+        array, affine = read_nifti(path)
+        write_nifti(Volume(1.01 * array, affine, "arbitrary"), folder / path.name)
+    return Path(shutil.copy(tiny_trial.cohort, folder))
+
+
+def test_patients_of_the_training_are_no_external_validation(
+    finished_run, tiny_trial, other_patients: Path, tmp_path: Path, capsys
+) -> None:
+    """One known scan is enough, whatever the patient and the file are called."""
+    others = pd.read_csv(other_patients, dtype=str, keep_default_na=False)
+    trained = pd.read_csv(tiny_trial.cohort, dtype=str, keep_default_na=False)
+    shutil.copy(
+        tiny_trial.cohort.parent / trained["baseline.t2"][0], tmp_path / "others" / "new.nii.gz"
+    )
+    others.loc[1, "baseline.t2"] = "new.nii.gz"
+    others["patient_id"] = [f"other-{i}" for i in range(len(others))]
+    others.to_csv(other_patients, index=False)
+    out = tmp_path / "external"
+    options = ["--bundle", str(finished_run.bundle), "--cohort", str(other_patients)]
+    assert main(["evaluate", *options, "--out", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert "1 of the patients took part in training this bundle: other-1" in told
+    assert not out.exists()
 
 
 def test_a_bundle_and_a_cohort_make_an_external_validation(
-    finished_run, tiny_trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished_run, other_patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "external"
-    bundle, cohort = str(finished_run.bundle), str(tiny_trial.cohort)
+    bundle, cohort = str(finished_run.bundle), str(other_patients)
     options = ["--bundle", bundle, "--cohort", cohort, "--out", str(out)]
     assert main(["evaluate", *options, "evaluation.bootstrap_draws=200"]) == 0
     shown = capsys.readouterr()

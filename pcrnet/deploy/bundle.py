@@ -47,6 +47,8 @@ class Manifest(BaseModel):
     positive_class: str = "complete response; called where the probability exceeds the threshold"
     splits_sha256: str
     units: dict[str, str]
+    trained_on: tuple[str, ...] = ()
+    """Marks of the scans that members learned from (:mod:`pcrnet.imaging.known_scans`)."""
 
 
 @dataclass(frozen=True, eq=False)

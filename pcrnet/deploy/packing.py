@@ -34,6 +34,7 @@ def describe_bundle(
     operating_points: Mapping[Head, float | None],
     splits_sha256: str,
     simulated: bool,
+    trained_on: Sequence[str] = (),
 ) -> Manifest:
     """The manifest of a trained model; paths of the training cohort stay behind."""
     units = {"suv": "SUVbw", "adc": "1e-3 mm2/s", "dce": "arbitrary", "zscore": "arbitrary"}
@@ -52,6 +53,7 @@ def describe_bundle(
         operating_points={head: operating_points[head] for head in HEADS},
         splits_sha256=splits_sha256,
         units={name: units[experiment.imaging.channel_kind(name)] for name in data.channels},
+        trained_on=tuple(trained_on),
     )
 
 

@@ -15,6 +15,8 @@ from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, Bundle
 from pcrnet.errors import IntegrityError, PcrnetError, ProblemListError
 from pcrnet.evaluation.calibration import head_probabilities, joint_cells
 from pcrnet.evaluation.predictions import Predictions, read_predictions, write_predictions
+from pcrnet.imaging.digests import DigestMemo
+from pcrnet.imaging.known_scans import scan_marks
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
 
 GOLDEN_TOLERANCE = 1e-4
@@ -27,10 +29,13 @@ class PredictionTable:
     Attributes:
         predictions: In the order of the cohort; ``None`` when every patient was refused.
         refused: Why, patient by patient.
+        trained_on: Patients with a scan that the bundle was trained on. What is predicted of them
+            says nothing about how well the bundle predicts.
     """
 
     predictions: Predictions | None
     refused: tuple[PcrnetError, ...]
+    trained_on: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:
         """Write the predictions table.
@@ -95,7 +100,17 @@ class Predictor:
         if not predicted:
             return PredictionTable(None, tuple(refused))
         predictions = self._decide(predicted, np.stack(logits), scans)
-        return PredictionTable(predictions, tuple(refused))
+        return PredictionTable(predictions, tuple(refused), self._known(predicted))
+
+    def _known(self, patients: Sequence[Patient]) -> tuple[str, ...]:
+        """Patients who took part in training, whatever they are called here."""
+        marks = frozenset(self.bundle.manifest.trained_on)
+        memo = DigestMemo(None)
+        return tuple(
+            patient.patient_id
+            for patient in patients
+            if marks and marks & scan_marks(patient, memo)
+        )
 
     def _logits(self, patient: Patient, tensor: PatientTensor) -> NDArray[np.float64]:
         """Logits (3,) averaged over the members: ensemble first, then calibrate."""

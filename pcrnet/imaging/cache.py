@@ -52,6 +52,9 @@ class TensorCache:
         data: Timepoints and channels.
         imaging: Grid and intensity rules.
         notify: Told, in a sentence, of a damaged file that is made anew.
+
+    Attributes:
+        memo: Digests of the scans.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class TensorCache:
         self._data = data
         self._imaging = imaging
         self._notify = notify
-        self._memo = DigestMemo(directory / "digests.json")
+        self.memo = DigestMemo(directory / "digests.json")
         self._settings = {
             "code": code_digest(),
             "timepoints": data.timepoints,
@@ -192,7 +195,7 @@ class TensorCache:
         digests: dict[str, str] = {}
         for column, path in files.items():
             try:
-                digests[column] = self._memo.digest(path)
+                digests[column] = self.memo.digest(path)
             except OSError as error:
                 raise ImageError(
                     f"cannot be read ({type(error).__name__})",
@@ -217,7 +220,7 @@ class TensorCache:
 
     def _save_memo(self) -> None:
         try:
-            self._memo.save()
+            self.memo.save()
         except OSError as error:
             raise _cannot_write(error) from error
 

@@ -26,15 +26,17 @@ class DigestMemo:
     leave all five as they are. No path is stored.
 
     Args:
-        path: JSON file that keeps the memo between runs; lost or damaged, it is built anew.
+        path: JSON file that keeps the memo between runs; lost or damaged, it is built anew. None
+            keeps nothing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
         self._known: dict[str, str] = {}
-        with suppress(OSError, ValueError, TypeError):
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            self._known = {str(key): str(value) for key, value in dict(stored).items()}
+        if path is not None:
+            with suppress(OSError, ValueError, TypeError):
+                stored = json.loads(path.read_text(encoding="utf-8"))
+                self._known = {str(key): str(value) for key, value in dict(stored).items()}
         self._changed = False
 
     def digest(self, path: Path) -> str:
@@ -67,7 +69,7 @@ class DigestMemo:
 
     def save(self) -> None:
         """Keep what has been learnt since the memo was read; other processes' finds are merged."""
-        if self._changed:
+        if self._changed and self._path is not None:
             self._known = DigestMemo(self._path)._known | self._known
             write_json(self._path, self._known)
             self._changed = False
