@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import math
 import re
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -46,21 +47,49 @@ class PrivateTag:
     needs_creator: bool = True
 
 
+class _Silence:
+    """Silence that threads share: it begins with the first who needs it and ends with the last.
+
+    Logger and warning filters belong to the process. Were each thread to restore what it found,
+    the first to leave would let the others' values out.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._undo = ExitStack()
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                logger = logging.getLogger("pydicom")
+                self._undo.callback(setattr, logger, "disabled", logger.disabled)
+                logger.disabled = True
+                self._undo.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+            self._users += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._undo.close()
+
+
+_SILENCE = _Silence()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep pydicom's warnings and log records, which quote values, from leaving.
 
-    Also a decorator, ``@quiet()``.
+    Also a decorator, ``@quiet()``. Threads may overlap.
     """
-    logger = logging.getLogger("pydicom")
-    before = logger.disabled
-    logger.disabled = True
+    _SILENCE.begin()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        logger.disabled = before
+        _SILENCE.end()
 
 
 def value(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 - a tag can hold anything

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 
 import pytest
@@ -131,4 +132,31 @@ def test_quiet_holds_back_warnings_and_log_records(caplog: pytest.LogCaptureFixt
             logging.getLogger("pydicom").error("CANARY")
     assert not caught
     assert not caplog.records
+    assert not logging.getLogger("pydicom").disabled
+
+
+def test_the_first_thread_to_leave_does_not_end_the_silence_of_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with quiet():
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with quiet():
+            thread.start()
+            assert inside.wait(10)
+        logging.getLogger("pydicom").error("CANARY")
+        warnings.warn("CANARY", UserWarning, stacklevel=1)
+        leave.set()
+        thread.join(10)
+        assert not caught
+        assert not caplog.records
+        warnings.warn("told again", UserWarning, stacklevel=1)
+        assert len(caught) == 1
     assert not logging.getLogger("pydicom").disabled
