@@ -83,11 +83,7 @@ def read_run(run: Path) -> Sources:
         )
     table = run / "predictions.csv"
     if not table.is_file():
-        raise RunError(
-            "the run has no predictions.csv: it has not finished",
-            file=run,
-            remedy="start train.py again with the same configuration; it continues where it was",
-        )
+        raise _unfinished("the run has no predictions.csv: it has not finished", run)
     predictions = read_predictions(table)
     patients = run / "patients.csv"
     config = run / "config.yaml"
@@ -160,11 +156,7 @@ def _read_variants(run: Path, kind: str, predictions: Predictions) -> dict[str, 
 def _read_again(path: Path, first: Predictions) -> Predictions:
     """Another prediction of the same patients."""
     if not path.is_file():
-        raise RunError(
-            "the file is missing: the run has not finished",
-            file=path,
-            remedy="start train.py again with the same configuration; it continues where it was",
-        )
+        raise _unfinished("the file is missing: the run has not finished", path)
     again = read_predictions(path)
     if again.patient_id != first.patient_id or again.heads != first.heads:
         raise RunError(
@@ -181,6 +173,14 @@ def _read_again(path: Path, first: Predictions) -> Predictions:
                 remedy="make all tables from the same cohort",
             )
     return again
+
+
+def _unfinished(problem: str, path: Path) -> RunError:
+    return RunError(
+        problem,
+        file=path,
+        remedy="start train.py again with the same configuration; it continues where it was",
+    )
 
 
 def _repeat_names(experiment: Experiment | None) -> list[str]:

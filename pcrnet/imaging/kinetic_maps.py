@@ -23,7 +23,7 @@ from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.phase_choice import phase_at
 from pcrnet.imaging.reader import MASK, read_volume
 from pcrnet.imaging.tofts import fit_tofts
-from pcrnet.imaging.volume import Volume
+from pcrnet.imaging.volume import Volume, world_corners
 from pcrnet.storage import write_json
 
 _FEWEST_ENHANCED = 4
@@ -218,9 +218,8 @@ def _stated(found: float | None, keyword: str) -> float:
 def _mask_on(series: DynamicSeries, path: Path) -> NDArray[np.bool_]:
     mask = read_volume(path, MASK)
     shape = series.signal.shape[1:]
-    corners = np.array(np.meshgrid(*([0, length - 1] for length in shape))).reshape(3, -1)
-    ends = np.vstack([corners, np.ones(corners.shape[1])])
-    apart_mm = float(np.abs((mask.affine - series.affine) @ ends).max())
+    apart = world_corners(mask.affine, shape) - world_corners(series.affine, shape)
+    apart_mm = float(np.abs(apart).max())
     if mask.array.shape != shape or apart_mm > _SAME_GRID_MM:
         raise GeometryError(
             f"the mask is not on the grid of the series: {mask.array.shape} voxels against "
