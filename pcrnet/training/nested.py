@@ -2,8 +2,7 @@
 
 Pure functions of arrays. Nothing that is fitted or chosen here sees the outer fold it is used on:
 for outer fold i the calibrator and the thresholds come from logits that models which saw neither i
-nor the patient's own fold gave to the patients of the other folds, brought to the spread of the
-mean that they are used on.
+nor the patient's own fold gave to the patients of the other folds.
 
 Shapes: n patients, K folds, 3 logits, 4 outcome cells, 3 heads.
 """
@@ -25,7 +24,6 @@ from pcrnet.evaluation.calibration import (
     joint_cells,
 )
 from pcrnet.evaluation.operating_point import choose_threshold
-from pcrnet.training.averaging import as_averaged, noise_of_all, noise_without
 
 FloatArray = NDArray[np.float64]
 
@@ -57,7 +55,7 @@ class OutOfFold:
     """Predictions of every patient by the object that would ship, fitted without the patient.
 
     Attributes:
-        logits: (n, 3), averaged over the models that predict the patient.
+        logits: (n, 3), of the fit that left out the patient's fold.
         probabilities: Head to calibrated probability (n,).
         uncalibrated: Head to the network's own probability (n,).
         decisions: For each fold what was fitted for it on the other folds.
@@ -111,7 +109,7 @@ def nested_estimate(
         config: Calibration, operating point and mode.
     """
     folds = range(int(fold.max()) + 1)
-    averaged = np.full((len(fold), 3), np.nan)
+    own_logits = np.full((len(fold), 3), np.nan)
     probabilities = {head: np.full(len(fold), np.nan) for head in HEADS}
     decisions: list[FittedDecision] = []
     for outer in folds:
@@ -121,18 +119,15 @@ def nested_estimate(
             if inner != outer:
                 members = fold == inner
                 inner_logits[members] = logits[_inner_fit(outer, inner, config)][members]
-        outer_fits = {_inner_fit(inner, outer, config) for inner in folds if inner != outer}
-        noise = noise_without(outer, fold, logits)
-        fitting = _as_shipped(inner_logits[~own], allowed[~own], noise, len(outer_fits))
-        decision = fit_decision(fitting, allowed[~own], config)
-        averaged[own] = np.mean([logits[fit][own] for fit in sorted(outer_fits)], axis=0)
-        for head, values in head_probabilities(decision.calibrator.cells(averaged[own])).items():
+        decision = fit_decision(inner_logits[~own], allowed[~own], config)
+        own_logits[own] = logits[(outer,)][own]
+        for head, values in head_probabilities(decision.calibrator.cells(own_logits[own])).items():
             probabilities[head][own] = values
         decisions.append(decision)
     return OutOfFold(
-        logits=averaged,
+        logits=own_logits,
         probabilities=probabilities,
-        uncalibrated=head_probabilities(joint_cells(averaged)),
+        uncalibrated=head_probabilities(joint_cells(own_logits)),
         decisions=tuple(decisions),
     )
 
@@ -151,17 +146,8 @@ def final_decision(
     logits: Mapping[tuple[int, ...], FloatArray],
     config: EvaluationConfig,
 ) -> FittedDecision:
-    """What ships with the ensemble of the K final models, fitted on their out-of-fold logits."""
-    folds = int(fold.max()) + 1
+    """What ships with the fit on everybody: fitted on what the K others said of their left out."""
     left_out = np.full((len(fold), 3), np.nan)
-    for outer in range(folds):
+    for outer in range(int(fold.max()) + 1):
         left_out[fold == outer] = logits[(outer,)][fold == outer]
-    fitting = _as_shipped(left_out, allowed, noise_of_all(fold, logits), folds)
-    return fit_decision(fitting, allowed, config)
-
-
-def _as_shipped(
-    logits: FloatArray, allowed: NDArray[np.bool_], noise: FloatArray | None, models: int
-) -> FloatArray:
-    """Logits of single models as the mean that is to be calibrated would spread."""
-    return logits if noise is None else as_averaged(logits, allowed, noise, models)
+    return fit_decision(left_out, allowed, config)
