@@ -161,6 +161,25 @@ class RunError(PcrnetError):
     """A run directory that cannot be started, continued or evaluated as asked."""
 
 
+class ProcessEndedError(RunError):
+    """A worker process that was ended from outside, from lack of memory say.
+
+    Args:
+        doing: What it was at, such as ``reads images``.
+    """
+
+    def __init__(self, doing: str) -> None:
+        super().__init__(
+            f"a process that {doing} was ended from outside",
+            remedy="free memory, or let fewer work side by side (training.parallel_fits), and "
+            "start again: what is finished is kept",
+        )
+
+
+class NotFiniteError(RunError):
+    """Training that has left the finite numbers."""
+
+
 class PredictionsError(PcrnetError):
     """A predictions table that breaks its contract."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import fcntl
 import importlib.metadata
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import parse_experiment
 from pcrnet.config.plain_yaml import read_yaml
 from pcrnet.errors import RunError
+from pcrnet.machine import available_cores
 from pcrnet.storage import atomic_path, sha256_json, write_json, write_text
 
 _LIBRARIES = (
@@ -151,7 +151,7 @@ class RunDirectory:
                 "pcrnet": __version__,
                 "python": platform.python_version(),
                 "platform": f"{platform.system()} {platform.machine()}",
-                "cpus": os.cpu_count(),
+                "cpus": available_cores(),
                 "gpus": gpus,
                 "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
                 "seed": experiment.run.seed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from pcrnet.errors import PcrnetError
 from pcrnet.imaging.preprocess import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK
 from pcrnet.imaging.volume import Volume
+from pcrnet.machine import available_cores
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _read_images(
 ) -> Iterator[_Findings]:
     total = len(cohort.patients)
     # Threads serve: decompression and numpy leave Python's lock.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         found = pool.map(
             lambda patient: _read_patient(patient, experiment.imaging), cohort.patients
         )

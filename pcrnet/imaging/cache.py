@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import mmap
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,7 +28,8 @@ from pcrnet.imaging.alignment import require_engine
 from pcrnet.imaging.digests import DigestMemo, code_digest
 from pcrnet.imaging.framing import Crop
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient, require_scans
-from pcrnet.imaging.workers import start_worker
+from pcrnet.machine import available_cores
+from pcrnet.processes import in_processes, worth_starting
 from pcrnet.storage import sha256_json, write_bytes
 
 Progress = Callable[[int, int], None]
@@ -39,6 +39,8 @@ _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.b
 _ARRAYS = ("image", "present", "days", "centre_mm")
 _ABOUT = "pcrnet"
 _WORTH_A_PROCESS = 8
+# Measured: libraries, and for each voxel of a patient's tensor the images it is made from.
+_BASE_BYTES, _BYTES_A_VOXEL = 500_000_000, 16
 
 
 def _warn(message: str) -> None:
@@ -76,6 +78,7 @@ class TensorCache:
             "channels": [[channel, imaging.channel_kind(channel)] for channel in data.channels],
             "imaging": imaging.model_dump(mode="json"),
         }
+        self._shape = (len(data.timepoints), len(data.channels), *imaging.size)
         self._entries: dict[str, tuple[Patient, Path]] = {}
         self._verified: set[Path] = set()
 
@@ -120,18 +123,19 @@ class TensorCache:
         Args:
             patients: Whose tensors will be asked for.
             progress: Told after each patient.
-            workers: Processes to use; by default as many as there are cores, or none for little
-                work. Where they are started, the main script must be importable without effects.
+            workers: Processes to use; by default as many as there are cores and memory for, or
+                none for little work.
 
         Raises:
             ConfigError: The engine for registration is not installed.
             ProblemListError: What is wrong with any of the patients; the others are kept.
-            RunError: A process was killed, or the folder cannot be written.
+            ProcessEndedError: A process was killed.
+            RunError: The folder cannot be written.
         """
         require_engine(self._imaging.alignment)
         problems: dict[int, PcrnetError] = {}
         missing: list[tuple[Patient, Path]] = []
-        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        with ThreadPoolExecutor(workers or available_cores()) as pool:
             for patient, entry in zip(patients, pool.map(self._try_entry, patients), strict=True):
                 if isinstance(entry, PcrnetError):
                     problems[patient.row] = entry
@@ -139,7 +143,8 @@ class TensorCache:
                     missing.append((patient, entry))
         self._save_memo()
         if workers is None:
-            workers = min(os.cpu_count() or 1, len(missing) // _WORTH_A_PROCESS)
+            each = _BASE_BYTES + _BYTES_A_VOXEL * math.prod(self._shape)
+            workers = worth_starting(len(missing), items_each=_WORTH_A_PROCESS, bytes_each=each)
         report = progress or (lambda done, total: None)
         there = len(patients) - len(missing)
         report(there, len(patients))
@@ -154,25 +159,9 @@ class TensorCache:
     def _make(
         self, missing: Sequence[tuple[Patient, Path]], workers: int
     ) -> Iterator[tuple[Patient, PcrnetError | None]]:
-        if workers <= 1:
-            for patient, entry in missing:
-                yield patient, _try_make_entry(patient, self._data, self._imaging, entry)
-            return
-        with ProcessPoolExecutor(workers, get_context("spawn"), start_worker) as pool:
-            futures = {
-                pool.submit(_try_make_entry, patient, self._data, self._imaging, entry): patient
-                for patient, entry in missing
-            }
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            except BrokenProcessPool as error:
-                raise RunError(
-                    "a process that reads images was ended from outside",
-                    remedy="free memory and start again: what is finished is kept",
-                ) from error
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        make = partial(_try_make_entry, data=self._data, imaging=self._imaging)
+        for position, problem in in_processes(make, missing, workers, doing="reads images"):
+            yield missing[position][0], problem
 
     def _try_entry(self, patient: Patient) -> Path | PcrnetError:
         try:
@@ -213,8 +202,7 @@ class TensorCache:
 
     def _open(self, entry: Path) -> PatientTensor:
         tensor = open_tensor(entry, verify=entry not in self._verified)
-        expected = (len(self._data.timepoints), len(self._data.channels), *self._imaging.size)
-        if tensor.image.shape != expected:
+        if tensor.image.shape != self._shape:
             raise IntegrityError("a cached tensor has another shape than its name promises")
         self._verified.add(entry)
         return tensor
@@ -227,8 +215,9 @@ class TensorCache:
 
 
 def _try_make_entry(
-    patient: Patient, data: DataConfig, imaging: ImagingConfig, entry: Path
+    missing: tuple[Patient, Path], data: DataConfig, imaging: ImagingConfig
 ) -> PcrnetError | None:
+    patient, entry = missing
     try:
         _make_entry(patient, data, imaging, entry)
     except RunError:

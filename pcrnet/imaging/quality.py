@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from pcrnet.errors import PcrnetError
 from pcrnet.imaging.alignment import require_engine
 from pcrnet.imaging.measurements import VisitMeasurements
 from pcrnet.imaging.quality_page import describe, patient_page
-from pcrnet.imaging.workers import in_processes
+from pcrnet.processes import sparing_the_killed, worth_starting
 from pcrnet.storage import write_bytes, write_text
 
 Progress = Callable[[int, int], None]
@@ -97,10 +96,10 @@ def quality_sheet(
     require_engine(imaging.alignment)
     patients = cohort.patients
     if workers is None:
-        workers = min(os.cpu_count() or 1, len(patients) // _WORTH_A_PROCESS)
+        workers = worth_starting(len(patients), items_each=_WORTH_A_PROCESS)
     draw = partial(_draw_patient, data=data, imaging=imaging, out=out, simulated=simulated)
     entries: dict[int, IndexEntry] = {}
-    for position, entry in in_processes(draw, patients, workers):
+    for position, entry in sparing_the_killed(draw, patients, workers):
         entries[position] = entry or _not_drawn(patients[position], "its process was killed")
         if progress is not None:
             progress(len(entries), len(patients))

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-import multiprocessing
-import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 
 from pcrnet.config.data import SimulationConfig
 from pcrnet.errors import RunError
+from pcrnet.processes import in_processes, worth_starting
 from pcrnet.simulation.anatomy import healthy_breast
 from pcrnet.simulation.enrolment import (
     CHANNELS,
@@ -50,6 +49,7 @@ CELL_NAMES = ("yT0_yN0", "yT0_yNpos", "yTpos_yN0", "yTpos_yNpos")
 
 _MANIFEST = "simulation.json"
 _UNFINISHED = "simulation.unfinished.json"
+_PROCESS_BYTES = 700_000_000  # measured: the libraries and the maps of one patient
 _GZIP_WBITS = 31  # the gzip container around the widest window
 
 
@@ -140,15 +140,10 @@ def _make_patients(
     directory: Path, config: SimulationConfig, indices: Sequence[int]
 ) -> Iterator[int]:
     """Make the images of these patients on all cores; yields each one's index when it is done."""
-    workers = min(os.cpu_count() or 1, len(indices))
-    if workers <= 1:
-        for index in indices:
-            yield make_patient(directory, config, index)
-        return
-    count = len(indices)
-    context = multiprocessing.get_context("spawn")  # fork is unsafe once torch has threads
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(make_patient, [directory] * count, [config] * count, indices)
+    workers = worth_starting(len(indices), bytes_each=_PROCESS_BYTES)
+    make = partial(make_patient, directory, config)
+    for _, index in in_processes(make, indices, workers, doing="simulates patients"):
+        yield index
 
 
 def make_phantom(config: SimulationConfig, enrolment: Enrolment) -> Phantom:

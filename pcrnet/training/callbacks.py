@@ -1,4 +1,4 @@
-"""One behaviour each: resume point, history, progress, averaged weights, best weights."""
+"""One behaviour each: averaged weights, history, progress, best weights, watch, resume point."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
+from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from pcrnet.storage import atomic_path, sha256_file, write_text
+from pcrnet.errors import NotFiniteError
+from pcrnet.storage import atomic_path
 from pcrnet.training.events import EpochReport
+from pcrnet.training.finite import first_not_finite, not_finite
+from pcrnet.training.resume import keep
+
+_STEPS_BETWEEN_LOOKS = 25
 
 
 class AveragedWeights(WeightAveraging):
@@ -28,42 +35,6 @@ class AveragedWeights(WeightAveraging):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Hand over the average where a resumed fit had no epoch left to train."""
         self.on_train_end(trainer, pl_module)
-
-
-class ResumePoint(Callback):
-    """Writes a checkpoint after an epoch, whole or not at all, with its digest beside it.
-
-    Args:
-        path: The checkpoint; ``<path>.sha256`` is its digest.
-        every_seconds: Epochs that end sooner after the last checkpoint than this write none.
-    """
-
-    def __init__(self, path: Path, every_seconds: float = 10.0) -> None:
-        self.path = path
-        self.every_seconds = every_seconds
-        self._written = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save after every callback has seen the epoch (this one is the last in the list)."""
-        if time.monotonic() - self._written < self.every_seconds:
-            return
-        with atomic_path(self.path) as temporary:
-            trainer.save_checkpoint(temporary)
-        write_text(digest_path(self.path), sha256_file(self.path))
-        self._written = time.monotonic()
-
-
-def digest_path(path: Path) -> Path:
-    """Where the digest of a checkpoint stands."""
-    return path.with_name(f"{path.name}.sha256")
-
-
-def usable_checkpoint(path: Path) -> Path | None:
-    """The checkpoint if it is whole, else ``None``: a fit that starts again ends the same."""
-    digest = digest_path(path)
-    if path.is_file() and digest.is_file() and digest.read_text() == sha256_file(path):
-        return path
-    return None
 
 
 class History(Callback):
@@ -164,3 +135,88 @@ class BestWeights(Callback):
         self.best_loss = state_dict["best_loss"]
         self.best_epoch = state_dict["best_epoch"]
         self.weights = state_dict["weights"]
+
+
+class FiniteNumbers(Callback):
+    """Stops the fit at a loss, gradient or weight that is not finite.
+
+    The norms of all gradients are found in one fused operation. On the CPU they are looked at in
+    every step, before the step is made; a GPU keeps which was the first, and is asked now and then,
+    since every question makes it wait. No epoch ends, and nothing is written, unasked.
+
+    Args:
+        fit: Name of the fit.
+    """
+
+    def __init__(self, fit: str) -> None:
+        self.fit = fit
+        self._names: tuple[str, ...] = ()
+        self._first_bad: Tensor | None = None  # bool, one a gradient: those of the first bad step
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Note which gradients are not finite, before clipping spreads it to all."""
+        named = [
+            (name, parameter.grad)
+            for name, parameter in pl_module.named_parameters()
+            if parameter.grad is not None
+        ]
+        if not named:
+            return
+        self._names = tuple(name for name, _ in named)
+        norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named]))
+        bad = ~torch.isfinite(norms)
+        before = self._first_bad
+        if before is None or len(before) != len(bad):
+            self._first_bad = bad
+        else:
+            self._first_bad = torch.where(before.any(), before, bad)
+        if bad.device.type == "cpu" or trainer.global_step % _STEPS_BETWEEN_LOOKS == 0:
+            self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ask about every gradient since, the losses of the epoch and the weights."""
+        self._look(trainer)
+        for what in ("train/loss", "validation/loss"):
+            loss = trainer.callback_metrics.get(what)
+            if loss is not None and not bool(torch.isfinite(loss)):
+                raise self._error(trainer, f"the {what.split('/')[0]} loss")
+        name = first_not_finite(pl_module.state_dict())
+        if name is not None:
+            raise self._error(trainer, f"the weight {name.removeprefix('network.')}")
+
+    def _look(self, trainer: Trainer) -> None:
+        if self._first_bad is None:
+            return
+        bad = self._first_bad.tolist()
+        if any(bad):
+            # Gradients flow from the last layer to the first: the last bad one was bad first.
+            name = [name for name, is_bad in zip(self._names, bad, strict=True) if is_bad][-1]
+            raise self._error(trainer, f"the gradient of {name.removeprefix('network.')}")
+
+    def _error(self, trainer: Trainer, what: str) -> NotFiniteError:
+        return not_finite(self.fit, f"epoch {trainer.current_epoch + 1}: {what}")
+
+
+class ResumePoint(Callback):
+    """Writes a checkpoint after an epoch, whole or not at all (:mod:`pcrnet.training.resume`).
+
+    Args:
+        directory: Folder of the fit.
+        fingerprint: What the checkpoint may be continued with.
+        every_seconds: Epochs that end sooner after the last checkpoint than this write none.
+    """
+
+    def __init__(self, directory: Path, fingerprint: str, every_seconds: float = 10.0) -> None:
+        self.directory = directory
+        self.fingerprint = fingerprint
+        self.every_seconds = every_seconds
+        self._written = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save after every callback has seen the epoch (this one is the last in the list)."""
+        if time.monotonic() - self._written < self.every_seconds:
+            return
+        keep(self.directory, self.fingerprint, trainer.save_checkpoint)
+        self._written = time.monotonic()

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import queue
-import threading
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.errors import RunError
-from pcrnet.imaging.workers import end_with_parent
+from pcrnet.machine import available_cores
+from pcrnet.processes import in_processes, tell, worker_number
 from pcrnet.training.devices import fits_at_a_time
-from pcrnet.training.events import FitFinished, Listener, RunEvent
+from pcrnet.training.events import FitFinished, Listener
 from pcrnet.training.fold import FitJob, read_logits, run_fit
 from pcrnet.training.plan import FitPlan
-
-if TYPE_CHECKING:
-    from multiprocessing.queues import Queue
 
 
 def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
@@ -36,8 +27,11 @@ def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
     if parallel == 1:
         for plan in plans:
             _run_one(plan, job, 0, listen)
-    else:
-        _run_side_by_side(job, plans, parallel, listen)
+        return
+    begin = partial(_use_threads, max(1, available_cores() // parallel))
+    fit = partial(_run_in_worker, job=job)
+    for _ in in_processes(fit, plans, parallel, doing="trains a fit", begin=begin, listen=listen):
+        pass
 
 
 def collect_logits(
@@ -57,66 +51,11 @@ def _run_one(plan: FitPlan, job: FitJob, device_index: int, listen: Listener) ->
     listen(FitFinished(plan.name, trained))
 
 
-def _run_side_by_side(
-    job: FitJob, plans: Sequence[FitPlan], parallel: int, listen: Listener
-) -> None:
-    # CUDA and OpenMP survive no fork.
-    context = multiprocessing.get_context("spawn")
-    slots: Queue[int] = context.Queue()
-    events: Queue[RunEvent | None] = context.Queue()
-    for slot in range(parallel):
-        slots.put(slot)
-    threads = max(1, (os.cpu_count() or 1) // parallel)
-    relay = threading.Thread(target=_relay, args=(events, listen), daemon=True)
-    relay.start()
-    try:
-        with ProcessPoolExecutor(
-            parallel, context, initializer=_start_worker, initargs=(slots, events, threads)
-        ) as pool:
-            futures = [pool.submit(_run_in_worker, plan, job) for plan in plans]
-            finished, pending = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in pending:
-                future.cancel()
-        for future in finished:
-            future.result()
-    except BrokenProcessPool as error:
-        raise RunError(
-            "a process that trained a fit was ended from outside",
-            remedy="free memory or lower training.parallel_fits, and start again: it continues "
-            "where it stopped",
-        ) from error
-    finally:
-        # Only now have the workers sent all that they had to tell.
-        events.put(None)
-        relay.join()
-
-
-def _relay(events: Queue[RunEvent | None], listen: Listener) -> None:
-    while (event := events.get()) is not None:
-        listen(event)
-
-
-_slot: int = 0
-_events: Queue[RunEvent | None] | None = None
-
-
-def _start_worker(slots: Queue[int], events: Queue[RunEvent | None], threads: int) -> None:
-    """Give the worker process its slot, its threads and a way to end with its parent."""
-    global _slot, _events  # noqa: PLW0603 - a pool's initialiser has no other way to leave state
+def _use_threads(threads: int) -> None:
     import torch
 
-    try:
-        _slot = slots.get(timeout=60)
-    except queue.Empty:  # a worker that replaces a dead one takes the first slot
-        _slot = 0
-    _events = events
     torch.set_num_threads(threads)
-    # Without this, workers of a killed run go on training beside the run that continues it.
-    end_with_parent()
 
 
 def _run_in_worker(plan: FitPlan, job: FitJob) -> None:
-    events = _events
-    if events is None:
-        raise RuntimeError("the worker was not started by _start_worker")
-    _run_one(plan, job, _slot, events.put)
+    _run_one(plan, job, worker_number(), tell)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 import torch
@@ -10,11 +9,27 @@ import torch
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.training import TrainingConfig
 from pcrnet.errors import ConfigError
+from pcrnet.machine import available_cores
 
 
 def uses_gpu(config: TrainingConfig) -> bool:
     """Whether fits run on a GPU."""
     return config.accelerator != "cpu" and torch.cuda.is_available()
+
+
+def require_device(config: TrainingConfig) -> None:
+    """Refuse to train on the CPU in silence where a GPU is asked for.
+
+    Raises:
+        ConfigError: ``training.accelerator`` is gpu, and torch sees none.
+    """
+    if config.accelerator == "gpu" and not torch.cuda.is_available():
+        built = "torch sees none" if torch.version.cuda else "this torch was built without CUDA"
+        raise ConfigError(
+            f"a GPU is asked for, but {built}",
+            field="training.accelerator",
+            remedy="check the driver and CUDA_VISIBLE_DEVICES, or set training.accelerator=auto",
+        )
 
 
 def computing_device(config: TrainingConfig, index: int) -> torch.device:
@@ -45,7 +60,7 @@ def fits_at_a_time(config: TrainingConfig) -> int:
         return config.parallel_fits
     if uses_gpu(config):
         return torch.cuda.device_count()
-    return min(4, os.cpu_count() or 1)
+    return min(4, available_cores())
 
 
 def lightning_precision(config: TrainingConfig) -> Literal["bf16-mixed", "32-true"]:

@@ -18,18 +18,27 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits
-from pcrnet.errors import RunError
+from pcrnet.errors import IntegrityError, RunError
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.models.member import ENCODING_FILE, WEIGHTS_FILE, Member
-from pcrnet.storage import atomic_path, read_json, sha256_file, sha256_json, write_json
+from pcrnet.storage import (
+    atomic_path,
+    read_record,
+    read_rows,
+    sha256_file,
+    sha256_json,
+    taking_apart,
+    write_json,
+)
 from pcrnet.training.devices import computing_device, require_deterministic_layers
-from pcrnet.training.events import EpochReport
+from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.finite import require_finite
 from pcrnet.training.plan import FitPlan
+from pcrnet.training.resume import Start, find_start, forget
 
 LOGITS_FILE = "logits.csv"
 HISTORY_FILE = "history.csv"
 DONE_FILE = "done.json"
-RESUME_FILE = "resume.ckpt"
 _LOGIT_COLUMNS = ("logit_yT0", "logit_yN0_given_yT0", "logit_yN0_given_residual")
 
 
@@ -62,7 +71,7 @@ def run_fit(
     job: FitJob,
     *,
     device_index: int = 0,
-    listen: Callable[[EpochReport], None] = lambda report: None,
+    listen: Callable[[EpochReport | Remark], None] = lambda event: None,
 ) -> bool:
     """Train one network and write its weights, history and logits; a finished fit is left alone.
 
@@ -70,13 +79,14 @@ def run_fit(
         plan: Which folds are left out.
         job: What all fits of the run share.
         device_index: Which GPU to use, where there is one.
-        listen: Called after every epoch.
+        listen: Told of every epoch, and where a fit that was cut has to start afresh.
 
     Returns:
         Whether the fit had to be trained (False: it was finished before).
 
     Raises:
         RunError: A finished fit in this folder was trained on other data.
+        NotFiniteError: Training has left the finite numbers.
     """
     directory = job.directory / plan.name
     training, left_out = partition(plan, job)
@@ -84,10 +94,15 @@ def run_fit(
     if is_finished(directory, fingerprint):
         return False
     directory.mkdir(parents=True, exist_ok=True)
-    member = _train(plan, job, training, directory, device_index, listen)
-    member.write(directory)
+    start = find_start(directory, fingerprint)
+    if start.remark:
+        forget(directory)
+        listen(Remark(f"{plan.name} starts afresh: {start.remark}"))
+    member = _train(plan, job, training, directory, device_index, listen, start)
     device = computing_device(job.experiment.training, device_index)
     logits = member.logits(left_out, job.cache(), device=device)
+    require_finite(plan.name, member.network, logits.ravel())
+    member.write(directory)
     _write_logits(directory / LOGITS_FILE, [patient.patient_id for patient in left_out], logits)
     files = (WEIGHTS_FILE, ENCODING_FILE, LOGITS_FILE, HISTORY_FILE)
     write_json(
@@ -98,8 +113,7 @@ def run_fit(
             "files": {name: sha256_file(directory / name) for name in files},
         },
     )
-    for leftover in directory.glob(f"{RESUME_FILE}*"):
-        leftover.unlink()
+    forget(directory)
     return True
 
 
@@ -112,8 +126,13 @@ def is_finished(directory: Path, fingerprint: str | None = None) -> bool:
     path = directory / DONE_FILE
     if not path.is_file():
         return False
-    done = read_json(path)
-    if fingerprint is not None and done["fingerprint"] != fingerprint:
+    try:
+        done = read_record(path)
+        with taking_apart(path):
+            made_of, files = str(done["fingerprint"]), dict(done["files"])
+    except IntegrityError:
+        return False  # a seal that cannot be read is none: the fit is made again
+    if fingerprint is not None and made_of != fingerprint:
         raise RunError(
             "this fit is finished, but scans, outcomes, covariates or settings have changed since",
             file=directory,
@@ -121,16 +140,18 @@ def is_finished(directory: Path, fingerprint: str | None = None) -> bool:
         )
     return all(
         (directory / name).is_file() and sha256_file(directory / name) == digest
-        for name, digest in done["files"].items()
+        for name, digest in files.items()
     )
 
 
 def read_logits(directory: Path) -> dict[str, NDArray[np.float64]]:
     """Patient to logits (3,), of the patients that the fit left out."""
-    with (directory / LOGITS_FILE).open(newline="") as stream:
+    path = directory / LOGITS_FILE
+    rows = read_rows(path, ("patient_id", *_LOGIT_COLUMNS))
+    with taking_apart(path):
         return {
             row["patient_id"]: np.array([float(row[column]) for column in _LOGIT_COLUMNS])
-            for row in csv.DictReader(stream)
+            for row in rows
         }
 
 
@@ -185,16 +206,17 @@ def _train(
     training: Sequence[Patient],
     directory: Path,
     device_index: int,
-    listen: Callable[[EpochReport], None],
+    listen: Callable[[EpochReport | Remark], None],
+    start: Start,
 ) -> Member:
     from pcrnet.data.datamodule import FitDataModule
     from pcrnet.training.callbacks import (
         AveragedWeights,
         BestWeights,
+        FiniteNumbers,
         History,
         Progress,
         ResumePoint,
-        usable_checkpoint,
     )
     from pcrnet.training.module import PcrModule
     from pcrnet.training.trainer import interruptible, make_trainer, quiet_lightning
@@ -224,13 +246,15 @@ def _train(
         *(callback for callback in (best, averaged) if callback is not None),
         history,
         Progress(plan.name, config.max_epochs, listen),
-        ResumePoint(directory / RESUME_FILE),
+        FiniteNumbers(plan.name),
+        ResumePoint(directory, start.fingerprint),
     ]
     module = PcrModule(member.network, config, seed)
     with quiet_lightning(), interruptible():
-        trainer = make_trainer(config, callbacks, device_index, validate=bool(watched))
-        resume = usable_checkpoint(directory / RESUME_FILE)
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        trainer = make_trainer(
+            config, callbacks, device_index, validate=bool(watched), directory=directory
+        )
+        trainer.fit(module, datamodule=data, ckpt_path=start.checkpoint, weights_only=True)
     if best is not None and best.weights is not None:
         module.load_state_dict(best.weights)
     history.write(directory / HISTORY_FILE)

@@ -9,9 +9,14 @@ import pytest
 
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient, Visit
-from pcrnet.config.data import DataConfig
-from pcrnet.config.imaging import ImagingConfig
-from pcrnet.errors import InsufficientScansError, ProblemListError, RunError, UnitError
+from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.errors import (
+    InsufficientScansError,
+    ProblemListError,
+    ProcessEndedError,
+    RunError,
+    UnitError,
+)
 from pcrnet.imaging import cache as cache_module
 from pcrnet.imaging import digests
 from pcrnet.imaging.cache import TensorCache
@@ -264,18 +269,18 @@ def test_a_folder_that_cannot_be_written_is_named_by_its_key(tmp_path, patients)
     assert caught.value.field == "data.cache"
 
 
-def _die(*_):
+def _die(*_, **__):
     os._exit(9)
 
 
 def test_a_process_that_is_killed_is_named_and_what_is_finished_kept(folder, patients, monkeypatch):
     monkeypatch.setattr(cache_module, "_try_make_entry", _die)
-    with pytest.raises(RunError, match="ended from outside"):
+    with pytest.raises(ProcessEndedError, match="ended from outside"):
         _cache(folder).build(patients, workers=2)
 
 
 def test_a_full_disk_ends_the_build(folder, patients, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache_module, "write_bytes", full)

@@ -119,7 +119,7 @@ def test_modules_that_draw_measure_or_convert_decide_no_tensor():
     assert {"engine_simpleitk", "engine_greedy", "body_match"} <= deciding
     drawing = {"alignment_picture", "display", "panels", "pictures", "quality_page", "sheet"}
     measuring = {"kinetics", "measurements", "quantify", "tofts"}
-    others = {"convert", "digests", "quality", "workers"}
+    others = {"convert", "digests", "quality"}
     assert not (drawing | measuring | others) & deciding
     for name in drawing | measuring | others:
         assert (_FOLDER / f"{name}.py").is_file()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
+from pcrnet import processes
 from pcrnet.cohort.table import read_cohort
 from pcrnet.config.data import SimulationConfig
 from pcrnet.errors import RunError
@@ -125,7 +125,7 @@ def test_the_oracle_holds_the_truth_about_the_same_patients(folder):
 
 
 def test_the_result_does_not_depend_on_the_number_of_processes(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(processes, "available_cores", lambda: 1)
     again = simulate_trial(tmp_path / "again", CONFIG).parent
     assert _contents(again) == _contents(folder)
 
@@ -139,7 +139,7 @@ def test_an_interrupted_simulation_continues_to_the_same_result(folder, tmp_path
         made.append(index)
         return make_patient(directory, config, index)
 
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(processes, "available_cores", lambda: 1)
     monkeypatch.setattr(trial, "make_patient", make_and_count)
     with pytest.raises(KeyboardInterrupt):
         simulate_trial(tmp_path / "cut", CONFIG)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
+from pcrnet.errors import NotFiniteError
 from pcrnet.training.callbacks import (
     AveragedWeights,
     BestWeights,
+    FiniteNumbers,
     History,
     Progress,
     ResumePoint,
-    digest_path,
-    usable_checkpoint,
 )
 from pcrnet.training.events import EpochReport
 
@@ -25,6 +25,7 @@ def trainer(epoch: int = 0, **metrics: float) -> Any:
     """As much of Lightning's trainer as the callbacks look at."""
     return SimpleNamespace(
         current_epoch=epoch,
+        global_step=epoch,
         callback_metrics={name.replace("_", "/"): value for name, value in metrics.items()},
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.25}])],
         should_stop=False,
@@ -32,53 +33,41 @@ def trainer(epoch: int = 0, **metrics: float) -> Any:
     )
 
 
-def test_a_resume_point_stands_beside_its_digest(tmp_path: Path) -> None:
-    path = tmp_path / "resume.ckpt"
-    ResumePoint(path, every_seconds=0).on_train_epoch_end(trainer(3), None)
-    assert path.read_bytes() == b"epoch 3"
-    assert usable_checkpoint(path) == path
-    assert {file.name for file in tmp_path.iterdir()} == {"resume.ckpt", "resume.ckpt.sha256"}
-
-
 def test_epochs_that_end_soon_after_the_last_point_write_none(tmp_path: Path) -> None:
-    path = tmp_path / "resume.ckpt"
-    ResumePoint(path, every_seconds=3600).on_train_epoch_end(trainer(), None)
-    assert not path.exists()
+    ResumePoint(tmp_path, "f" * 64, every_seconds=3600).on_train_epoch_end(trainer(), None)
+    assert not list(tmp_path.iterdir())
+    ResumePoint(tmp_path, "f" * 64, every_seconds=0).on_train_epoch_end(trainer(), None)
+    assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_failed_save_leaves_the_point_before_it(tmp_path: Path) -> None:
-    path = tmp_path / "resume.ckpt"
-    point = ResumePoint(path, every_seconds=0)
-    point.on_train_epoch_end(trainer(1), None)
-    full = trainer(2)
-
-    def disk_full(target: Path) -> None:
-        target.write_bytes(b"epo")
-        raise OSError(28, "No space left on device")
-
-    full.save_checkpoint = disk_full
-    with pytest.raises(OSError, match="No space"):
-        point.on_train_epoch_end(full, None)
-    assert path.read_bytes() == b"epoch 1"
-    assert usable_checkpoint(path) == path
-    assert len(list(tmp_path.iterdir())) == 2
+def test_a_gradient_that_is_not_finite_stops_before_the_step_and_is_named() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    network(torch.ones(1, 2)).sum().backward()
+    watch = FiniteNumbers("without-0")
+    watch.on_before_optimizer_step(trainer(4), network, None)  # all is well
+    first = network[0].weight.grad
+    assert first is not None
+    first[0, 1] = float("nan")
+    with pytest.raises(NotFiniteError, match=r"fit without-0, epoch 5: the gradient of 0\.weight"):
+        watch.on_before_optimizer_step(trainer(4), network, None)
 
 
-@pytest.mark.parametrize("damage", [b"", b"epoch", b"epoch 2", b"\0" * 7])
-def test_a_damaged_point_is_not_used(tmp_path: Path, damage: bytes) -> None:
-    path = tmp_path / "resume.ckpt"
-    ResumePoint(path, every_seconds=0).on_train_epoch_end(trainer(1), None)
-    path.write_bytes(damage)
-    assert usable_checkpoint(path) is None
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+@pytest.mark.parametrize("what", ["train", "validation"])
+def test_a_loss_that_is_not_finite_ends_no_epoch(what: str, loss: float) -> None:
+    watch = FiniteNumbers("without-0")
+    losses = {"train_loss": torch.tensor(0.5), f"{what}_loss": torch.tensor(loss)}
+    with pytest.raises(NotFiniteError, match=f"epoch 1: the {what} loss"):
+        watch.on_train_epoch_end(trainer(0, **losses), nn.Linear(1, 1))
 
 
-def test_a_point_whose_digest_was_not_written_any_more_is_not_used(tmp_path: Path) -> None:
-    path = tmp_path / "resume.ckpt"
-    assert usable_checkpoint(path) is None
-    path.write_bytes(b"epoch 1")
-    assert usable_checkpoint(path) is None
-    digest_path(path).write_text("")
-    assert usable_checkpoint(path) is None
+def test_a_weight_that_is_not_finite_ends_no_epoch() -> None:
+    network = nn.Linear(2, 2)
+    watch = FiniteNumbers("without-0")
+    watch.on_train_epoch_end(trainer(0, train_loss=torch.tensor(0.5)), network)
+    network.bias.data[1] = float("-inf")
+    with pytest.raises(NotFiniteError, match="epoch 1: the weight bias"):
+        watch.on_train_epoch_end(trainer(0, train_loss=torch.tensor(0.5)), network)
 
 
 def test_the_history_is_a_row_an_epoch(tmp_path: Path) -> None:

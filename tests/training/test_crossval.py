@@ -71,7 +71,7 @@ def test_logits_come_in_the_order_asked_for_and_nan_where_a_fit_has_none(
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workers get a thread each, as the run that they are compared with had."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(crossval, "available_cores", lambda: 2)
 
 
 @pytest.mark.slow
@@ -113,6 +113,15 @@ def test_what_is_wrong_in_a_worker_is_told_as_it_would_be_here(make_job: MakeJob
     with pytest.raises(RunError, match="have changed since") as caught:
         run_fits(job, plans, lambda event: None)
     assert "without-0-" in str(caught.value.file)
+
+
+@pytest.mark.slow
+def test_a_listener_that_raises_is_the_error_of_fits_side_by_side(make_job: MakeJob) -> None:
+    def listen(event: RunEvent) -> None:
+        raise LookupError("the console broke")
+
+    with pytest.raises(LookupError, match="the console broke"):
+        run_fits(make_job("training.parallel_fits=2"), plan_fits(3, "nested")[:2], listen)
 
 
 def children(parent: int) -> set[int]:

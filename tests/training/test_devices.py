@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 
-from pcrnet.config.training import TrainingConfig
+from pcrnet.config import TrainingConfig
+from pcrnet.errors import ConfigError
+from pcrnet.training import devices
 from pcrnet.training.devices import (
     computing_device,
     fits_at_a_time,
     lightning_precision,
+    require_device,
     uses_gpu,
 )
 
@@ -41,11 +42,24 @@ def test_the_cpu_is_used_where_it_is_asked_for_whatever_there_is() -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize("accelerator", ["auto", "cpu", "gpu"])
+@pytest.mark.parametrize("accelerator", ["auto", "cpu"])
 def test_without_a_gpu_everything_runs_on_the_cpu(accelerator: str) -> None:
     config = TrainingConfig(accelerator=accelerator)
     assert computing_device(config, 3) == torch.device("cpu")
     assert lightning_precision(config) == "32-true"
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_gpu_that_is_asked_for_and_absent_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="a GPU is asked for") as caught:
+        require_device(TrainingConfig(accelerator="gpu"))
+    assert caught.value.field == "training.accelerator"
+    require_device(TrainingConfig(accelerator="auto"))
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_that_is_asked_for_and_there_is_used() -> None:
+    require_device(TrainingConfig(accelerator="gpu"))
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -67,11 +81,11 @@ def test_auto_runs_a_fit_a_gpu() -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize(("cores", "fits"), [(1, 1), (2, 2), (64, 4), (None, 1)])
+@pytest.mark.parametrize(("cores", "fits"), [(1, 1), (2, 2), (64, 4)])
 def test_auto_runs_a_fit_a_core_up_to_four(
-    cores: int | None, fits: int, monkeypatch: pytest.MonkeyPatch
+    cores: int, fits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(devices, "available_cores", lambda: cores)
     assert fits_at_a_time(TrainingConfig()) == fits
 
 

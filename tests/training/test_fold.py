@@ -10,14 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from pcrnet.cohort.outcome import Outcome
-from pcrnet.errors import RunError
+from pcrnet.errors import NotFiniteError, RunError
 from pcrnet.models.member import WEIGHTS_FILE, Member
 from pcrnet.storage import read_json
-from pcrnet.training import callbacks
-from pcrnet.training.events import EpochReport
+from pcrnet.training import callbacks, module
+from pcrnet.training.events import EpochReport, Remark
 from pcrnet.training.fold import (
     DONE_FILE,
-    RESUME_FILE,
     FitJob,
     is_finished,
     marginal_logits,
@@ -53,11 +52,16 @@ def assert_same_fit(job: FitJob, other: FitJob) -> None:
         assert found == expected, file
 
 
-def cut_in_epoch(epoch: int) -> Callable[[EpochReport], None]:
+def checkpoint(job: FitJob) -> Path:
+    (found,) = (job.directory / PLAN.name).glob("resume.*.ckpt")
+    return found
+
+
+def cut_in_epoch(epoch: int) -> Callable[[EpochReport | Remark], None]:
     """Ends the fit when ``epoch`` has been computed, but before its resume point is written."""
 
-    def listen(report: EpochReport) -> None:
-        if report.epoch == epoch:
+    def listen(report: EpochReport | Remark) -> None:
+        if isinstance(report, EpochReport) and report.epoch == epoch:
             raise PowerCutError
 
     return listen
@@ -194,7 +198,7 @@ def test_a_resumed_fit_ends_with_the_same_bits(
     for epoch in cuts:
         with pytest.raises(PowerCutError):
             run_fit(PLAN, resumed, listen=cut_in_epoch(epoch))
-        assert (resumed.directory / PLAN.name / RESUME_FILE).is_file()
+        assert checkpoint(resumed).is_file()
     told: list[EpochReport] = []
     assert run_fit(PLAN, resumed, listen=told.append)
     assert [report.epoch for report in told] == list(range(cuts[-1], 5))
@@ -245,14 +249,90 @@ def test_a_damaged_checkpoint_is_ignored(make_job: MakeJob) -> None:
     run_fit(PLAN, whole)
     with pytest.raises(PowerCutError):
         run_fit(PLAN, cut, listen=cut_in_epoch(2))
-    checkpoint = cut.directory / PLAN.name / RESUME_FILE
-    data = bytearray(checkpoint.read_bytes())
+    data = bytearray(checkpoint(cut).read_bytes())
     data[len(data) // 2] ^= 1
-    checkpoint.write_bytes(data)
-    told: list[EpochReport] = []
+    checkpoint(cut).write_bytes(data)
+    told: list[EpochReport | Remark] = []
     run_fit(PLAN, cut, listen=told.append)
-    assert [report.epoch for report in told] == [1, 2]
+    assert told[0] == Remark("without-0-1 starts afresh: its resume point is damaged")
+    assert [event.epoch for event in told if isinstance(event, EpochReport)] == [1, 2]
     assert_same_fit(whole, cut)
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_a_checkpoint_of_other_data_is_left_aside_and_that_is_said(make_job: MakeJob) -> None:
+    """Epochs of the old and of the new data never mix in one fit."""
+    cut = make_job(folder="cut")
+    with pytest.raises(PowerCutError):
+        run_fit(PLAN, cut, listen=cut_in_epoch(2))
+    learned = [item for item in cut.patients if cut.splits.fold_of[item.patient_id] == 2]
+    older = replace(learned[0], covariates={**learned[0].covariates, "age": "99"})
+    patients = tuple(older if item == learned[0] else item for item in cut.patients)
+    changed = replace(cut, patients=patients)
+    told: list[EpochReport | Remark] = []
+    run_fit(PLAN, changed, listen=told.append)
+    assert isinstance(told[0], Remark)
+    assert "starts afresh: its resume point is of other scans, outcomes, covariates" in told[0].text
+    fresh = replace(changed, directory=cut.directory.parent / "fresh")
+    run_fit(PLAN, fresh)
+    assert_same_fit(changed, fresh)
+
+
+def test_a_planted_checkpoint_and_variables_of_a_cluster_change_nothing(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Lightning would begin from the file, take two tasks for one fit, or train one epoch."""
+    plain, under_slurm = make_job(folder="plain"), make_job(folder="slurm")
+    run_fit(PLAN, plain)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for place in (tmp_path / "work", under_slurm.directory / PLAN.name):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "hpc_ckpt_7.ckpt").write_bytes(b"weights that have seen everyone")
+    cluster = {
+        "SLURM_JOB_ID": "11",
+        "SLURM_JOB_NAME": "train",
+        "SLURM_NTASKS": "2",
+        "SLURM_PROCID": "1",
+        "SLURM_LOCALID": "1",
+        "SLURM_NODEID": "0",
+        "WORLD_SIZE": "2",
+        "RANK": "1",
+        "LOCAL_RANK": "1",
+        "PL_TRAINER_FAST_DEV_RUN": "1",
+        "PL_TRAINER_MAX_EPOCHS": "1",
+        "PL_TRAINER_LIMIT_TRAIN_BATCHES": "1",
+    }
+    for name, value in cluster.items():
+        monkeypatch.setenv(name, value)
+    told: list[EpochReport | Remark] = []
+    run_fit(PLAN, under_slurm, listen=told.append)
+    assert len(told) == 2
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["hpc_ckpt_7.ckpt"]
+    assert_same_fit(plain, under_slurm)
+
+
+def test_a_fit_that_leaves_the_finite_numbers_stops_and_writes_nothing(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job()
+    loss = module.joint_negative_log_likelihood
+
+    def broken(logits: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+        return loss(logits * float("nan"), allowed)
+
+    monkeypatch.setattr(module, "joint_negative_log_likelihood", broken)
+    with pytest.raises(NotFiniteError, match=r"fit without-0-1, epoch 1: the gradient of head\."):
+        run_fit(PLAN, job)
+    assert not list((job.directory / PLAN.name).iterdir())
+
+
+@pytest.mark.parametrize("damage", ["", "[" * 100_000, "{}", '{"fingerprint": 1, "files": 2}'])
+def test_a_seal_that_cannot_be_read_is_none(make_job: MakeJob, damage: str) -> None:
+    job = make_job("training.max_epochs=1")
+    run_fit(PLAN, job)
+    (job.directory / PLAN.name / DONE_FILE).write_text(damage)
+    assert not is_finished(job.directory / PLAN.name)
 
 
 def test_early_stopping_ships_the_weights_of_its_best_epoch(

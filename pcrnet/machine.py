@@ -1,0 +1,97 @@
+"""What this process may use of the machine: cores and memory, as container and scheduler allow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_PROC = Path("/proc")
+_UNLIMITED = 1 << 60  # version 1 writes a number near 2⁶³ for no limit
+
+
+def available_cores() -> int:
+    """Cores that this process may use, at least 1: by affinity and by the quota of its cgroups."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:  # macOS and Windows have no such limit
+        cores = os.cpu_count() or 1
+    quotas = [quota for folder in _own_cgroups("cpu") if (quota := _quota(folder)) is not None]
+    return max(1, min([cores, *(int(quota) for quota in quotas)]))
+
+
+def available_memory() -> int | None:
+    """Bytes that this process and its children can still take; None where nothing tells.
+
+    The least of what the machine has left and of what each cgroup above this process has left;
+    pages that only mirror files count as free, for the system gives them up.
+    """
+    free = [left for folder in _own_cgroups("memory") if (left := _memory_left(folder)) is not None]
+    with suppress(OSError, ValueError, IndexError):
+        for line in (_PROC / "meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                free.append(int(line.split()[1]) * 1024)
+    return max(0, min(free)) if free else None
+
+
+def in_words(size: float) -> str:
+    """A number of bytes as people say it."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def _own_cgroups(controller: str) -> Iterator[Path]:
+    """The folders that can limit this process, innermost first, of both versions of cgroups."""
+    try:
+        lines = (_PROC / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, names, path = line.split(":", 2)
+        if not names:
+            root = _CGROUPS
+        elif controller in names.split(","):
+            root = _CGROUPS / (names if (_CGROUPS / names).is_dir() else controller)
+        else:
+            continue
+        inner = root / path.strip("/")
+        # Within a container the path is that of the host, and its root is what limits.
+        yield from (folder for folder in (inner, *inner.parents) if folder.is_relative_to(root))
+
+
+def _quota(folder: Path) -> float | None:
+    """Cores' worth of time that a cgroup allows."""
+    with suppress(OSError, ValueError, ZeroDivisionError):
+        quota, period = (folder / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    with suppress(OSError, ValueError, ZeroDivisionError):
+        microseconds = int((folder / "cpu.cfs_quota_us").read_text())
+        if microseconds > 0:
+            return microseconds / int((folder / "cpu.cfs_period_us").read_text())
+    return None
+
+
+def _memory_left(folder: Path) -> int | None:
+    """Bytes that a cgroup still allows."""
+    for limit_file, used_file in (
+        ("memory.max", "memory.current"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        with suppress(OSError, ValueError):
+            limit = int((folder / limit_file).read_text())
+            if limit >= _UNLIMITED:
+                return None
+            used = int((folder / used_file).read_text())
+            return limit - used + _given_up(folder)
+    return None
+
+
+def _given_up(folder: Path) -> int:
+    """Bytes of files in memory that the system would give up first."""
+    with suppress(OSError, ValueError):
+        for line in (folder / "memory.stat").read_text().splitlines():
+            name, _, value = line.partition(" ")
+            if name in {"inactive_file", "total_inactive_file"}:
+                return int(value)
+    return 0

@@ -1,0 +1,42 @@
+"""A fit that has left the finite numbers stops, and says where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pcrnet.errors import NotFiniteError
+
+
+def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Name of the first tensor that holds NaN or infinity, None where all are finite."""
+    floating = {name: value for name, value in tensors.items() if value.is_floating_point()}
+    if not floating:
+        return None
+    sound = torch.stack([torch.isfinite(value).all() for value in floating.values()]).tolist()
+    return next((name for name, good in zip(floating, sound, strict=True) if not good), None)
+
+
+def require_finite(fit: str, network: nn.Module, logits: Iterable[float]) -> None:
+    """Refuse to write a network, or logits, that are not finite.
+
+    Raises:
+        NotFiniteError: With the first tensor concerned.
+    """
+    name = first_not_finite(network.state_dict())
+    if name is not None:
+        raise not_finite(fit, f"after the last epoch: the weight {name}")
+    if not bool(torch.isfinite(torch.as_tensor(list(logits))).all()):
+        raise not_finite(fit, "after the last epoch: a logit of a patient who was left out")
+
+
+def not_finite(fit: str, what: str) -> NotFiniteError:
+    """The error that names fit, epoch and layer."""
+    return NotFiniteError(
+        f"fit {fit}, {what} is not finite: the fit is stopped, nothing of it is kept",
+        field="training",
+        remedy="set training.precision=32, lower training.learning_rate or "
+        "training.gradient_clip, and check the intensities with pcrnet check --pictures",
+    )

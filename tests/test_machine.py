@@ -1,0 +1,84 @@
+"""Cores and memory as container and scheduler allow, read from made-up files of both versions."""
+
+import os
+
+import pytest
+
+from pcrnet import machine
+from pcrnet.machine import available_cores, available_memory, in_words
+
+_GB = 1_000_000_000
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """Writes files below a made-up /sys/fs/cgroup and /proc, on a machine of eight cores."""
+    monkeypatch.setattr(machine, "_CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(machine, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+
+    def write(path, text):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    write("proc/meminfo", f"MemTotal: 1 kB\nMemAvailable: {64 * _GB // 1024} kB\n")
+    return write
+
+
+def test_affinity_counts_the_cores(tree, monkeypatch):
+    assert available_cores() == 8
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5})
+    assert available_cores() == 2
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("damaged", 8)],
+)
+def test_a_quota_of_cgroups_version_2_limits_them(tree, quota, cores):
+    tree("proc/self/cgroup", "0::/outer/inner\n")
+    tree("cgroup/outer/cpu.max", quota)
+    tree("cgroup/outer/inner/cpu.max", "max 100000")
+    assert available_cores() == cores
+
+
+def test_a_quota_of_cgroups_version_1_limits_them(tree):
+    tree("proc/self/cgroup", "4:cpu,cpuacct:/job\n0::/\n")
+    tree("cgroup/cpu,cpuacct/job/cpu.cfs_quota_us", "300000\n")
+    tree("cgroup/cpu,cpuacct/job/cpu.cfs_period_us", "100000\n")
+    assert available_cores() == 3
+
+
+def test_within_a_container_the_root_of_the_cgroup_is_what_limits(tree):
+    tree("proc/self/cgroup", "0::/docker/0123\n")  # a path of the host, unseen from inside
+    tree("cgroup/cpu.max", "400000 100000")
+    assert available_cores() == 4
+
+
+def test_memory_is_what_the_tightest_cgroup_has_left(tree):
+    assert available_memory() == pytest.approx(64 * _GB, abs=1024)
+    tree("proc/self/cgroup", "0::/job\n")
+    tree("cgroup/job/memory.max", str(16 * _GB))
+    tree("cgroup/job/memory.current", str(10 * _GB))
+    tree("cgroup/job/memory.stat", f"anon 1\ninactive_file {3 * _GB}\n")
+    assert available_memory() == 9 * _GB
+
+
+def test_memory_of_version_1_and_without_a_limit(tree):
+    tree("proc/self/cgroup", "4:memory:/job\n")
+    tree("cgroup/memory/job/memory.limit_in_bytes", str(2**63 - 4096))
+    tree("cgroup/memory/job/memory.usage_in_bytes", str(_GB))
+    assert available_memory() == pytest.approx(64 * _GB, abs=1024)
+    tree("cgroup/memory/memory.limit_in_bytes", str(5 * _GB))
+    tree("cgroup/memory/memory.usage_in_bytes", str(2 * _GB))
+    assert available_memory() == 3 * _GB
+
+
+def test_where_nothing_tells_the_memory_is_unknown(tree, tmp_path):
+    (tmp_path / "proc" / "meminfo").unlink()
+    assert available_memory() is None
+
+
+def test_bytes_are_said_as_people_do():
+    assert [in_words(2_340_000_000), in_words(56_700_000)] == ["2.3 GB", "57 MB"]
