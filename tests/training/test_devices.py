@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pcrnet.config import TrainingConfig
+from pcrnet.config.training import TrainingConfig
 from pcrnet.errors import ConfigError
 from pcrnet.training import devices
 from pcrnet.training.devices import (
