@@ -129,11 +129,11 @@ def _read_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) ->
         for visit in visits
     }
     kinds = _kinds(data, imaging)
-    alignments: dict[str, Alignment] = {}
+    lesion = None
     if not isinstance(imaging.alignment, NoAlignment) and len(volumes) > 1:
         # A mask of a later visit lies a few millimetres off, which leaves out tissue that is sound.
-        lesion = locate_lesion(volumes, masks, kinds)
-        alignments = align_visits(volumes, imaging.alignment, lesion.mask)
+        lesion = locate_lesion(volumes, masks, kinds).mask
+    alignments = align_visits(volumes, imaging.alignment, lesion)
     centre, crop = _choose_centre(volumes, masks, alignments, kinds)
     return PatientScans(volumes, masks, alignments, centre, crop)
 

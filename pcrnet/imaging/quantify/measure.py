@@ -20,7 +20,7 @@ from pcrnet.imaging.quantify.location import locate_lesion
 from pcrnet.imaging.quantify.place import lay_region, place_mask
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags, VisitRegistration
 from pcrnet.imaging.quantify.specs import LESION_VOLUME, Channels, quantity_specs
-from pcrnet.imaging.quantify.visit import MeasuredVisit, measure_change
+from pcrnet.imaging.quantify.visit import measure_change, measure_visit, sample_visit
 from pcrnet.imaging.registration import Alignment
 from pcrnet.imaging.volume import Volume
 
@@ -99,20 +99,18 @@ def _measure_visits(
     place = place_mask(mask)
     region = lay_region(place, list(next(iter(volumes.values())).values()))
     channels = Channels.of(data, imaging)
-    visits = {
-        timepoint: MeasuredVisit.of(
-            scans, transform_of(alignments, timepoint), place, region, channels
-        )
+    fields = {
+        timepoint: sample_visit(scans, transform_of(alignments, timepoint), place, region, channels)
         for timepoint, scans in volumes.items()
     }
-    values: dict[str, float] = {}
-    for timepoint, visit in visits.items():
-        values |= {f"{timepoint}.{name}": value for name, value in visit.values.items()}
+    found = {t: measure_visit(visit, place, channels) for t, visit in fields.items()}
+    values = {f"{t}.{name}": value for t, of in found.items() for name, value in of.items()}
     first = data.timepoints[0]
-    for timepoint, visit in visits.items():
-        if first in visits and timepoint != first:
-            found = measure_change(visits[first], visit, place)
-            values |= {f"{timepoint}_vs_{first}.{name}": value for name, value in found.items()}
+    for timepoint in fields:
+        if first in fields and timepoint != first:
+            pair = ((fields[t], found[t]) for t in (first, timepoint))
+            changes = measure_change(*pair, place, channels)
+            values |= {f"{timepoint}_vs_{first}.{name}": v for name, v in changes.items()}
     return values
 
 

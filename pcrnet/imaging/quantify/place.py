@@ -141,13 +141,14 @@ class Region:
     @cached_property
     def points_mm(self) -> Values:
         """Centres of all voxels in RAS millimetres, shape (3, x, y, z)."""
-        steps = np.meshgrid(*map(np.arange, self.grid.shape), indexing="ij")
-        return np.stack(
-            [
-                step * REGION_MM + origin
-                for step, origin in zip(steps, self.grid.affine[:3, 3], strict=True)
-            ]
-        )
+        return voxel_centres_mm(self.grid)
+
+
+def voxel_centres_mm(grid: Grid) -> Values:
+    """RAS millimetres of all voxels of a grid along RAS, shape (3, x, y, z)."""
+    steps = np.meshgrid(*map(np.arange, grid.shape), indexing="ij")
+    axes = zip(steps, np.diag(grid.affine), grid.affine[:3, 3], strict=False)
+    return np.stack([step * spacing + origin for step, spacing, origin in axes])
 
 
 def lay_region(place: Place, volumes: list[Volume]) -> Region:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 LesionSource = Literal["mask", "found", "none"]
 
@@ -63,10 +63,9 @@ class Quantities:
     values: Mapping[str, float]
     flags: QuantityFlags
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Plain data; NaN becomes None."""
-        plain = asdict(self)
-        return {"values": _none_for_nan(plain["values"]), "flags": _none_for_nan(plain["flags"])}
+        return cast(dict[str, object], _none_for_nan(asdict(self)))
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Quantities:
@@ -78,30 +77,32 @@ class Quantities:
         flags = plain["flags"]
         registrations = {
             timepoint: VisitRegistration(
-                **{
-                    name: (_nan_for_none(value) if name != "problem" else value)
-                    for name, value in registration.items()
-                }
+                accepted=bool(of["accepted"]),
+                problem=of["problem"],
+                **{name: _number(of[name]) for name in _REGISTRATION_NUMBERS},
             )
-            for timepoint, registration in flags["registrations"].items()
+            for timepoint, of in flags["registrations"].items()
         }
         return cls(
-            values={name: _nan_for_none(value) for name, value in plain["values"].items()},
+            values={name: _number(value) for name, value in plain["values"].items()},
             flags=QuantityFlags(
                 lesion=flags["lesion"],
                 lesion_of=flags["lesion_of"],
-                lesion_quality=_nan_for_none(flags["lesion_quality"]),
+                lesion_quality=_number(flags["lesion_quality"]),
                 registrations=registrations,
                 present=tuple(flags["present"]),
             ),
         )
 
 
-def _none_for_nan(plain: Any) -> Any:
+_REGISTRATION_NUMBERS = ("similarity_before", "similarity_after", "shift_mm", "rotation_degrees")
+
+
+def _none_for_nan(plain: object) -> object:
     if isinstance(plain, Mapping):
         return {key: _none_for_nan(value) for key, value in plain.items()}
     return None if isinstance(plain, float) and math.isnan(plain) else plain
 
 
-def _nan_for_none(value: Any) -> Any:
-    return math.nan if value is None else value
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
