@@ -43,9 +43,12 @@ class NoAlignment(Section):
 
 
 class RigidAlignment(Section):
-    """Later visits are registered to the first; a result that cannot be right is refused."""
+    """Later visits are registered to the first, the lesion left out of what is compared."""
 
     kind: Literal["rigid"] = "rigid"
+    on_failure: Literal["refuse", "keep"] = "refuse"
+    """A result that cannot be right refuses the patient, or leaves the visit as it came and says
+    so."""
     engine: RegistrationEngine = "simpleitk"
     """What searches: ``greedy`` needs ``pip install pcrnet[greedy]``."""
     min_similarity: NonNegative = 0.25

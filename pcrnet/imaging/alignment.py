@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pcrnet.config.imaging import AlignmentConfig, NoAlignment, RigidAlignment
 from pcrnet.errors import RegistrationError
-from pcrnet.imaging.registration import Alignment, register
+from pcrnet.imaging.registration import Alignment, left_as_it_came, register
 from pcrnet.imaging.volume import Posture, Unit, Volume
 
 # Anatomy registers best, uptake next. Of two ADC maps, noise in air and distorted in tissue, the
@@ -28,7 +31,9 @@ def require_engine(alignment: AlignmentConfig) -> None:
 
 
 def align_visits(
-    volumes: Mapping[str, Mapping[str, Volume]], alignment: AlignmentConfig
+    volumes: Mapping[str, Mapping[str, Volume]],
+    alignment: AlignmentConfig,
+    lesion: Volume | None = None,
 ) -> dict[str, Alignment]:
     """Register each later visit to the first, if asked to.
 
@@ -36,7 +41,8 @@ def align_visits(
 
     Args:
         volumes: Timepoint to channel to volume, in order of time, visits with scans only.
-        alignment: Whether to register, and what to believe.
+        alignment: Whether to register, what to believe, and what to do where it is not.
+        lesion: Label image in the frame of the first visit, left out of what is compared.
 
     Returns:
         Timepoint to alignment; the first visit and those that are left as they came are absent.
@@ -51,33 +57,58 @@ def align_visits(
     first, *later = volumes
     alignments = {}
     for timepoint in later:
-        channel = common_channel(volumes[first], volumes[timepoint])
-        if channel is None:
-            raise RegistrationError(
-                f"no channel in common with {first}, so that nothing can be registered",
-                field=timepoint,
-                remedy="add such a scan, or set imaging.alignment.kind: none",
-            )
-        fixed, moving = volumes[first][channel], volumes[timepoint][channel]
-        if fixed.unit == "1e-3 mm2/s":
-            raise RegistrationError(
-                f"only ADC is common with {first}: whether two ADC maps were registered rightly "
-                "cannot be told from them",
-                field=f"{timepoint}.{channel}",
-                remedy="add a scan of the same kind to both visits, such as dce_pre, t2 or pet, or "
-                "set imaging.alignment.kind: none if they lie alike already",
-            )
-        if not alignment.allow_prone_supine and {fixed.posture, moving.posture} == _BOTH_POSTURES:
-            raise RegistrationError(
-                f"the patient lay {moving.posture} in this visit and {fixed.posture} in {first}",
-                field=f"{timepoint}.{channel}",
-                remedy="leave the visit out, or set imaging.alignment.allow_prone_supine: true",
-            )
         try:
-            alignments[timepoint] = register(fixed, moving, alignment)
+            alignments[timepoint] = _align_visit(
+                volumes[first], volumes[timepoint], (first, timepoint), alignment, lesion
+            )
         except RegistrationError as error:
-            raise error.located(field=f"{timepoint}.{channel}") from None
+            if alignment.on_failure == "refuse":
+                raise
+            alignments[timepoint] = left_as_it_came(error.problem)
     return alignments
+
+
+def transform_of(alignments: Mapping[str, Alignment], timepoint: str | None) -> NDArray[np.float64]:
+    """Rigid 4×4 from millimetres of the first visit to those of a visit; the identity at first."""
+    if timepoint is None or timepoint not in alignments:
+        return np.eye(4)
+    return alignments[timepoint].transform
+
+
+def _align_visit(
+    first: Mapping[str, Volume],
+    later: Mapping[str, Volume],
+    names: tuple[str, str],
+    alignment: RigidAlignment,
+    lesion: Volume | None,
+) -> Alignment:
+    name, timepoint = names
+    channel = common_channel(first, later)
+    if channel is None:
+        raise RegistrationError(
+            f"no channel in common with {name}, so that nothing can be registered",
+            field=timepoint,
+            remedy="add such a scan, or set imaging.alignment.kind: none",
+        )
+    fixed, moving = first[channel], later[channel]
+    if fixed.unit == "1e-3 mm2/s":
+        raise RegistrationError(
+            f"only ADC is common with {name}: whether two ADC maps were registered rightly "
+            "cannot be told from them",
+            field=f"{timepoint}.{channel}",
+            remedy="add a scan of the same kind to both visits, such as dce_pre, t2 or pet, or "
+            "set imaging.alignment.kind: none if they lie alike already",
+        )
+    if not alignment.allow_prone_supine and {fixed.posture, moving.posture} == _BOTH_POSTURES:
+        raise RegistrationError(
+            f"the patient lay {moving.posture} in this visit and {fixed.posture} in {name}",
+            field=f"{timepoint}.{channel}",
+            remedy="leave the visit out, or set imaging.alignment.allow_prone_supine: true",
+        )
+    try:
+        return register(fixed, moving, alignment, lesion)
+    except RegistrationError as error:
+        raise error.located(field=f"{timepoint}.{channel}") from None
 
 
 def common_channel(first: Mapping[str, Volume], later: Mapping[str, Volume]) -> str | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
-import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,7 @@ from pcrnet.errors import IntegrityError
 from pcrnet.storage import read_record, sha256_file, sha256_json, write_json
 
 _SETTLED_NS = 2_000_000_000
-_MAX_BYTES = 256 << 20  # a line for each DICOM file of the cohort
-_IMPORTED = re.compile(r"^\s*from pcrnet\.imaging\.(\w+) import", re.MULTILINE)  # also in functions
+_ROOM = "pcrnet.imaging"
 
 
 class DigestMemo:
@@ -93,21 +92,45 @@ def code_digest() -> str:
 
 
 def tensor_sources() -> list[Path]:
-    """The modules of this folder that decide a tensor: ``preprocess`` with all that it imports.
+    """The modules of this folder and below that decide a tensor or a quantity.
 
-    And ``cache``, which stores it. Drawing, measuring and converting are not among them, so that
-    work on a picture throws no tensor away.
+    ``preprocess`` and the quantities, with all that they import, packages inside packages too;
+    and ``cache``, which stores them. Drawing and converting are not among them, so that work on a
+    picture throws no tensor away.
     """
     folder = Path(__file__).parent
     found = {folder / "cache.py"}
-    waiting = [folder / "preprocess.py"]
+    waiting = [folder / "preprocess.py", folder / "quantify" / "measure.py"]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            names = _IMPORTED.findall(path.read_text(encoding="utf-8"))
-            waiting += [folder / f"{name}.py" for name in names]
+            waiting += _imported(path, folder)
     return sorted(found)
+
+
+def _imported(path: Path, folder: Path) -> Iterator[Path]:
+    """The modules of this room that a source imports, inside functions as well."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.startswith(f"{_ROOM}."):
+                yield from _sources_of(folder, name.removeprefix(f"{_ROOM}.").split("."))
+
+
+def _sources_of(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """The file of a module and those of the packages that it lies in; none for another name."""
+    place = folder
+    for part in parts:
+        place = place / part
+        for source in (place / "__init__.py", place.with_name(f"{part}.py")):
+            if source.is_file():
+                yield source
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient, Visit
 from pcrnet.config.data import DataConfig
-from pcrnet.config.imaging import ChannelKind, ImagingConfig
+from pcrnet.config.imaging import ChannelKind, ImagingConfig, NoAlignment
 from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, PcrnetError
-from pcrnet.imaging.alignment import align_visits
+from pcrnet.imaging.alignment import align_visits, transform_of
 from pcrnet.imaging.framing import Crop, find_centre, mask_centre
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import visit_scalings
 from pcrnet.imaging.nifti import read_nifti_header
+from pcrnet.imaging.quantify.location import locate_lesion
 from pcrnet.imaging.reader import MASK, read_scan
 from pcrnet.imaging.registration import Alignment
 from pcrnet.imaging.scan import Scan
@@ -70,7 +71,7 @@ class PatientScans:
 
     def transform(self, timepoint: str) -> NDArray[np.float64]:
         """Rigid 4×4 from RAS millimetres of the first visit to those of a visit."""
-        return _transform(self.alignments, timepoint)
+        return transform_of(self.alignments, timepoint)
 
 
 def preprocess_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
@@ -128,8 +129,13 @@ def _read_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) ->
         visit.timepoint: _read_mask(visit, volumes.get(visit.timepoint, {}), imaging)
         for visit in visits
     }
-    alignments = align_visits(volumes, imaging.alignment)
-    centre, crop = _choose_centre(volumes, masks, alignments, _kinds(data, imaging))
+    kinds = _kinds(data, imaging)
+    lesion = None
+    if not isinstance(imaging.alignment, NoAlignment) and len(volumes) > 1:
+        # A mask of a later visit lies a few millimetres off, which leaves out tissue that is sound.
+        lesion = locate_lesion(volumes, masks, kinds).mask
+    alignments = align_visits(volumes, imaging.alignment, lesion)
+    centre, crop = _choose_centre(volumes, masks, alignments, kinds)
     return PatientScans(volumes, masks, alignments, centre, crop)
 
 
@@ -244,13 +250,9 @@ def _choose_centre(
     """The middle of the crop in RAS millimetres of the first visit."""
     for timepoint, mask in masks.items():
         if mask is not None:
-            to_first = np.linalg.inv(_transform(alignments, timepoint))
+            to_first = np.linalg.inv(transform_of(alignments, timepoint))
             return to_first[:3, :3] @ mask_centre(mask) + to_first[:3, 3], "mask"
     return find_centre(next(iter(volumes.values())), kinds)
-
-
-def _transform(alignments: Mapping[str, Alignment], timepoint: str) -> NDArray[np.float64]:
-    return alignments[timepoint].transform if timepoint in alignments else np.eye(4)
 
 
 def _visit_on_grid(

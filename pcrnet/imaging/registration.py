@@ -9,6 +9,7 @@ in the later one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ class Alignment:
         rotation_degrees: How far it turns it.
         front_mm: How far the front of the body differs afterwards (75th percentile); NaN where
             the scans do not show it.
+        problem: Why the visit was left as it came instead; None where the transform is believed.
     """
 
     transform: Transform
@@ -51,22 +53,38 @@ class Alignment:
     shift_mm: float
     rotation_degrees: float
     front_mm: float
+    problem: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the visit was moved."""
+        return self.problem is None
 
 
-def register(fixed: Volume, moving: Volume, limits: RigidAlignment) -> Alignment:
+def left_as_it_came(problem: str, similarity: float = math.nan) -> Alignment:
+    """No movement, and why."""
+    return Alignment(np.eye(4), similarity, similarity, 0.0, 0.0, math.nan, problem)
+
+
+def register(
+    fixed: Volume, moving: Volume, limits: RigidAlignment, lesion: Volume | None = None
+) -> Alignment:
     """Find the rigid transform that brings a later visit onto the first.
 
     Args:
         fixed: A scan of the first visit.
         moving: A scan of the later visit, best of the same channel.
         limits: With which engine, and what is still believed.
+        lesion: Label image in the frame of the first visit. It changes between visits, so that it
+            counts neither in the search nor in the similarity.
 
     Raises:
         ConfigError: The engine is not installed.
         RegistrationError: No position makes the two alike, the result lies beyond the limits, or
             one visit was prone and the other supine.
     """
-    alignment = _align(prepare_scan(fixed), prepare_scan(moving), _engine(limits.engine))
+    pair = prepare_scan(fixed, left_out=lesion), prepare_scan(moving)
+    alignment = _align(*pair, _engine(limits.engine))
     _check(alignment, limits)
     return alignment
 

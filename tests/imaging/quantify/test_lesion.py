@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import erf
 
 from pcrnet.errors import GeometryError, ImageError, UnitError
-from pcrnet.imaging.quantify import (
+from pcrnet.imaging.quantify.lesion import (
     longest_diameter_mm,
     mean_adc,
     measure_pet,

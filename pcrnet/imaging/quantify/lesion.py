@@ -81,7 +81,7 @@ def suv_peak(suv: Volume, mask: Mask) -> float:
     from scipy.signal import oaconvolve
 
     _inside(suv, mask)
-    sphere = _sphere_weights(suv.spacing_mm)
+    sphere = sphere_weights(suv.spacing_mm)
     box = _bounding_box(mask, margin=tuple(n // 2 for n in sphere.shape))
     values = suv.array[box].astype(np.float64)
     # The sphere is symmetric, so that convolution and correlation are the same.
@@ -152,7 +152,7 @@ def _voxel_ml(volume: Volume) -> float:
     return float(abs(np.linalg.det(volume.affine[:3, :3]))) / 1000.0
 
 
-def _sphere_weights(spacing_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+def sphere_weights(spacing_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """The share of each voxel inside a 1 mL sphere centred on the middle voxel; shape odd."""
     radius_mm = (PEAK_SPHERE_ML * 1000.0 * 3.0 / (4.0 * np.pi)) ** (1.0 / 3.0)
     squares = []

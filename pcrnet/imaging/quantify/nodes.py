@@ -1,0 +1,147 @@
+"""Hot spots of nodal size outside the bed on PET, and what becomes of them.
+
+A white top-hat keeps what is narrower than 24 mm and brighter than what lies around it, so that
+heart and liver do not count. Where the field shows both halves of the body, only the lesion's half
+does; and only what lies no more than 40 mm in front of the lesion or below it, for the axilla lies
+behind it and above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pcrnet.imaging.quantify.place import REGION_MM, Region
+from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
+from pcrnet.imaging.quantify.sampled import Sampled, far_level
+
+WIDEST_MM = 24.0
+CLEAR_OF_LESION_MM = 16.0
+_FRONT_MM, _BELOW_MM = 40.0, 40.0
+_BOTH_HALVES_MM = 260.0
+_TRACKED = 3
+_TRACKING_MM = 10.0
+_APART_MM = 15.0
+_FLOOR = 0.3  # of the far body's level
+_NOISE_DEVIATIONS = 3.0
+
+QUANTITIES = (
+    Quantity(
+        "node_strongest_ln",
+        "strongest hot spot above its surroundings, in units of the far body",
+        "ln 1",
+        "nodes",
+        compared=True,
+    ),
+    Quantity(
+        "node_summed_ln_ml",
+        "uptake of hot spots above their surroundings, in units of the far body, summed",
+        "ln mL",
+        "nodes",
+        compared=True,
+    ),
+)
+TRACKED = (
+    Quantity(
+        "node_tracked_ln_ratio",
+        "hot spots of the first visit, where they lay then: height now over height then",
+        "ln 1",
+        "nodes",
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Spots:
+    """The hot spots of one visit.
+
+    Attributes:
+        height: Uptake above its surroundings in units of the far body, shape (x, y, z).
+        allowed: Where a node may lie.
+        noise: Robust standard deviation of the height where a node may lie.
+        region: The coarse grid.
+    """
+
+    height: Values
+    allowed: Mask
+    noise: float
+    region: Region
+
+    @cached_property
+    def peaks(self) -> list[tuple[int, ...]]:
+        """Voxel indices of the strongest spots, at most three, 15 mm or more apart."""
+        left = np.where(self.allowed, self.height, 0.0)
+        apart = _ball(_APART_MM)
+        reach = apart.shape[0] // 2
+        found: list[tuple[int, ...]] = []
+        while len(found) < _TRACKED and left.max() > _NOISE_DEVIATIONS * self.noise:
+            place = tuple(int(n) for n in np.unravel_index(left.argmax(), left.shape))
+            found.append(place)
+            padded = np.pad(left, reach)
+            box = tuple(slice(n, n + 2 * reach + 1) for n in place)
+            padded[box][apart] = 0.0
+            left = padded[tuple(slice(reach, reach + n) for n in left.shape)]
+        return found
+
+
+def find_spots(pet: Sampled, region: Region) -> Spots | None:
+    """Hot spots on the coarse grid; None where the scan shows no body far from the lesion."""
+    from scipy.ndimage import gaussian_filter, grey_opening
+
+    level = far_level(pet, region)
+    allowed = _plausible(pet, region)
+    if not level > 0 or not allowed.any():
+        return None
+    smooth = gaussian_filter(pet.values, 0.5)
+    opened = grey_opening(smooth, footprint=_ball(WIDEST_MM / 2))
+    height = (smooth - opened) / level
+    middle = float(np.median(height[allowed]))
+    noise = 1.4826 * float(np.median(np.abs(height[allowed] - middle)))
+    return Spots(np.asarray(height - middle), allowed, noise, region)
+
+
+def measure_spots(spots: Spots) -> dict[str, float]:
+    """The strongest spot, and all of them together."""
+    heights = spots.height[spots.allowed]
+    over = np.maximum(heights - _NOISE_DEVIATIONS * spots.noise, 0.0)
+    return {
+        "node_strongest_ln": ln(float(heights.max()), _FLOOR),
+        "node_summed_ln_ml": ln(float(over.sum()) * REGION_MM**3 / 1000.0, _FLOOR),
+    }
+
+
+def track_spots(first: Spots, later: Spots) -> dict[str, float]:
+    """What the spots of the first visit have become, weighted by their height then.
+
+    In registered space each may have moved by 10 mm. Without a spot at the first visit: 0, no
+    change.
+    """
+    from scipy.ndimage import maximum_filter
+
+    if not first.peaks:
+        return {"node_tracked_ln_ratio": 0.0}
+    now = maximum_filter(later.height, footprint=_ball(_TRACKING_MM))
+    before = np.array([first.height[peak] for peak in first.peaks])
+    after = np.array([max(float(now[peak]), 0.0) for peak in first.peaks])
+    ratio = np.log((after + _FLOOR) / (before + _FLOOR))
+    return {"node_tracked_ln_ratio": float(before @ ratio / before.sum())}
+
+
+def _plausible(pet: Sampled, region: Region) -> Mask:
+    x, y, z = region.points_mm
+    lesion = region.points_mm[:, region.outside_mm <= 0].mean(axis=1)
+    allowed = pet.covered & (region.outside_mm > CLEAR_OF_LESION_MM)
+    allowed &= (y <= lesion[1] + _FRONT_MM) & (z >= lesion[2] - _BELOW_MM)
+    body = x[pet.tissue]
+    if body.size and np.ptp(body) > _BOTH_HALVES_MM:
+        middle = float(body.min() + body.max()) / 2
+        allowed &= np.sign(x - middle) == np.sign(lesion[0] - middle)
+    return np.asarray(allowed)
+
+
+def _ball(radius_mm: float) -> Mask:
+    reach = int(radius_mm / REGION_MM)
+    steps = np.ogrid[tuple(slice(-reach, reach + 1) for _ in range(3))]
+    return np.asarray(sum(step**2 for step in steps) <= (radius_mm / REGION_MM) ** 2)

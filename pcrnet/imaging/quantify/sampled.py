@@ -1,0 +1,71 @@
+"""The scans of one visit on the grids of the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.imaging.grid import Grid, resample
+from pcrnet.imaging.intensity import body_threshold
+from pcrnet.imaging.quantify.place import Place, Region
+from pcrnet.imaging.quantify.quantity import Mask, Values
+from pcrnet.imaging.volume import Volume
+
+LEAST_BED_COVERED = 0.5
+_LEAST_TISSUE = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """One scan on a grid.
+
+    Attributes:
+        values: float64 (x, y, z); 0 where not covered.
+        covered: Where the scan reaches.
+        tissue: Where it shows tissue, by a tenth of the scan's 99th percentile.
+    """
+
+    values: Values
+    covered: Mask
+    tissue: Mask
+
+
+def sample(volume: Volume, grid: Grid, transform: NDArray[np.float64]) -> Sampled:
+    """Bring a scan onto a grid in the frame of the first visit.
+
+    Args:
+        volume: The scan.
+        grid: In RAS millimetres of the first visit.
+        transform: Millimetres of the first visit to those of the scan's.
+    """
+    values, covered = resample(volume, grid.moved(transform))
+    tissue = covered & (values > body_threshold(volume.array))
+    return Sampled(values.astype(np.float64), covered, tissue)
+
+
+def covers(scan: Sampled, place: Place) -> bool:
+    """Whether a scan shows at least half of the bed."""
+    return bool(scan.covered[place.bed].mean() >= LEAST_BED_COVERED)
+
+
+def near_level(scan: Sampled, place: Place) -> float:
+    """Median of the tissue in the shell around the lesion; NaN where it shows none."""
+    return _median(scan.values[place.near & scan.tissue])
+
+
+def far_level(scan: Sampled, region: Region) -> float:
+    """Median of the tissue far from the lesion, on the coarse grid; NaN where it shows none."""
+    return _median(scan.values[region.far & scan.tissue])
+
+
+def _median(values: Values) -> float:
+    return float(np.median(values)) if values.size >= _LEAST_TISSUE else float("nan")
+
+
+def smoothed(values: Values, place: Place, sigma_mm: float) -> Values:
+    """Blur by a Gaussian, so that a misregistration of a millimetre or two changes little."""
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(values, sigma_mm / place.spacing_mm))

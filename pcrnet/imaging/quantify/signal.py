@@ -1,0 +1,37 @@
+"""A channel without a unit of its own, such as T2, against near tissue of the same scan."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pcrnet.imaging.quantify.place import Place
+from pcrnet.imaging.quantify.quantity import Quantity, ln
+from pcrnet.imaging.quantify.sampled import Sampled, near_level
+from pcrnet.imaging.quantify.uptake import ratio_ln
+
+QUANTITIES = (
+    Quantity(
+        "lesion_to_near_ln",
+        "median signal of the lesion over that of near tissue",
+        "ln 1",
+        "signal",
+        compared=True,
+    ),
+    Quantity(
+        "cv_ln", "standard deviation over mean in the lesion", "ln 1", "pattern", compared=True
+    ),
+)
+
+
+def measure_signal(scan: Sampled, place: Place) -> dict[str, float]:
+    """Signal relative to near tissue, so that the scanner's gain cancels."""
+    inside = scan.values[place.lesion & scan.covered]
+    mean = float(inside.mean()) if inside.size else 0.0
+    return {
+        "lesion_to_near_ln": (
+            ratio_ln(float(np.median(inside)), near_level(scan, place))
+            if inside.size
+            else float("nan")
+        ),
+        "cv_ln": ln(float(inside.std()) / mean, 0.02) if mean > 0 else float("nan"),
+    }
