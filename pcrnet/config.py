@@ -64,6 +64,8 @@ class RunConfig(Section):
 class SimulationConfig(Section):
     """The in-silico trial that stands in where no cohort is given."""
 
+    world: Literal["amount", "pattern"] = "amount"
+    """What tells response: how much is left of the tumour, or where in its bed it lies."""
     patients: Annotated[int, Field(ge=10)] = 240
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 2024
     sites: PositiveInt = 3
