@@ -47,8 +47,10 @@ def pendulous_breast(rng: np.random.Generator, grid: PhantomGrid, *, right: bool
     whole = grid.whole
     ribs_mm = _height_above_ribs(rng, whole)
     breast_mm = _cone_depth(rng, whole)
-    axilla_mm = whole.ellipsoid_depth((60.0, -40.0, 34.0), (26.0, 34.0, 36.0))
-    depth_mm = np.maximum(np.maximum(breast_mm, axilla_mm), 17.0 - ribs_mm)
+    axilla_mm = whole.ellipsoid_depth((62.0, -52.0, 36.0), (44.0, 52.0, 50.0))
+    # Skin bridges the fold between two bodies: a smooth maximum, some millimetres above both.
+    fold_mm = np.logaddexp(breast_mm / 8.0, axilla_mm / 8.0) * 8.0
+    depth_mm = np.maximum(fold_mm, 17.0 - ribs_mm)
     depth_mm += 1.1 * whole.smooth_field(rng, 18.0)
 
     labels = np.full(grid.shape, _FAT, dtype=np.uint8)
@@ -81,17 +83,19 @@ def _cone_depth(rng: np.random.Generator, region: Region) -> FloatMap:
     """About the distance inward from the skin of a drooping, rounded cone; millimetres."""
     height_mm = rng.uniform(84.0, 104.0)
     base_mm = rng.uniform(56.0, 66.0)
+    beyond_mm = np.maximum(region.v - CHEST_WALL_MM - height_mm, 0.0)
     ahead = np.clip((region.v - CHEST_WALL_MM) / height_mm, 0.0, 1.0)
-    droop_mm = rng.uniform(4.0, 16.0) * ahead**2
+    droop_tip_mm = rng.uniform(4.0, 16.0)
+    droop_mm = droop_tip_mm * ahead**2
     across = np.hypot(
         (region.u + 4.0 - rng.normal(2.0, 2.0) * ahead) / base_mm,
         (region.w + 8.0 + droop_mm) / (0.88 * base_mm),
     )
     # A cone near the nipple, a dome toward the chest.
     profile = np.sqrt(np.maximum(1.0 - ahead**1.6, 0.0))
-    cone_mm = (profile - across) * 0.75 * base_mm
+    cone_mm = (profile - across) * 0.75 * base_mm - beyond_mm
     nipple_mm = region.ellipsoid_depth(
-        (-2.0, CHEST_WALL_MM + 0.97 * height_mm, -18.0), (6.0, 7.0, 6.0)
+        (-2.0, CHEST_WALL_MM + 0.97 * height_mm, -8.0 - droop_tip_mm), (5.5, 7.0, 5.5)
     )
     return np.asarray(np.maximum(cone_mm, nipple_mm), dtype=np.float32)
 

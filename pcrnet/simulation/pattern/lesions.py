@@ -14,7 +14,7 @@ from pcrnet.simulation.pattern.anatomy import AXILLA_MM, CHEST_WALL_MM
 from pcrnet.simulation.pattern.biology import NodeRegression, PatternPatient, Regression
 from pcrnet.simulation.tissue import NECROSIS, NODE, Tissue, TissueMaps
 
-TREATED_BED = Tissue(1.25, 0.80, 1300.0, 58.0, 1.60, 0.060, 0.38, 0.018)
+TREATED_BED = Tissue(1.25, 0.80, 1300.0, 58.0, 1.60, 0.045, 0.38, 0.015)
 """Fibrosis and macrophages; its uptake is the patient's own."""
 SPENT_NODE = Tissue(1.00, 0.60, 1100.0, 55.0, 1.30, 0.05, 0.30, 0.02)
 
