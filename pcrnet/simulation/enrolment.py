@@ -97,7 +97,10 @@ def enrol(config: SimulationConfig, index: int) -> Enrolment:
         site=f"site-{site_index + 1}",
         site_index=site_index,
         right=bool(rng.random() < 0.5),
-        days={"baseline": -int(rng.integers(1, 15)), "interim": int(rng.integers(*world.interim_days))},
+        days={
+            "baseline": -int(rng.integers(1, 15)),
+            "interim": int(rng.integers(*world.interim_days)),
+        },
         scans=_draw_scans(rng, config.missing_scan_fraction),
         patient=world.draw_patient(patient_rng(config, index, Stream.BIOLOGY)),
         outlined=bool(patient_rng(config, index, Stream.MASK).random() < world.outlined_fraction),

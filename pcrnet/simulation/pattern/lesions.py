@@ -18,7 +18,7 @@ TREATED_BED = Tissue(1.25, 0.80, 1300.0, 58.0, 1.60, 0.045, 0.38, 0.015)
 """Fibrosis and macrophages; its uptake is the patient's own."""
 SPENT_NODE = Tissue(1.00, 0.60, 1100.0, 55.0, 1.30, 0.05, 0.30, 0.02)
 
-_QUADRANTS_MM = ((16.0, 4.0, 8.0), (16.0, 4.0, -16.0), (-16.0, 4.0, 8.0), (-14.0, 4.0, -18.0))
+_QUADRANTS_MM = ((16.0, 1.0, 5.0), (16.0, 3.0, -16.0), (-16.0, 1.0, 5.0), (-14.0, 3.0, -18.0))
 _QUADRANT_CHANCES = (0.5, 0.15, 0.2, 0.15)
 
 
@@ -205,9 +205,7 @@ def _add_reactive_nodes(
             maps.mix_in(region.box, bean * maps.solid(region.box), glowing)
 
 
-def _grow_nodes(
-    rng: np.random.Generator, grid: PhantomGrid, disease: Disease
-) -> tuple[Mass, ...]:
+def _grow_nodes(rng: np.random.Generator, grid: PhantomGrid, disease: Disease) -> tuple[Mass, ...]:
     """The metastatic axillary nodes: none at cN0, more of them with cN."""
     if disease.cN == 0:
         return ()

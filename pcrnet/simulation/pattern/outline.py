@@ -9,9 +9,9 @@ from pcrnet.simulation.grid import FloatMap
 from pcrnet.simulation.lesions import Phantom
 
 _SMOOTHING_MM = 2.0
-_BIAS_MM = 1.0
+_BIAS_MM = 1.3
 """Standard deviation over patients of how much too wide or too narrow the outline is."""
-_WOBBLE_MM = 1.6
+_WOBBLE_MM = 2.1
 """Standard deviation along one outline, at a range of a centimetre."""
 
 
