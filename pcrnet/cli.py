@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pcrnet import __version__
 from pcrnet.cohort.importers.command import add_importers, run_importer
@@ -108,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     simulate = add("simulate", _simulate, "write an in-silico trial as a real cohort folder")
     simulate.add_argument("out", type=Path, metavar="OUT")
     defaults = SimulationConfig()
+    simulate.add_argument(
+        "--world",
+        choices=get_args(SimulationConfig.model_fields["world"].annotation),
+        default=defaults.world,
+        help="what tells response: the amount of residue or its pattern (default: amount)",
+    )
     simulate.add_argument("--patients", type=int, default=defaults.patients)
     simulate.add_argument("--seed", type=int, default=defaults.seed)
     simulate.add_argument("--sites", type=int, default=defaults.sites)
@@ -237,6 +243,7 @@ def _simulate(options: argparse.Namespace) -> None:
 
     try:
         config = SimulationConfig(
+            world=options.world,
             patients=options.patients,
             seed=options.seed,
             sites=options.sites,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,10 +22,20 @@ _RELAXIVITY_L_MMOL_S = 4.5  # gadobutrol in tissue at 3 tesla
 _RATE_TABLE_POINTS = 257
 
 
-def dce_signals(maps: TissueMaps) -> dict[str, FloatMap]:
-    """Signal of the phases ``dce_pre``, ``dce_early`` and ``dce_late``, spin density included.
+def dce_signals(
+    maps: TissueMaps,
+    *,
+    phase_seconds: Mapping[str, float] = MappingProxyType(PHASE_SECONDS),
+    dose: float = 1.0,
+) -> dict[str, FloatMap]:
+    """Signal of ``dce_pre`` and of the enhanced phases, spin density included.
 
     Extended Tofts model with Parker's arterial input; T2* decay is neglected.
+
+    Args:
+        maps: The tissue.
+        phase_seconds: Enhanced phase to seconds from the arrival of the bolus to its middle.
+        dose: Of contrast agent, as a factor of the standard one.
 
     Returns:
         float32 maps on the phantom grid, of a scale that the three phases share.
@@ -44,12 +57,12 @@ def dce_signals(maps: TissueMaps) -> dict[str, FloatMap]:
         maps.ktrans[body],
         maps.ve[body],
         maps.vp[body],
-        parker_plasma(max(PHASE_SECONDS.values())),
-        tuple(PHASE_SECONDS.values()),
+        parker_plasma(max(phase_seconds.values())),
+        tuple(phase_seconds.values()),
     )
     signals = {"dce_pre": signal(0.0)}
-    for phase, mmol_l in zip(PHASE_SECONDS, uptake, strict=True):
-        signals[phase] = signal(_RELAXIVITY_L_MMOL_S * mmol_l)
+    for phase, mmol_l in zip(phase_seconds, uptake, strict=True):
+        signals[phase] = signal(dose * _RELAXIVITY_L_MMOL_S * mmol_l)
     return signals
 
 

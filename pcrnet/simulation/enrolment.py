@@ -8,8 +8,8 @@ from enum import IntEnum
 import numpy as np
 
 from pcrnet.config.data import SimulationConfig
-from pcrnet.simulation.biology import Patient, draw_patient
 from pcrnet.simulation.scanner import SEQUENCES
+from pcrnet.simulation.worlds import WORLDS, AnyPatient
 
 TIMEPOINTS = ("baseline", "interim")
 CHANNELS = tuple(channel for channels in SEQUENCES.values() for channel in channels)
@@ -29,6 +29,7 @@ class Stream(IntEnum):
     LESIONS = 3
     POSE = 4
     SCAN = 5
+    MASK = 6
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Enrolment:
         days: Timepoint to days from the start of therapy.
         scans: What was acquired, as (timepoint, channel).
         patient: Disease, response and outcome.
+        outlined: Whether the lesion is drawn at baseline.
     """
 
     index: int
@@ -53,7 +55,8 @@ class Enrolment:
     right: bool
     days: dict[str, int]
     scans: frozenset[Scan]
-    patient: Patient
+    patient: AnyPatient
+    outlined: bool = True
 
     @property
     def mask_channel(self) -> str:
@@ -69,9 +72,10 @@ class Enrolment:
             for channel in CHANNELS
             if (timepoint, channel) in self.scans
         ]
+        masks = [("baseline", "mask")] if self.outlined else []
         return {
             f"{timepoint}.{name}": f"{self.patient_id}/{timepoint}_{name}.nii.gz"
-            for timepoint, name in [*columns, ("baseline", "mask")]
+            for timepoint, name in [*columns, *masks]
         }
 
 
@@ -84,6 +88,7 @@ def patient_rng(
 
 def enrol(config: SimulationConfig, index: int) -> Enrolment:
     """Everything about one patient but the images."""
+    world = WORLDS[config.world]
     rng = patient_rng(config, index, Stream.CONDUCT)
     site_index = int(rng.integers(config.sites))
     return Enrolment(
@@ -92,9 +97,13 @@ def enrol(config: SimulationConfig, index: int) -> Enrolment:
         site=f"site-{site_index + 1}",
         site_index=site_index,
         right=bool(rng.random() < 0.5),
-        days={"baseline": -int(rng.integers(1, 15)), "interim": int(rng.integers(36, 50))},
+        days={
+            "baseline": -int(rng.integers(1, 15)),
+            "interim": int(rng.integers(*world.interim_days)),
+        },
         scans=_draw_scans(rng, config.missing_scan_fraction),
-        patient=draw_patient(patient_rng(config, index, Stream.BIOLOGY)),
+        patient=world.draw_patient(patient_rng(config, index, Stream.BIOLOGY)),
+        outlined=bool(patient_rng(config, index, Stream.MASK).random() < world.outlined_fraction),
     )
 
 

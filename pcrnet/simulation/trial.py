@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from pcrnet.config.data import SimulationConfig
 from pcrnet.errors import RunError
-from pcrnet.processes import in_processes, worth_starting
-from pcrnet.simulation.anatomy import healthy_breast
+from pcrnet.simulation.biology import Patient
 from pcrnet.simulation.enrolment import (
     CHANNELS,
     TIMEPOINTS,
@@ -31,16 +30,17 @@ from pcrnet.simulation.enrolment import (
     patient_rng,
 )
 from pcrnet.simulation.grid import FloatMap, PhantomGrid
-from pcrnet.simulation.lesions import Phantom, place_lesions
+from pcrnet.simulation.lesions import Phantom
+from pcrnet.simulation.pattern.biology import PatternPatient
 from pcrnet.simulation.scanner import (
-    SCANNERS,
     SEQUENCES,
     ScanGrid,
-    acquire,
     patient_to_world,
     plan_grid,
 )
-from pcrnet.storage import read_record, write_bytes, write_json, write_text
+from pcrnet.simulation.truth import true_biology
+from pcrnet.simulation.worlds import WORLDS, grow_phantom, outline, scan
+from pcrnet.storage import read_json, write_bytes, write_json, write_text
 
 COVARIATES: tuple[str, ...] = ("age", "hr_status", "grade", "cT", "cN")
 """Clinical columns of the simulated ``cohort.csv``, all numeric."""
@@ -107,9 +107,9 @@ def is_simulated(cohort: Path) -> bool:
 
 def code_digest() -> str:
     """SHA-256 over the source of the simulation: another digest, other images."""
-    digest = sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    digest, folder = sha256(), Path(__file__).parent
+    for source in sorted(folder.rglob("*.py")):
+        digest.update(source.relative_to(folder).as_posix().encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()
 
 
@@ -149,32 +149,44 @@ def _make_patients(
 def make_phantom(config: SimulationConfig, enrolment: Enrolment) -> Phantom:
     """The patient's tissue at both visits, on a grid a little finer than the MRI's."""
     grid = PhantomGrid.covering(float(np.clip(0.8 * config.mri_spacing_mm, 1.0, 2.0)))
-    healthy = healthy_breast(patient_rng(config, enrolment.index, Stream.ANATOMY), grid)
-    lesions_rng = patient_rng(config, enrolment.index, Stream.LESIONS)
-    return place_lesions(lesions_rng, grid, healthy, enrolment.patient)
+    return grow_phantom(
+        patient_rng(config, enrolment.index, Stream.ANATOMY),
+        patient_rng(config, enrolment.index, Stream.LESIONS),
+        grid,
+        enrolment.patient,
+        right=enrolment.right,
+    )
 
 
 def make_patient(directory: Path, config: SimulationConfig, index: int) -> int:
     """Simulate one patient, write all of the images, and give back the index."""
     enrolment = enrol(config, index)
     phantom = make_phantom(config, enrolment)
-    scanner = SCANNERS[enrolment.site_index % len(SCANNERS)]
+    world = WORLDS[config.world]
+    scanner = world.scanners[enrolment.site_index % len(world.scanners)]
     for visit, timepoint in enumerate(TIMEPOINTS):
         maps = phantom.baseline if timepoint == "baseline" else phantom.interim
         pose_rng = patient_rng(config, index, Stream.POSE, visit)
-        world = patient_to_world(pose_rng, right=enrolment.right, visit_mm=3.0, visit_degrees=2.0)
+        pose = patient_to_world(
+            pose_rng,
+            right=enrolment.right,
+            visit_mm=world.visit_mm,
+            visit_degrees=world.visit_degrees,
+        )
         for number, (sequence, channels) in enumerate(SEQUENCES.items()):
             wanted = [each for each in channels if (timepoint, each) in enrolment.scans]
             if not wanted:
                 continue
             rng = patient_rng(config, index, Stream.SCAN, visit, number)
-            grid = plan_grid(rng, scanner, sequence, phantom.grid, world, config.mri_spacing_mm)
-            images = acquire(rng, scanner, sequence, maps, phantom.grid, grid)
+            grid = plan_grid(rng, scanner, sequence, phantom.grid, pose, config.mri_spacing_mm)
+            images = scan(rng, scanner, sequence, maps, phantom.grid, grid)
             for channel in wanted:
                 path = directory / enrolment.files[f"{timepoint}.{channel}"]
                 _write_image(path, images[channel], grid)
-            if timepoint == "baseline" and enrolment.mask_channel in wanted:
-                mask = grid.sample(phantom.tumour) >= 0.5
+            outlined = timepoint == "baseline" and enrolment.outlined
+            if outlined and enrolment.mask_channel in wanted:
+                reader_rng = patient_rng(config, index, Stream.MASK, 1)
+                mask = grid.sample(outline(reader_rng, phantom, enrolment.patient)) >= 0.5
                 _write_image(directory / enrolment.files["baseline.mask"], mask, grid)
     return index
 
@@ -219,7 +231,15 @@ def _oracle_row(enrolment: Enrolment) -> dict[str, object]:
         row |= {
             f"{timepoint}_prob_{cell}": value for cell, value in zip(CELL_NAMES, prob, strict=True)
         }
-    return row | {
+    match patient:
+        case Patient():
+            return row | _latent_row(patient)
+        case PatternPatient():
+            return row | true_biology(patient)
+
+
+def _latent_row(patient: Patient) -> dict[str, object]:
+    return {
         "tumour_sensitivity": patient.tumour_sensitivity,
         "node_sensitivity": patient.node_sensitivity,
         "diameter_mm": patient.disease.diameter_mm,

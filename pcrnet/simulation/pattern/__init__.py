@@ -1,0 +1,1 @@
+"""A second world: response lies in the pattern of what is left, not in its amount."""
