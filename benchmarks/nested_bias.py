@@ -3,9 +3,9 @@
 python benchmarks/nested_bias.py [--trials N] [--patients N] [--seed S] [--out FILE.json]
 
 Each trial goes through pcrnet's own scheme (plan_fits, nested_estimate, final_decision) with five
-folds and the rule "sensitivity of at least 0.90". Logistic regressions stand in for networks: as they
-are (their only noise is that of the training sample), and with weights that each fit disturbs at
-random, as seeds disturb a network. The truth is what the shipped model does, with its calibrator
+folds and the rule "sensitivity of at least 0.90". Logistic regressions stand in for networks: as
+they are (their only noise is that of the training sample), and with weights that each fit disturbs
+at random, as seeds disturb a network. The truth is what the shipped model does, with its calibrator
 and its threshold, to 20,000 other patients. Bias is claim less truth, in ``nested`` mode and in
 ``crossfit`` beside it. The slope is that of calibration, its median beside its mean.
 """
@@ -129,9 +129,7 @@ def run_trial(
         models[left_out] = fit_models(patients, ~unseen, disturbance, generator)
         logits[left_out] = np.full((n, 3), np.nan)
         if unseen.any():
-            logits[left_out][unseen] = predict_logits(
-                models[left_out], patients.covariates[unseen]
-            )
+            logits[left_out][unseen] = predict_logits(models[left_out], patients.covariates[unseen])
     elsewhere = predict_logits(models[SHIPPED_FIT.left_out], others.covariates)
     found = {}
     for mode, config in MODES.items():

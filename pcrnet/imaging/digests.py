@@ -6,7 +6,7 @@ import ast
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from pcrnet.errors import IntegrityError
 from pcrnet.storage import read_record, sha256_file, sha256_json, write_json
 
 _SETTLED_NS = 2_000_000_000
+_MAX_BYTES = 256 << 20  # a line for each DICOM file of the cohort
 _ROOM = "pcrnet.imaging"
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pcrnet.config.data import SimulationConfig
 from pcrnet.errors import RunError
+from pcrnet.processes import in_processes, worth_starting
 from pcrnet.simulation.biology import Patient
 from pcrnet.simulation.enrolment import (
     CHANNELS,
@@ -40,7 +41,7 @@ from pcrnet.simulation.scanner import (
 )
 from pcrnet.simulation.truth import true_biology
 from pcrnet.simulation.worlds import WORLDS, grow_phantom, outline, scan
-from pcrnet.storage import read_json, write_bytes, write_json, write_text
+from pcrnet.storage import read_record, write_bytes, write_json, write_text
 
 COVARIATES: tuple[str, ...] = ("age", "hr_status", "grade", "cT", "cN")
 """Clinical columns of the simulated ``cohort.csv``, all numeric."""

@@ -1,11 +1,11 @@
 """Which fits an experiment needs.
 
-Nested estimation at half the price. Outer fold i is predicted by the one fit that left it out. What
-is fitted on predictions for its sake, the calibrator and the thresholds, rests on the fits that
-left out i and one fold more: that without {i, j} predicts j for the sake of i, and i for the sake of
-j. The model that ships learns from everybody, and is calibrated on what the fits without one fold
-said of it: at every level one fit is calibrated on single fits of the level below, so that nothing
-has to be corrected for averaging.
+Nested estimation at half the price. Outer fold i is predicted by the one fit that left it out.
+What is fitted on predictions for its sake, the calibrator and the thresholds, rests on the fits
+that left out i and one fold more: the fit without {i, j} predicts j for the sake of i, and i for
+the sake of j. The model that ships learns from everybody, and is calibrated on what the fits
+without one fold said of it: at every level one fit is calibrated on single fits of the level below,
+so that nothing has to be corrected for averaging.
 """
 
 from __future__ import annotations
