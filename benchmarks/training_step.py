@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import ModelConfig
+from pcrnet.config.model import NetworkConfig
 from pcrnet.models.encoders import channels_last
 from pcrnet.models.network import PcrNet
 from pcrnet.training.losses import joint_negative_log_likelihood
@@ -43,7 +43,7 @@ def networks(batch: int, device: torch.device) -> dict[str, tuple[nn.Module, Los
     allowed[:, 0] = True
 
     imaging = ImagingConfig(size=SIZE, spacing_mm=SPACING_MM)
-    ours = PcrNet(DataConfig(), imaging, ModelConfig()).to(device)
+    ours = PcrNet(DataConfig(), imaging, NetworkConfig()).to(device)
     found: dict[str, tuple[nn.Module, Loss]] = {
         "pcrnet": (
             ours,

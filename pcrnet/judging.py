@@ -1,7 +1,7 @@
 """From finished fits to predictions: each patient's by models that never saw the patient.
 
-The network itself, the network with scans hidden, and the clinical model go through the same
-nested estimation; they differ only in the logits that they bring.
+The run's model, the same with scans hidden, and its rivals go through the same nested estimation;
+they differ only in the logits that they bring.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pcrnet.evaluation.predictions import Predictions
 from pcrnet.training.crossval import collect_logits
 from pcrnet.training.fold import FitJob
 from pcrnet.training.nested import FittedDecision, final_decision, nested_estimate
-from pcrnet.training.plan import judged_fits, plan_fits
-from pcrnet.training.variants import Logits, ablated_logits, ablations, clinical_variant
+from pcrnet.training.plan import judged_fits
+from pcrnet.training.variants import Logits, ablated_logits, ablations
 
 Scans = Mapping[str, tuple[str, ...]]
 """Patient to the scans that the network is shown, as ``timepoint.channel``."""
@@ -46,17 +46,16 @@ def check_calibration(job: FitJob) -> None:
 
 
 def judge(job: FitJob, scans: Scans) -> Judged:
-    """The out-of-fold table of the network; the fits that are judged are finished."""
+    """The out-of-fold table of the job's model; the fits that are judged are finished."""
     config = job.experiment.evaluation
     plans = judged_fits(job.splits.folds, config.mode)
     return _judge(job, collect_logits(job, plans, _names(job)), scans)
 
 
 def ship(job: FitJob) -> FittedDecision:
-    """Calibrator and thresholds of the ensemble that ships, from its members' left-out patients."""
+    """Calibrator and thresholds of the model that ships, from what the judged fits left out."""
     config = job.experiment.evaluation
-    # The fits that are judged show how noisy a single member is.
-    logits = collect_logits(job, plan_fits(job.splits.folds, config.mode), _names(job))
+    logits = collect_logits(job, judged_fits(job.splits.folds, config.mode), _names(job))
     return final_decision(*_fold_and_allowed(job), logits, config)
 
 
@@ -75,12 +74,6 @@ def judge_ablations(
         ).predictions
         for ablation in hidden
     }
-
-
-def judge_clinical(job: FitJob) -> Predictions:
-    """The clinical covariates alone, under the same protocol."""
-    plans = judged_fits(job.splits.folds, job.experiment.evaluation.mode)
-    return _judge(job, clinical_variant(job, plans), dict.fromkeys(_names(job), ())).predictions
 
 
 def decisions_record(

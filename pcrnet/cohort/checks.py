@@ -13,7 +13,7 @@ from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import PcrnetError
-from pcrnet.imaging.preprocess import read_cell, require_known_grid
+from pcrnet.imaging.patient_scans import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK
 from pcrnet.imaging.volume import Volume
 from pcrnet.machine import available_cores

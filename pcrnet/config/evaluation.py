@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pcrnet.config.model import Rival
 from pcrnet.config.section import Fraction, Positive, Section
 
 
@@ -89,7 +90,9 @@ class EvaluationConfig(Section):
     bootstrap_draws: Annotated[int, Field(ge=200)] = 2000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     variants: bool = True
-    """Also judge the run without each branch and timepoint, and the clinical covariates alone."""
+    """Also judge the run without each branch and timepoint."""
+    rivals: tuple[Rival, ...] = ("clinical", "quantitative")
+    """Simpler models that are judged on the same folds, and shown beside the run's own."""
     protocol: str | None = None
     """YAML file of the trial's endpoints; null leaves the confirmatory analysis out."""
 

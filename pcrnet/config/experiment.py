@@ -12,7 +12,7 @@ from pathlib import Path
 from pcrnet.config.data import AugmentationConfig, DataConfig, OutcomeConfig, RunConfig
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import ModelConfig
+from pcrnet.config.model import ModelConfig, NetworkConfig
 from pcrnet.config.plain_yaml import plain_text
 from pcrnet.config.section import Section
 from pcrnet.config.training import TrackingConfig, TrainingConfig
@@ -26,7 +26,7 @@ class Experiment(Section):
     outcome: OutcomeConfig = OutcomeConfig()
     imaging: ImagingConfig = ImagingConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -1,4 +1,4 @@
-"""Settings of the network: encoders and fusion."""
+"""Settings of the models: the network with its encoders and fusion, and its rivals."""
 
 from __future__ import annotations
 
@@ -105,11 +105,57 @@ FusionConfig = Annotated[
 ]
 
 
-class ModelConfig(Section):
-    """Encoders, fusion and head."""
+class NetworkConfig(Section):
+    """The dual-branch network, as a correction of what it starts from."""
 
+    kind: Literal["network"] = "network"
+    start: Literal["quantitative", "frequencies"] = "quantitative"
+    """What the network corrects: the quantitative model, or nothing but how often each outcome
+    occurs. A correction that does not help patients left out of it is left out."""
+    networks: PositiveInt = 3
+    """Networks of each fit. Each leaves out a part of the fit's own patients, on whom it is decided
+    how much of the correction to keep; 1 keeps all of one network."""
     width: PositiveInt = 64
     """Length of every token."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     encoder: EncoderConfig = ResNetConfig()
     fusion: FusionConfig = TransformerFusionConfig()
+
+
+class QuantitativeConfig(Section):
+    """Ridge regression on measured quantities and the clinical covariates."""
+
+    kind: Literal["quantitative"] = "quantitative"
+
+
+class ClinicalConfig(Section):
+    """Ridge regression on the clinical covariates alone."""
+
+    kind: Literal["clinical"] = "clinical"
+
+
+class MonaiConfig(Section):
+    """A classifier of MONAI's on all scans side by side."""
+
+    kind: Literal["monai"] = "monai"
+    backbone: Literal["densenet121", "resnet10"] = "densenet121"
+    features: PositiveInt = 32
+    """Features that the backbone ends in, before the linear layer."""
+
+
+ModelConfig = Annotated[
+    NetworkConfig | QuantitativeConfig | ClinicalConfig | MonaiConfig,
+    Field(discriminator="kind"),
+]
+Rival = Literal["clinical", "quantitative", "monai"]
+
+
+def rival_config(kind: Rival) -> QuantitativeConfig | ClinicalConfig | MonaiConfig:
+    """The default settings of a kind of model that the main one is held against."""
+    match kind:
+        case "clinical":
+            return ClinicalConfig()
+        case "quantitative":
+            return QuantitativeConfig()
+        case "monai":
+            return MonaiConfig()

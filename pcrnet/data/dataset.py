@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
@@ -36,6 +37,7 @@ class Batch(NamedTuple):
         covariates: float32 (B, F).
         covariate_present: bool (B, J).
         allowed: bool (B, 4); the outcome cells that agree with what is known.
+        offset: float32 (B, 3); logits that a network's own are added to.
         patient: int64 (B,); index of the patient within the dataset.
     """
 
@@ -45,6 +47,7 @@ class Batch(NamedTuple):
     covariates: Tensor
     covariate_present: Tensor
     allowed: Tensor
+    offset: Tensor
     patient: Tensor
 
 
@@ -53,13 +56,25 @@ class PatientDataset(Dataset[Batch]):
 
     The tensors stay memory-mapped: the operating system keeps the cohort in memory once, for all
     fits and all loader processes.
+
+    Args:
+        patients: n patients.
+        source: Their tensors.
+        encoding: How covariates become features.
+        offset: (n, 3) logits that a network starts from; 0 when None.
     """
 
     def __init__(
-        self, patients: Sequence[Patient], source: TensorSource, encoding: ClinicalEncoding
+        self,
+        patients: Sequence[Patient],
+        source: TensorSource,
+        encoding: ClinicalEncoding,
+        offset: NDArray[np.float64] | None = None,
     ) -> None:
         self.patients = tuple(patients)
         self._source = source
+        start = np.zeros((len(self.patients), 3)) if offset is None else offset
+        self._offset = torch.from_numpy(np.asarray(start, dtype=np.float32))
         encoded = [encoding.encode(patient) for patient in self.patients]
         self._covariates = [torch.from_numpy(features) for features, _ in encoded]
         self._covariate_present = [torch.from_numpy(present) for _, present in encoded]
@@ -81,6 +96,7 @@ class PatientDataset(Dataset[Batch]):
             covariates=torch.stack([self._covariates[index] for index in indices]),
             covariate_present=torch.stack([self._covariate_present[index] for index in indices]),
             allowed=torch.tensor([patient.outcome.allowed_cells for patient in patients]),
+            offset=self._offset[list(indices)],
             patient=torch.tensor(list(indices)),
         )
 

@@ -1,4 +1,4 @@
-"""Preprocessed tensors on disk: computed once, checked when opened, mapped rather than read.
+"""Preprocessed tensors and quantities on disk: computed once, checked when opened, mapped rather than read.
 
 One safetensors file a patient, named by everything that decides its content. Folds, runs and
 worker processes share the folder; a file is written whole or not at all, so that they need no lock.
@@ -27,7 +27,9 @@ from pcrnet.errors import ImageError, IntegrityError, PcrnetError, ProblemListEr
 from pcrnet.imaging.alignment import require_engine
 from pcrnet.imaging.digests import DigestMemo, code_digest
 from pcrnet.imaging.framing import Crop
-from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient, require_scans
+from pcrnet.imaging.patient_scans import require_scans
+from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
+from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.machine import available_cores
 from pcrnet.processes import in_processes, worth_starting
 from pcrnet.storage import sha256_json, write_bytes
@@ -233,7 +235,9 @@ def _make_entry(patient: Patient, data: DataConfig, imaging: ImagingConfig, entr
     tensor = preprocess_patient(patient, data, imaging)
     arrays: dict[str, NDArray[Any]] = {name: getattr(tensor, name) for name in _ARRAYS}
     # One key: safetensors writes several in any order, and equal content shall be equal bytes.
-    about = json.dumps({"crop": tensor.crop, "sha256": _digest(arrays, tensor.crop)})
+    measured = json.dumps(tensor.quantities.to_json(), sort_keys=True)
+    digest = _digest(arrays, tensor.crop, measured)
+    about = json.dumps({"crop": tensor.crop, "quantities": measured, "sha256": digest})
     try:
         write_bytes(entry, save(arrays, {_ABOUT: about}))
     except OSError as error:
@@ -264,10 +268,12 @@ def open_tensor(entry: Path, *, verify: bool = True) -> PatientTensor:
         crop: Crop = about["crop"]
         if crop not in get_args(Crop):
             raise ValueError("unknown crop")
+        measured: str = about["quantities"]
         arrays = {name: _view(mapped, start, spec) for name, spec in header.items()}
-        if verify and _digest(arrays, crop) != about["sha256"]:
+        if verify and _digest(arrays, crop, measured) != about["sha256"]:
             raise ValueError("checksum")
-        return PatientTensor(**arrays, crop=crop)
+        quantities = Quantities.from_json(json.loads(measured))
+        return PatientTensor(**arrays, crop=crop, quantities=quantities)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
             "a cached tensor is damaged", remedy="delete the file; it is made anew"
@@ -281,9 +287,9 @@ def _view(mapped: mmap.mmap, start: int, spec: dict[str, Any]) -> NDArray[Any]:
     return flat.reshape(spec["shape"])
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]], crop: str) -> str:
+def _digest(arrays: Mapping[str, NDArray[Any]], crop: str, measured: str) -> str:
     """SHA-256 over everything that an entry says."""
-    digest = hashlib.sha256(crop.encode())
+    digest = hashlib.sha256(f"{crop}|{measured}".encode())
     for name in _ARRAYS:
         array = arrays[name]
         digest.update(f"|{name} {array.dtype.str} {array.shape}|".encode())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pcrnet.errors import ImageError
 from pcrnet.imaging.grid import Grid, resample
-from pcrnet.imaging.preprocess import PatientScans
+from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.quantify.lesion import (
     SUV_UNITS,
     Mask,

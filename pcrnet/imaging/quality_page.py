@@ -26,7 +26,8 @@ from pcrnet.imaging.display import (
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.measurements import VisitMeasurements, last_mask, measure_visits
 from pcrnet.imaging.panels import Plane, axis_of, draw_missing, draw_note, extent_mm
-from pcrnet.imaging.preprocess import PatientScans, on_one_grid, read_patient
+from pcrnet.imaging.patient_scans import PatientScans, read_patient
+from pcrnet.imaging.preprocess import on_one_grid
 from pcrnet.imaging.sheet import Sheet
 
 _PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import ModelConfig
+from pcrnet.config.model import NetworkConfig
 from pcrnet.models.encoders import build_encoder, channels_last, encoder_stride
 from pcrnet.models.fusion import Tokens, build_fusion
 from pcrnet.models.heads import JointHead
@@ -60,7 +60,7 @@ class PcrNet(nn.Module):
         self,
         data: DataConfig,
         imaging: ImagingConfig,
-        model: ModelConfig,
+        model: NetworkConfig,
         covariate_of_feature: Sequence[int] = (),
         covariates: int = 0,
     ) -> None:

@@ -77,15 +77,18 @@ class History(Callback):
 class Progress(Callback):
     """Tells whoever listens that an epoch has ended."""
 
-    def __init__(self, fit: str, epochs: int, listen: Callable[[EpochReport], None]) -> None:
+    def __init__(
+        self, fit: str, epochs: int, listen: Callable[[EpochReport], None], before: int = 0
+    ) -> None:
         self.fit = fit
         self.epochs = epochs
         self.listen = listen
+        self.before = before
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report the epoch."""
         loss = float(trainer.callback_metrics["train/loss"])
-        self.listen(EpochReport(self.fit, trainer.current_epoch + 1, self.epochs, loss))
+        self.listen(EpochReport(self.fit, self.before + trainer.current_epoch + 1, self.epochs, loss))
 
 
 class BestWeights(Callback):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.machine import available_cores
+from pcrnet.models.kinds import KINDS
 from pcrnet.processes import in_processes, tell, worker_number
 from pcrnet.training.devices import fits_at_a_time
 from pcrnet.training.events import FitFinished, Listener
@@ -24,7 +25,8 @@ def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
     its last digits.
     """
     parallel = min(fits_at_a_time(job.experiment.training), len(plans))
-    if parallel == 1:
+    # A process takes longer to start than a table to fit.
+    if parallel == 1 or not KINDS[job.experiment.model.kind].trains:
         for plan in plans:
             _run_one(plan, job, 0, listen)
         return

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from pcrnet.config.experiment import Experiment
+from pcrnet.config.model import MonaiConfig, NetworkConfig
 from pcrnet.config.training import TrainingConfig
 from pcrnet.errors import ConfigError
 from pcrnet.machine import available_cores
@@ -43,14 +44,18 @@ def require_deterministic_layers(experiment: Experiment) -> None:
     """Refuse an encoder that CUDA cannot train deterministically, where that is asked for.
 
     Raises:
-        ConfigError: The densely connected encoder, whose 3D pooling has no such gradient.
+        ConfigError: MONAI's networks with 3D pooling, which has no such gradient.
     """
     config = experiment.training
-    if config.deterministic and uses_gpu(config) and experiment.model.encoder.kind == "densenet":
+    model = experiment.model
+    pools = isinstance(model, MonaiConfig) or (
+        isinstance(model, NetworkConfig) and model.encoder.kind == "densenet"
+    )
+    if config.deterministic and uses_gpu(config) and pools:
         raise ConfigError(
-            "the densenet encoder has no deterministic gradient on a GPU",
+            "a network with MONAI's pooling has no deterministic gradient on a GPU",
             field="training.deterministic",
-            remedy="set training.deterministic=false, or choose another encoder",
+            remedy="set training.deterministic=false, or choose another encoder or model",
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pcrnet.errors import NotFiniteError
@@ -19,8 +21,8 @@ def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     return next((name for name, good in zip(floating, sound, strict=True) if not good), None)
 
 
-def require_finite(fit: str, network: nn.Module, logits: Iterable[float]) -> None:
-    """Refuse to write a network, or logits, that are not finite.
+def require_finite(fit: str, network: nn.Module) -> None:
+    """Refuse to keep a network whose weights are not finite.
 
     Raises:
         NotFiniteError: With the first tensor concerned.
@@ -28,7 +30,15 @@ def require_finite(fit: str, network: nn.Module, logits: Iterable[float]) -> Non
     name = first_not_finite(network.state_dict())
     if name is not None:
         raise not_finite(fit, f"after the last epoch: the weight {name}")
-    if not bool(torch.isfinite(torch.as_tensor(list(logits))).all()):
+
+
+def require_finite_logits(fit: str, logits: NDArray[np.float64]) -> None:
+    """Refuse to keep predictions that are not finite.
+
+    Raises:
+        NotFiniteError: With the name of the fit.
+    """
+    if not np.isfinite(logits).all():
         raise not_finite(fit, "after the last epoch: a logit of a patient who was left out")
 
 

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
-from pcrnet.config.training import EarlyStopping, TrainingConfig
+from pcrnet.config.model import NetworkConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits
 from pcrnet.errors import IntegrityError, RunError
 from pcrnet.imaging.cache import TensorCache
-from pcrnet.models.member import ENCODING_FILE, WEIGHTS_FILE, Member
+from pcrnet.models.contract import FitRequest
+from pcrnet.models.kinds import KINDS, fit_model
 from pcrnet.storage import (
     atomic_path,
     read_record,
@@ -32,12 +33,12 @@ from pcrnet.storage import (
 )
 from pcrnet.training.devices import computing_device, require_deterministic_layers
 from pcrnet.training.events import EpochReport, Remark
-from pcrnet.training.finite import require_finite
+from pcrnet.training.finite import require_finite_logits
 from pcrnet.training.plan import FitPlan
-from pcrnet.training.resume import Start, find_start, forget
+from pcrnet.training.loop import TrainingLoop
 
 LOGITS_FILE = "logits.csv"
-HISTORY_FILE = "history.csv"
+MODEL_FOLDER = "model"
 DONE_FILE = "done.json"
 _LOGIT_COLUMNS = ("logit_yT0", "logit_yN0_given_yT0", "logit_yN0_given_residual")
 
@@ -73,7 +74,7 @@ def run_fit(
     device_index: int = 0,
     listen: Callable[[EpochReport | Remark], None] = lambda event: None,
 ) -> bool:
-    """Train one network and write its weights, history and logits; a finished fit is left alone.
+    """Fit one model, write it and its logits; a finished fit is left alone.
 
     Args:
         plan: Which folds are left out.
@@ -94,27 +95,55 @@ def run_fit(
     if is_finished(directory, fingerprint):
         return False
     directory.mkdir(parents=True, exist_ok=True)
-    start = find_start(directory, fingerprint)
-    if start.remark:
-        forget(directory)
-        listen(Remark(f"{plan.name} starts afresh: {start.remark}"))
-    member = _train(plan, job, training, directory, device_index, listen, start)
-    device = computing_device(job.experiment.training, device_index)
-    logits = member.logits(left_out, job.cache(), device=device)
-    require_finite(plan.name, member.network, logits.ravel())
-    member.write(directory)
+    experiment, source = job.experiment, job.cache()
+    loop = TrainingLoop(
+        experiment,
+        plan.name,
+        fingerprint,
+        source,
+        directory,
+        device_index,
+        epochs_of_fit(experiment),
+        listen,
+    )
+    request = FitRequest(
+        name=plan.name,
+        patients=tuple(training),
+        source=source,
+        covariates=job.covariates,
+        data=experiment.data,
+        imaging=experiment.imaging,
+        seed=experiment.run.seed,
+        optimise=loop,
+    )
+    model = fit_model(experiment.model, request)
+    device = computing_device(experiment.training, device_index)
+    logits = model.logits(left_out, source, device=device)
+    require_finite_logits(plan.name, logits)
+    model.write(directory / MODEL_FOLDER)
     _write_logits(directory / LOGITS_FILE, [patient.patient_id for patient in left_out], logits)
-    files = (WEIGHTS_FILE, ENCODING_FILE, LOGITS_FILE, HISTORY_FILE)
+    written = [directory / LOGITS_FILE, *sorted((directory / MODEL_FOLDER).rglob("*"))]
     write_json(
         directory / DONE_FILE,
         {
             "fingerprint": fingerprint,
             "training_patients": len(training),
-            "files": {name: sha256_file(directory / name) for name in files},
+            "files": {
+                path.relative_to(directory).as_posix(): sha256_file(path)
+                for path in written
+                if path.is_file()
+            },
         },
     )
-    forget(directory)
+    loop.tidy()
     return True
+
+
+def epochs_of_fit(experiment: Experiment) -> int:
+    """Epochs that one fit takes: those of all its networks, 0 where it trains none."""
+    model = experiment.model
+    networks = model.networks if isinstance(model, NetworkConfig) else 1
+    return networks * experiment.training.max_epochs if KINDS[model.kind].trains else 0
 
 
 def is_finished(directory: Path, fingerprint: str | None = None) -> bool:
@@ -198,99 +227,3 @@ def _fingerprint(plan: FitPlan, job: FitJob, training: Sequence[Patient]) -> str
             ],
         }
     )
-
-
-def _train(
-    plan: FitPlan,
-    job: FitJob,
-    training: Sequence[Patient],
-    directory: Path,
-    device_index: int,
-    listen: Callable[[EpochReport | Remark], None],
-    start: Start,
-) -> Member:
-    from pcrnet.data.datamodule import FitDataModule
-    from pcrnet.training.callbacks import (
-        AveragedWeights,
-        BestWeights,
-        FiniteNumbers,
-        History,
-        Progress,
-        ResumePoint,
-    )
-    from pcrnet.training.module import PcrModule
-    from pcrnet.training.trainer import interruptible, make_trainer, quiet_lightning
-
-    experiment = job.experiment
-    config = experiment.training
-    require_deterministic_layers(experiment)
-    seed = derive_seed(experiment.run.seed, plan.name)
-    learning, watched = _early_stopping_slice(training, config, seed)
-    encoding = ClinicalEncoding.fit(learning, job.covariates)
-    torch.manual_seed(derive_seed(seed, "initialisation"))
-    member = Member.build(experiment.data, experiment.imaging, experiment.model, encoding)
-    member.network.head.start_from(marginal_logits(learning))
-
-    cache = job.cache()
-    data = FitDataModule(
-        experiment,
-        plan.name,
-        PatientDataset(learning, cache, encoding),
-        PatientDataset(watched, cache, encoding) if watched else None,
-    )
-    history = History()
-    stopping = config.stopping
-    best = BestWeights(stopping.patience) if isinstance(stopping, EarlyStopping) else None
-    averaged = AveragedWeights(config.average_decay) if config.average_decay > 0 else None
-    callbacks = [
-        *(callback for callback in (best, averaged) if callback is not None),
-        history,
-        Progress(plan.name, config.max_epochs, listen),
-        FiniteNumbers(plan.name),
-        ResumePoint(directory, start.fingerprint),
-    ]
-    module = PcrModule(member.network, config, seed)
-    with quiet_lightning(), interruptible():
-        trainer = make_trainer(
-            config, callbacks, device_index, validate=bool(watched), directory=directory
-        )
-        trainer.fit(module, datamodule=data, ckpt_path=start.checkpoint, weights_only=True)
-    if best is not None and best.weights is not None:
-        module.load_state_dict(best.weights)
-    history.write(directory / HISTORY_FILE)
-    return member
-
-
-def marginal_logits(patients: Sequence[Patient]) -> torch.Tensor:
-    """Log-odds (3,) of yT0, of yN0 given yT0 and of yN0 given residue, with one patient added to
-    each side so that no class is impossible."""
-    allowed = np.array([patient.outcome.allowed_cells for patient in patients])
-    known = allowed[allowed.sum(axis=1) == 1]
-    both, breast_only, nodes_only, neither = known.sum(axis=0) + 0.5
-    return torch.tensor(
-        [
-            np.log((both + breast_only) / (nodes_only + neither)),
-            np.log(both / breast_only),
-            np.log(nodes_only / neither),
-        ],
-        dtype=torch.float32,
-    )
-
-
-def _early_stopping_slice(
-    training: Sequence[Patient], config: TrainingConfig, seed: int
-) -> tuple[list[Patient], list[Patient]]:
-    """Patients to learn from and patients to watch, both from the fit's own training folds."""
-    if not isinstance(config.stopping, EarlyStopping):
-        return list(training), []
-    parts = max(2, round(1 / config.stopping.fraction))
-    if len(training) < 2 * parts:
-        raise RunError(
-            f"{len(training)} training patients are too few to watch every {parts}th of them",
-            field="training.stopping",
-            remedy="set training.stopping.kind=fixed",
-        )
-    fold_of = make_splits(training, parts, seed, "patient").fold_of
-    learning = [patient for patient in training if fold_of[patient.patient_id] != 0]
-    watched = [patient for patient in training if fold_of[patient.patient_id] == 0]
-    return learning, watched

@@ -48,7 +48,7 @@ class PcrModule(LightningModule):
         logits = self.network(
             batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
         )
-        loss = joint_negative_log_likelihood(logits, batch.allowed)
+        loss = joint_negative_log_likelihood(batch.offset + logits, batch.allowed)
         self.log(name, loss, on_step=False, on_epoch=True, batch_size=len(batch.allowed))
         return loss
 

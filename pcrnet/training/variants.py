@@ -1,7 +1,7 @@
-"""What the predictions rest on: the same fits with scans hidden, and the clinical model.
+"""What the predictions rest on: the same fits with scans hidden when they predict.
 
-Every variant is a set of logits of the planned fits, and goes through the same nested estimation
-as the network itself.
+Every ablation is a set of logits of the planned fits, and goes through the same nested estimation
+as the model itself.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pcrnet.config.data import DataConfig
-from pcrnet.models.baselines import clinical_logits
-from pcrnet.models.member import Member
+from pcrnet.models.contract import Shown
+from pcrnet.models.kinds import read_model
 from pcrnet.training.devices import computing_device
-from pcrnet.training.fold import FitJob, partition
+from pcrnet.training.fold import MODEL_FOLDER, FitJob, partition
 from pcrnet.training.plan import FitPlan
 
 Logits = dict[tuple[int, ...], NDArray[np.float64]]
@@ -26,7 +24,7 @@ Logits = dict[tuple[int, ...], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Ablation:
-    """Scans that are hidden from the network when it predicts: whole rows or columns of them."""
+    """Scans that are hidden from the model when it predicts: whole rows or columns of them."""
 
     name: str
     timepoints: frozenset[str]
@@ -40,9 +38,9 @@ class Ablation:
         """What remains of scans written as ``timepoint.channel``."""
         return tuple(scan for scan in scans if not self.hides(*scan.split(".", 1)))
 
-    def shown(self, data: DataConfig) -> Tensor:
+    def shown(self, data: DataConfig) -> Shown:
         """Bool (T, C): True where scans may still be seen."""
-        return torch.tensor(
+        return np.array(
             [
                 [not self.hides(timepoint, channel) for channel in data.channels]
                 for timepoint in data.timepoints
@@ -80,25 +78,14 @@ def ablated_logits(
     device = computing_device(experiment.training, 0)
     collected: dict[str, Logits] = {ablation.name: {} for ablation in hidden}
     for index, plan in enumerate(plans):
-        member = Member.read(
-            job.directory / plan.name, experiment.data, experiment.imaging, experiment.model
-        )
+        folder = job.directory / plan.name / MODEL_FOLDER
+        model = read_model(folder, experiment.model, experiment.data, experiment.imaging)
         _, left_out = partition(plan, job)
         for ablation in hidden:
             shown = ablation.shown(experiment.data)
-            logits = member.logits(left_out, cache, device=device, shown=shown)
+            logits = model.logits(left_out, cache, device=device, shown=shown)
             collected[ablation.name][plan.left_out] = _in_order(job, plan, logits)
         progress(index + 1, len(plans))
-    return collected
-
-
-def clinical_variant(job: FitJob, plans: Sequence[FitPlan]) -> Logits:
-    """Logits of the clinical model under the same plan."""
-    collected: Logits = {}
-    for plan in plans:
-        training, left_out = partition(plan, job)
-        logits = clinical_logits(training, left_out, job.covariates)
-        collected[plan.left_out] = _in_order(job, plan, logits)
     return collected
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pcrnet.imaging.measurements import last_mask, measure_visits
-from pcrnet.imaging.preprocess import PatientScans
+from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.registration import Alignment
 from pcrnet.imaging.volume import Volume
 

@@ -12,7 +12,7 @@ from pcrnet.config.model import (
     ConvNeXtConfig,
     DenseNetConfig,
     GatedFusionConfig,
-    ModelConfig,
+    NetworkConfig,
     ResNetConfig,
     SwinConfig,
     TransformerFusionConfig,
@@ -41,7 +41,7 @@ def build_network(encoder, fusion):
     network = PcrNet(
         DataConfig(branches={"pet": ("pet",), "mri": ("t2", "adc")}),
         ImagingConfig(size=(16, 16, 16)),
-        ModelConfig(width=16, encoder=_ENCODERS[encoder], fusion=_FUSIONS[fusion]),
+        NetworkConfig(width=16, encoder=_ENCODERS[encoder], fusion=_FUSIONS[fusion]),
         covariate_of_feature=(0, 0, 1),
         covariates=2,
     )

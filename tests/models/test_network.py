@@ -5,7 +5,7 @@ import torch
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import ModelConfig
+from pcrnet.config.model import NetworkConfig
 from pcrnet.errors import ConfigError
 from pcrnet.models.network import (
     CovariateEmbedding,
@@ -163,7 +163,7 @@ def test_every_place_is_embedded_differently(width):
 
 def test_sizes_that_do_not_divide_name_the_key():
     with pytest.raises(ConfigError) as caught:
-        PcrNet(DataConfig(), ImagingConfig(size=(24, 24, 20)), ModelConfig())
+        PcrNet(DataConfig(), ImagingConfig(size=(24, 24, 20)), NetworkConfig())
     assert caught.value.field == "imaging.size"
     assert "24, 24, 24" in caught.value.remedy
 
@@ -171,7 +171,7 @@ def test_sizes_that_do_not_divide_name_the_key():
 def test_the_same_seed_builds_the_same_network():
     def build(seed):
         torch.manual_seed(seed)
-        return PcrNet(DataConfig(), ImagingConfig(), ModelConfig()).state_dict()
+        return PcrNet(DataConfig(), ImagingConfig(), NetworkConfig()).state_dict()
 
     first, again, other = build(1), build(1), build(2)
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -179,7 +179,7 @@ def test_the_same_seed_builds_the_same_network():
 
 
 def test_the_default_network_runs_on_float16_images():
-    network = PcrNet(DataConfig(), ImagingConfig(), ModelConfig()).eval()
+    network = PcrNet(DataConfig(), ImagingConfig(), NetworkConfig()).eval()
     exact = _default_inputs()
     rounded = exact._replace(image=exact.image.half())
     with torch.no_grad():
@@ -190,7 +190,7 @@ def test_the_default_network_runs_on_float16_images():
 
 def test_bf16_stays_near_float32():
     torch.manual_seed(0)
-    network = PcrNet(DataConfig(), ImagingConfig(), ModelConfig()).eval()
+    network = PcrNet(DataConfig(), ImagingConfig(), NetworkConfig()).eval()
     inputs = _default_inputs()
     with torch.no_grad():
         exact = network(*inputs)
@@ -202,7 +202,7 @@ def test_bf16_stays_near_float32():
 @pytest.mark.slow
 def test_the_exported_default_network_answers_alike_for_any_number_of_patients():
     torch.manual_seed(0)
-    network = PcrNet(DataConfig(), ImagingConfig(), ModelConfig()).eval()
+    network = PcrNet(DataConfig(), ImagingConfig(), NetworkConfig()).eval()
     inputs = _default_inputs()
     batch = torch.export.Dim("batch", min=1, max=64)
     # Empty covariates have a batch axis too.

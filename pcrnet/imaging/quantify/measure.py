@@ -16,7 +16,7 @@ from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig, NoAlignment, RigidAlignment
 from pcrnet.imaging.alignment import align_visits, transform_of
-from pcrnet.imaging.preprocess import PatientScans, read_patient
+from pcrnet.imaging.patient_scans import PatientScans, read_patient
 from pcrnet.imaging.quantify.location import locate_lesion
 from pcrnet.imaging.quantify.place import lay_region, place_mask
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags, VisitRegistration
@@ -32,7 +32,7 @@ def measure_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) 
     """Read all scans of a patient and measure them.
 
     Raises:
-        PcrnetError: As :func:`~pcrnet.imaging.preprocess.read_patient`.
+        PcrnetError: As :func:`~pcrnet.imaging.patient_scans.read_patient`.
     """
     return measure_scans(read_patient(patient, data, imaging), patient, data, imaging)
 
@@ -43,7 +43,7 @@ def measure_scans(
     """Measure scans that have been read already; refuses nothing.
 
     Args:
-        scans: As :func:`~pcrnet.imaging.preprocess.read_patient` returns them. Where
+        scans: As :func:`~pcrnet.imaging.patient_scans.read_patient` returns them. Where
             ``imaging.alignment`` registers the visits, its result is used; elsewhere they are
             registered here.
         patient: For the days.

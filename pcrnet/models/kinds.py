@@ -1,0 +1,121 @@
+"""The kinds of models, one line each: how each is fitted and read back.
+
+A new kind is a module that satisfies :class:`~pcrnet.models.contract.FittedModel`, a section of
+settings with its own ``kind`` in :mod:`pcrnet.config.model`, and a line in :data:`KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import (
+    ClinicalConfig,
+    ModelConfig,
+    MonaiConfig,
+    NetworkConfig,
+    QuantitativeConfig,
+)
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.models.contract import FitRequest, FittedModel
+from pcrnet.models.monai_network import MonaiNetwork
+from pcrnet.models.network import PcrNet
+from pcrnet.models.network_model import NetworkModel
+from pcrnet.models.rivals.tabular import TabularModel
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of model is made from its settings.
+
+    Attributes:
+        fit: Settings and request to a fitted model.
+        read: Folder, settings, timepoints with channels, and imaging to the model written there.
+        trains: Whether fitting takes a network's training loop: minutes, not seconds.
+    """
+
+    fit: Callable[[Any, FitRequest], FittedModel]
+    read: Callable[[Path, Any, DataConfig, ImagingConfig], FittedModel]
+    trains: bool
+
+
+def _network(
+    config: NetworkConfig, data: DataConfig, imaging: ImagingConfig, encoding: ClinicalEncoding
+) -> nn.Module:
+    return PcrNet(data, imaging, config, encoding.covariate_of_feature, len(encoding.covariates))
+
+
+def _monai(
+    config: MonaiConfig, data: DataConfig, imaging: ImagingConfig, encoding: ClinicalEncoding
+) -> nn.Module:
+    return MonaiNetwork(config, data)
+
+
+def _fit_network(config: NetworkConfig, request: FitRequest) -> FittedModel:
+    build = partial(_network, config, request.data, request.imaging)
+    corrects = config.start == "quantitative"
+    return NetworkModel.fit(request, build, networks=config.networks, corrects=corrects)
+
+
+def _read_network(
+    path: Path, config: NetworkConfig, data: DataConfig, imaging: ImagingConfig
+) -> FittedModel:
+    build = partial(_network, config, data, imaging)
+    corrects = config.start == "quantitative"
+    return NetworkModel.read(path, build, data, imaging, corrects=corrects)
+
+
+def _fit_monai(config: MonaiConfig, request: FitRequest) -> FittedModel:
+    build = partial(_monai, config, request.data, request.imaging)
+    return NetworkModel.fit(request, build, networks=1, corrects=False)
+
+
+def _read_monai(
+    path: Path, config: MonaiConfig, data: DataConfig, imaging: ImagingConfig
+) -> FittedModel:
+    build = partial(_monai, config, data, imaging)
+    return NetworkModel.read(path, build, data, imaging, corrects=False)
+
+
+def _fit_table(config: QuantitativeConfig | ClinicalConfig, request: FitRequest) -> FittedModel:
+    return TabularModel.fit(request, quantities=config.kind == "quantitative")
+
+
+def _read_table(
+    path: Path,
+    config: QuantitativeConfig | ClinicalConfig,
+    data: DataConfig,
+    imaging: ImagingConfig,
+) -> FittedModel:
+    return TabularModel.read(path, data, imaging)
+
+
+KINDS: dict[str, Kind] = {
+    "network": Kind(_fit_network, _read_network, trains=True),
+    "quantitative": Kind(_fit_table, _read_table, trains=False),
+    "clinical": Kind(_fit_table, _read_table, trains=False),
+    "monai": Kind(_fit_monai, _read_monai, trains=True),
+}
+
+
+def fit_model(config: ModelConfig, request: FitRequest) -> FittedModel:
+    """Fit a model of the kind that the settings name."""
+    return KINDS[config.kind].fit(config, request)
+
+
+def read_model(
+    directory: Path, config: ModelConfig, data: DataConfig, imaging: ImagingConfig
+) -> FittedModel:
+    """Read a model of the kind that the settings name.
+
+    Raises:
+        IntegrityError: A file is damaged.
+    """
+    return KINDS[config.kind].read(directory, config, data, imaging)

@@ -1,0 +1,274 @@
+"""Networks as a model: a start that is a model of its own, and what networks add to it.
+
+The logits are those of the start (the quantitative model, or the frequencies of the outcome) plus
+the mean of several networks, times one factor a logit. Every network begins at zero and learns what
+the start leaves unexplained in patients whom the start has not seen; the factors are chosen on
+patients whom neither has seen. Where the networks add nothing beyond chance the factors are 0, the
+model is its start, and no network is kept.
+
+Shapes: n patients, 3 logits, T timepoints, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pcrnet.cohort.table import Patient
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.data.dataset import PatientDataset, TensorSource
+from pcrnet.data.seeds import derive_seed
+from pcrnet.errors import IntegrityError
+from pcrnet.models.contract import FitRequest, FittedModel, Logits, Needs, Shown
+from pcrnet.models.frequencies import Frequencies
+from pcrnet.models.rivals.tabular import TabularModel, without
+from pcrnet.models.shrinkage import choose_factors
+from pcrnet.storage import atomic_path, read_record, taking_apart, write_json
+
+RECORD_FILE = "network.json"
+START_FOLDER = "start"
+_REMEDY = "restore the file from where it was written"
+_CROSSFIT_FOLDS = 5
+_BATCH = 8
+
+Build = Callable[[ClinicalEncoding], nn.Module]
+"""An untrained network for patients whose covariates are encoded so."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkModel:
+    """Networks with what they start from.
+
+    Attributes:
+        start: The model whose logits the networks correct.
+        networks: Each trained on other patients of the fit; none where they add nothing.
+        encoding: Clinical encoding of each network.
+        factors: (3,) in [0, 1], one a logit.
+    """
+
+    start: FittedModel
+    networks: tuple[nn.Module, ...]
+    encodings: tuple[ClinicalEncoding, ...]
+    factors: NDArray[np.float64]
+
+    @classmethod
+    def fit(
+        cls, request: FitRequest, build: Build, *, networks: int, corrects: bool
+    ) -> NetworkModel:
+        """Fit the start, the networks on parts of the patients, and the factors on what is left.
+
+        Args:
+            request: The patients and the training loop.
+            build: Makes an untrained network from torch's global generator.
+            networks: How many; each leaves out a part of the patients, who choose the factors.
+                With one, nobody is left out and the factors are 1.
+            corrects: Whether the start is the quantitative model, else the frequencies.
+        """
+        start = _fit_start(request, corrects)
+        if networks == 1:
+            encoding = ClinicalEncoding.fit(request.patients, request.covariates)
+            network = _new(build, encoding, request, "network")
+            offset = _honest_offset(start, request)
+            request.optimise("network", network, request.patients, encoding, offset)
+            return cls(start, (network,), (encoding,), np.ones(3))
+        parts = _parts(request, networks)
+        trained: list[nn.Module] = []
+        encodings: list[ClinicalEncoding] = []
+        begun, added = np.empty((len(parts), 3)), np.empty((len(parts), 3))
+        for part in range(networks):
+            left = parts == part
+            name = f"network-{part}"
+            learning = without(request, _chosen(request.patients, ~left), name)
+            own_start = _fit_start(learning, corrects)
+            encoding = ClinicalEncoding.fit(learning.patients, request.covariates)
+            network = _new(build, encoding, request, name)
+            offset = _honest_offset(own_start, learning)
+            request.optimise(name, network, learning.patients, encoding, offset)
+            others = _chosen(request.patients, left)
+            begun[left] = own_start.logits(others, request.source)
+            added[left] = network_logits(network, encoding, others, request.source)
+            trained.append(network)
+            encodings.append(encoding)
+        factors = (
+            choose_factors(begun, added, _allowed(request.patients)) if corrects else np.ones(3)
+        )
+        if not factors.any():
+            return cls(start, (), (), factors)
+        return cls(start, tuple(trained), tuple(encodings), factors)
+
+    def logits(
+        self,
+        patients: Sequence[Patient],
+        source: TensorSource,
+        *,
+        device: torch.device | str = "cpu",
+        shown: Shown | None = None,
+    ) -> Logits:
+        """Logits (n, 3); see :class:`~pcrnet.models.contract.FittedModel`."""
+        logits = self.start.logits(patients, source, device=device, shown=shown)
+        if self.networks:
+            corrections = [
+                network_logits(network, encoding, patients, source, device=device, shown=shown)
+                for network, encoding in zip(self.networks, self.encodings, strict=True)
+            ]
+            logits = logits + self.factors * np.mean(corrections, axis=0)
+        return logits
+
+    def needs(self) -> Needs:
+        """The scans where networks are kept, and what the start needs."""
+        start = self.start.needs()
+        own = self.encodings[0].covariates if self.encodings else ()
+        names = dict.fromkeys([*start.covariates, *(covariate.name for covariate in own)])
+        return Needs(bool(self.networks), start.quantities, tuple(names))
+
+    def describe(self) -> Mapping[str, Any]:
+        """Number of networks and weights, the factors, and the start."""
+        weights = sum(value.numel() for network in self.networks for value in network.parameters())
+        return {
+            "networks": len(self.networks),
+            "weights": weights,
+            "factors": [round(float(factor), 4) for factor in self.factors],
+            "start": dict(self.start.describe()),
+        }
+
+    def write(self, directory: Path) -> None:
+        """Write the start, and the weights of each network as plain tensors."""
+        self.start.write(directory / START_FOLDER)
+        for index, network in enumerate(self.networks):
+            state = {
+                name: value.detach().cpu().contiguous()
+                for name, value in network.state_dict().items()
+            }
+            with atomic_path(directory / _weights_file(index)) as temporary:
+                save_file(state, temporary)
+        write_json(
+            directory / RECORD_FILE,
+            {
+                "factors": [float(factor) for factor in self.factors],
+                "encodings": [encoding.to_dict() for encoding in self.encodings],
+            },
+        )
+
+    @classmethod
+    def read(
+        cls,
+        directory: Path,
+        build: Build,
+        data: DataConfig,
+        imaging: ImagingConfig,
+        *,
+        corrects: bool,
+    ) -> NetworkModel:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            IntegrityError: A file is damaged, or the weights do not fit the network or are not
+                finite.
+        """
+        folder = directory / START_FOLDER
+        start = TabularModel.read(folder, data, imaging) if corrects else Frequencies.read(folder)
+        path = directory / RECORD_FILE
+        record = read_record(path, remedy=_REMEDY)
+        with taking_apart(path, remedy=_REMEDY):
+            factors = np.array([float(factor) for factor in record["factors"]])
+            encodings = tuple(ClinicalEncoding.from_dict(item) for item in record["encodings"])
+        if factors.shape != (3,) or not ((factors >= 0) & (factors <= 1)).all():
+            raise IntegrityError("the factors are damaged", file=path, remedy=_REMEDY)
+        networks = tuple(
+            _read_network(directory / _weights_file(index), build(encoding))
+            for index, encoding in enumerate(encodings)
+        )
+        return cls(start, networks, encodings, factors)
+
+
+@torch.inference_mode()
+def network_logits(
+    network: nn.Module,
+    encoding: ClinicalEncoding,
+    patients: Sequence[Patient],
+    source: TensorSource,
+    *,
+    device: torch.device | str = "cpu",
+    shown: Shown | None = None,
+) -> Logits:
+    """What a network says of n patients (n, 3), in float32 arithmetic whatever training used."""
+    network = network.to(device).eval()
+    dataset = PatientDataset(patients, source, encoding)
+    limit = None if shown is None else torch.from_numpy(np.asarray(shown))
+    parts = [np.empty((0, 3))]
+    for first in range(0, len(patients), _BATCH):
+        batch = dataset.__getitems__(range(first, min(first + _BATCH, len(patients))))
+        present = batch.present if limit is None else batch.present & limit
+        fields = (batch.image, present, batch.days, batch.covariates, batch.covariate_present)
+        logits = network(*(value.to(device, non_blocking=True) for value in fields))
+        parts.append(logits.double().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _fit_start(request: FitRequest, corrects: bool) -> TabularModel | Frequencies:
+    if corrects:
+        return TabularModel.fit(request, quantities=True)
+    return Frequencies.fit(request)
+
+
+def _honest_offset(start: TabularModel | Frequencies, request: FitRequest) -> Logits:
+    """The start's logits of its own patients, each without the patient's part of them."""
+    if isinstance(start, Frequencies):
+        return start.logits(request.patients, request.source)
+    folds = _parts(request, min(_CROSSFIT_FOLDS, len(request.patients)))
+    return start.crossfit(request.patients, request.source, folds)
+
+
+def _parts(request: FitRequest, parts: int) -> NDArray[np.int64]:
+    """A part (n,) for each patient, each with about the same share of every known outcome."""
+    generator = np.random.default_rng(derive_seed(request.seed, request.name, "parts", parts))
+    allowed = _allowed(request.patients)
+    kind = (allowed * [8, 4, 2, 1]).sum(axis=1)
+    order = np.lexsort((generator.random(len(kind)), kind))
+    dealt = np.empty(len(kind), dtype=np.int64)
+    dealt[order] = np.arange(len(kind)) % parts
+    return dealt
+
+
+def _new(build: Build, encoding: ClinicalEncoding, request: FitRequest, part: str) -> nn.Module:
+    torch.manual_seed(derive_seed(request.seed, request.name, part, "initialisation"))
+    return build(encoding)
+
+
+def _allowed(patients: Sequence[Patient]) -> NDArray[np.bool_]:
+    return np.array([patient.outcome.allowed_cells for patient in patients]).reshape(-1, 4)
+
+
+def _chosen(patients: Sequence[Patient], mask: NDArray[np.bool_]) -> tuple[Patient, ...]:
+    return tuple(patient for patient, chosen in zip(patients, mask, strict=True) if chosen)
+
+
+def _weights_file(index: int) -> str:
+    return f"network-{index}.safetensors"
+
+
+def _read_network(path: Path, network: nn.Module) -> nn.Module:
+    try:
+        state = load_file(path)
+        network.load_state_dict(state)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise IntegrityError(
+            f"the weights cannot be loaded ({type(error).__name__})", file=path, remedy=_REMEDY
+        ) from error
+    broken = [name for name, value in state.items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise IntegrityError(
+            f"the tensor {broken[0]} holds NaN or infinite values", file=path, remedy=_REMEDY
+        )
+    return network.eval()

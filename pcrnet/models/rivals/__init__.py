@@ -1,0 +1,1 @@
+"""Models that are not networks: what every network has to beat."""

@@ -1,0 +1,153 @@
+"""The three logits of the joint outcome as ridge regressions on one set of features.
+
+ℓ₁ is fitted on everybody. ℓ₂ and ℓ₃, the nodes given a breast with and without residue, share their
+coefficients and differ by a step: each alone would rest on half of the patients. A patient whose
+outcome is partly known counts with the probabilities of what it may be (expectation–maximisation),
+so that what is maximised is the marginal likelihood of what is known.
+
+Shapes: n patients, p features, 4 outcome cells in the order of ``pcrnet.cohort.outcome.CELLS``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from pcrnet.models.rivals.ridge import PENALTIES, FloatArray, Ridge, choose_penalty, fit_path
+
+_ROUNDS = 8
+_FREEDOM = 3.0  # the step between ℓ₂ and ℓ₃ is penalised a ninth as much as a feature
+_FOLDS, _REPEATS = 5, 2
+
+
+@dataclass(frozen=True, eq=False)
+class RidgeChain:
+    """Three linear logits.
+
+    Attributes:
+        breast: ℓ₁.
+        nodes: ℓ₃ by its intercept; ℓ₂ is ``step`` above it.
+        step: ℓ₂ − ℓ₃.
+        penalties: Of the breast's and of the nodes' coefficients.
+    """
+
+    breast: Ridge
+    nodes: Ridge
+    step: float
+    penalties: tuple[float, float]
+
+    @classmethod
+    def fit(cls, features: FloatArray, allowed: NDArray[np.bool_], seed: int) -> RidgeChain:
+        """Choose both penalties on inner folds, then fit.
+
+        Args:
+            features: (n, p), standardised and complete.
+            allowed: (n, 4) cells that agree with what is known.
+            seed: Of the inner folds.
+        """
+        return cls._fit(features, allowed, seed, None)
+
+    def refit(self, features: FloatArray, allowed: NDArray[np.bool_]) -> RidgeChain:
+        """The same penalties on other patients."""
+        return self._fit(features, allowed, 0, self.penalties)
+
+    def logits(self, features: FloatArray) -> FloatArray:
+        """Features (n, p) to logits (n, 3)."""
+        nodes = self.nodes.logits(features)
+        return np.column_stack([self.breast.logits(features), nodes + self.step, nodes])
+
+    @classmethod
+    def _fit(
+        cls,
+        features: FloatArray,
+        allowed: NDArray[np.bool_],
+        seed: int,
+        penalties: tuple[float, float] | None,
+    ) -> RidgeChain:
+        informative = ~allowed.all(axis=1)
+        features, allowed = features[informative], allowed[informative]
+        partly = bool((allowed.sum(axis=1) > 1).any())
+        cells = _first_guess(allowed)
+        folds = _inner_folds(cells, seed)
+        chain = _maximise(features, cells, folds, penalties)
+        for _ in range(_ROUNDS if partly else 0):
+            cells = _expect(chain.logits(features), allowed)
+            chain = _maximise(features, cells, folds, chain.penalties)
+        return chain
+
+
+def _maximise(
+    features: FloatArray,
+    cells: FloatArray,
+    folds: list[NDArray[np.int64]],
+    penalties: tuple[float, float] | None,
+) -> RidgeChain:
+    n = len(features)
+    free = cells[:, 0] + cells[:, 1]
+    breast = (features, free, np.ones(n))
+    # Each patient once as one with a free breast and once as one with residue.
+    mean = float(free.mean()) if n else 0.5
+    spread = max(float(np.sqrt(mean * (1.0 - mean))), 0.05)
+    step = np.repeat([(1.0 - mean) / spread, -mean / spread], n) * _FREEDOM
+    weights = np.concatenate([free, 1.0 - free])
+    safe = np.maximum(weights, 1e-12)
+    labels = np.concatenate([cells[:, 0], cells[:, 2]]) / safe
+    nodes = (
+        np.column_stack([np.vstack([features, features]), step]),
+        np.clip(labels, 0.0, 1.0),
+        weights,
+    )
+    if penalties is None:
+        doubled = [np.concatenate([fold, fold]) for fold in folds]
+        penalties = (choose_penalty(*breast, folds), choose_penalty(*nodes, doubled))
+    of_breast, of_nodes = (
+        fit_path(*of, [heavier for heavier in PENALTIES if heavier >= penalty])[-1]
+        for of, penalty in zip((breast, nodes), penalties, strict=True)
+    )
+    slope = float(of_nodes.coefficients[-1]) * _FREEDOM
+    return RidgeChain(
+        breast=of_breast,
+        nodes=Ridge(of_nodes.coefficients[:-1], of_nodes.intercept - slope * mean / spread),
+        step=slope / spread,
+        penalties=penalties,
+    )
+
+
+def _first_guess(allowed: NDArray[np.bool_]) -> FloatArray:
+    """Probability (n, 4) of each cell from the frequencies of what is known."""
+    known = allowed[allowed.sum(axis=1) == 1]
+    frequency = known.sum(axis=0) + 0.5
+    return _normalised(allowed * (frequency / frequency.sum()))
+
+
+def _expect(logits: FloatArray, allowed: NDArray[np.bool_]) -> FloatArray:
+    """Probability (n, 4) of each cell from the model, given what is known."""
+    breast, given_free, given_residue = expit(logits).T
+    joint = np.column_stack(
+        [
+            breast * given_free,
+            breast * (1.0 - given_free),
+            (1.0 - breast) * given_residue,
+            (1.0 - breast) * (1.0 - given_residue),
+        ]
+    )
+    return _normalised(allowed * np.maximum(joint, 1e-12))
+
+
+def _normalised(weights: FloatArray) -> FloatArray:
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _inner_folds(cells: FloatArray, seed: int) -> list[NDArray[np.int64]]:
+    """Folds (n,) that hold each likeliest cell in equal parts, dealt anew each time."""
+    generator = np.random.default_rng(seed)
+    dealt = []
+    for _ in range(_REPEATS):
+        order = np.lexsort((generator.random(len(cells)), cells.argmax(axis=1)))
+        fold = np.empty(len(cells), dtype=np.int64)
+        fold[order] = np.arange(len(cells)) % _FOLDS
+        dealt.append(fold)
+    return dealt

@@ -1,0 +1,288 @@
+"""Models of a table: ridge regressions on measured quantities and clinical covariates.
+
+``clinical`` looks at the covariates alone, ``quantitative`` at the quantities, too. What is missing
+is replaced by its mean given what is there, so that one model answers for any subset of the scans.
+
+Shapes: n patients, p features (quantities, then features of covariates), T timepoints, C channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.cohort.table import Patient
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.data.dataset import TensorSource
+from pcrnet.data.seeds import derive_seed
+from pcrnet.errors import IntegrityError
+from pcrnet.imaging.quantify.specs import QuantitySpec, quantity_specs
+from pcrnet.models.contract import FitRequest, Logits, Needs, Shown
+from pcrnet.models.rivals.chain import RidgeChain
+from pcrnet.models.rivals.imputation import Imputation, Standardisation
+from pcrnet.models.rivals.ridge import FloatArray, Ridge
+from pcrnet.storage import atomic_path, read_record, taking_apart, write_json
+
+if TYPE_CHECKING:
+    from torch import device
+
+ARRAYS_FILE = "ridge.safetensors"
+RECORD_FILE = "ridge.json"
+_REMEDY = "restore the file from where it was written"
+
+
+@dataclass(frozen=True, eq=False)
+class TabularModel:
+    """A fitted ridge chain with everything that turns a patient into its features.
+
+    Attributes:
+        data: Timepoints and channels.
+        specs: The quantities it looks at; empty in a clinical model.
+        encoding: How covariates become features.
+        standardisation: Of all p features.
+        imputation: Of the standardised features.
+        scale: (p,) prior scale of each feature: features of one group share what one would have.
+        chain: The three logits of the scaled features.
+    """
+
+    data: DataConfig
+    specs: tuple[QuantitySpec, ...]
+    encoding: ClinicalEncoding
+    standardisation: Standardisation
+    imputation: Imputation
+    scale: FloatArray
+    chain: RidgeChain
+
+    @classmethod
+    def fit(cls, request: FitRequest, *, quantities: bool) -> Self:
+        """Fit on the patients of a request; those whose outcome is unknown only help to impute."""
+        specs = modelled(request.data, request.imaging) if quantities else ()
+        encoding = ClinicalEncoding.fit(request.patients, request.covariates)
+        values = _table(request.patients, request.source, request.data, specs, encoding, None)
+        scale = _scale(specs, encoding)
+        standardisation = Standardisation.fit(values)
+        imputation = Imputation.fit(standardisation.apply(values))
+        features = imputation.complete(standardisation.apply(values)) * scale
+        seed = derive_seed(request.seed, request.name, "ridge")
+        chain = RidgeChain.fit(features, _allowed(request.patients), seed)
+        return cls(request.data, specs, encoding, standardisation, imputation, scale, chain)
+
+    def crossfit(
+        self, patients: Sequence[Patient], source: TensorSource, folds: NDArray[np.int64]
+    ) -> Logits:
+        """Logits (n, 3) of each patient by the same model fitted without the patient's fold.
+
+        Scaling, imputation and penalties, which take nothing from one outcome, stay.
+        """
+        features = self._features(patients, source, None)
+        allowed = _allowed(patients)
+        logits = np.empty((len(patients), 3))
+        for own in np.unique(folds):
+            left = folds == own
+            chain = self.chain.refit(features[~left], allowed[~left])
+            logits[left] = chain.logits(features[left])
+        return logits
+
+    def logits(
+        self,
+        patients: Sequence[Patient],
+        source: TensorSource,
+        *,
+        device: device | str = "cpu",
+        shown: Shown | None = None,
+    ) -> Logits:
+        """Logits (n, 3); see :class:`~pcrnet.models.contract.FittedModel`."""
+        return self.chain.logits(self._features(patients, source, shown))
+
+    def needs(self) -> Needs:
+        """Quantities and covariates; never the scans themselves."""
+        names = tuple(covariate.name for covariate in self.encoding.covariates)
+        return Needs(scans=False, quantities=bool(self.specs), covariates=names)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Numbers of features, and the penalties."""
+        return {
+            "quantities": len(self.specs),
+            "covariates": len(self.encoding.covariates),
+            "penalties": list(self.chain.penalties),
+        }
+
+    def _features(
+        self, patients: Sequence[Patient], source: TensorSource, shown: Shown | None
+    ) -> FloatArray:
+        values = _table(patients, source, self.data, self.specs, self.encoding, shown)
+        return self.imputation.complete(self.standardisation.apply(values)) * self.scale
+
+    def write(self, directory: Path) -> None:
+        """Write arrays as safetensors, names and the encoding as JSON."""
+        from safetensors.numpy import save_file
+
+        directory.mkdir(parents=True, exist_ok=True)
+        with atomic_path(directory / ARRAYS_FILE) as temporary:
+            save_file({k: np.ascontiguousarray(v) for k, v in self._arrays().items()}, temporary)
+        write_json(
+            directory / RECORD_FILE,
+            {
+                "quantities": [spec.name for spec in self.specs],
+                "encoding": self.encoding.to_dict(),
+                "penalties": list(self.chain.penalties),
+            },
+        )
+
+    def _arrays(self) -> dict[str, FloatArray]:
+        standard, chain = self.standardisation, self.chain
+        intercepts = np.array([chain.breast.intercept, chain.nodes.intercept, chain.step])
+        return {
+            "centre": standard.centre,
+            "spread": standard.spread,
+            "low": standard.low,
+            "high": standard.high,
+            "mean": self.imputation.mean,
+            "covariance": self.imputation.covariance,
+            "scale": self.scale,
+            "breast": chain.breast.coefficients,
+            "nodes": chain.nodes.coefficients,
+            "intercepts": intercepts,
+        }
+
+    @classmethod
+    def read(cls, directory: Path, data: DataConfig, imaging: ImagingConfig) -> Self:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            IntegrityError: A file is damaged, or names quantities that this version does not
+                measure.
+        """
+        path = directory / RECORD_FILE
+        record = read_record(path, remedy=_REMEDY)
+        with taking_apart(path, remedy=_REMEDY):
+            names = [str(name) for name in record["quantities"]]
+            encoding = ClinicalEncoding.from_dict(record["encoding"])
+            first, second = (float(penalty) for penalty in record["penalties"])
+        known = {spec.name: spec for spec in quantity_specs(data, imaging)}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise IntegrityError(
+                f"the model rests on {unknown[0]}, which this version does not measure",
+                file=path,
+                remedy="use the version of pcrnet that wrote the model",
+            )
+        width = len(names) + len(encoding.covariate_of_feature)
+        arrays = _read_arrays(directory / ARRAYS_FILE, width)
+        breast, nodes, step = arrays["intercepts"].tolist()
+        return cls(
+            data=data,
+            specs=tuple(known[name] for name in names),
+            encoding=encoding,
+            standardisation=Standardisation(
+                *(arrays[name] for name in ("centre", "spread", "low", "high"))
+            ),
+            imputation=Imputation(arrays["mean"], arrays["covariance"]),
+            scale=arrays["scale"],
+            chain=RidgeChain(
+                Ridge(arrays["breast"], breast),
+                Ridge(arrays["nodes"], nodes),
+                step,
+                (first, second),
+            ),
+        )
+
+
+def modelled(data: DataConfig, imaging: ImagingConfig) -> tuple[QuantitySpec, ...]:
+    """The quantities of a configuration that are meant for a model."""
+    return tuple(spec for spec in quantity_specs(data, imaging) if spec.modelled)
+
+
+def without(request: FitRequest, patients: Sequence[Patient], part: str) -> FitRequest:
+    """The same request for some of its patients, under a name of its own."""
+    return replace(request, patients=tuple(patients), name=f"{request.name}/{part}")
+
+
+def _table(
+    patients: Sequence[Patient],
+    source: TensorSource,
+    data: DataConfig,
+    specs: Sequence[QuantitySpec],
+    encoding: ClinicalEncoding,
+    shown: Shown | None,
+) -> FloatArray:
+    """Features (n, p), NaN where something is not known or hidden."""
+    hidden = _hidden(data, shown)
+    visible = [not spec.scans & hidden for spec in specs]
+    rows = []
+    for patient in patients:
+        values = source.get(patient).quantities.values if specs else {}
+        measured = [
+            values.get(spec.name, math.nan) if seen else math.nan
+            for spec, seen in zip(specs, visible, strict=True)
+        ]
+        features, known = encoding.encode(patient)
+        clinical = np.where(known[list(encoding.covariate_of_feature)], features, np.nan)
+        rows.append(np.concatenate([measured, clinical]))
+    width = len(specs) + len(encoding.covariate_of_feature)
+    return np.array(rows, dtype=np.float64).reshape(len(patients), width)
+
+
+def _hidden(data: DataConfig, shown: Shown | None) -> frozenset[str]:
+    """``timepoint.channel`` of what may not be seen, and the mask of a visit that is hidden."""
+    if shown is None:
+        return frozenset()
+    scans = {
+        f"{timepoint}.{channel}"
+        for timepoint, row in zip(data.timepoints, shown, strict=True)
+        for channel, seen in zip(data.channels, row, strict=True)
+        if not seen
+    }
+    masks = {
+        f"{timepoint}.mask"
+        for timepoint, row in zip(data.timepoints, shown, strict=True)
+        if not any(row)
+    }
+    return frozenset(scans | masks)
+
+
+def _scale(specs: Sequence[QuantitySpec], encoding: ClinicalEncoding) -> FloatArray:
+    """(p,): one over the root of how many features say the same thing.
+
+    Twenty restatements of one property would else move the logit twenty times as freely as a
+    property that is measured once.
+    """
+    groups = [f"quantity {spec.group}" for spec in specs] + [
+        f"covariate {owner}" for owner in encoding.covariate_of_feature
+    ]
+    size = Counter(groups)
+    scale = np.array([size[group] ** -0.5 for group in groups])
+    return scale / np.sqrt(np.mean(scale**2)) if len(scale) else scale
+
+
+def _allowed(patients: Sequence[Patient]) -> NDArray[np.bool_]:
+    return np.array([patient.outcome.allowed_cells for patient in patients]).reshape(-1, 4)
+
+
+def _read_arrays(path: Path, features: int) -> dict[str, FloatArray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise IntegrityError("the ridge cannot be loaded", file=path, remedy=_REMEDY) from error
+    vectors = ("centre", "spread", "low", "high", "mean", "scale", "breast", "nodes")
+    shapes = dict.fromkeys(vectors, (features,)) | {
+        "covariance": (features, features),
+        "intercepts": (3,),
+    }
+    for name, shape in shapes.items():
+        found = arrays.get(name)
+        if found is None or found.shape != shape or np.isnan(found).any():
+            raise IntegrityError(f"the array {name} is damaged", file=path, remedy=_REMEDY)
+    return arrays
