@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 from pcrnet.cli import guarded
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 
 
 def main() -> None:

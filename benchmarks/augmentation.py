@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from harness import compare, describe_torch, publish
 
-from pcrnet.config import AugmentationConfig, ImagingConfig
+from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.augment import apply, draw
 
 SIZE, SPACING_MM = (96, 96, 64), (1.5, 1.5, 1.5)

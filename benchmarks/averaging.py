@@ -20,7 +20,7 @@ from harness import describe_machine, publish
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from pcrnet.config import EvaluationConfig, SensitivityRule
+from pcrnet.config.evaluation import EvaluationConfig, SensitivityRule
 from pcrnet.evaluation.operating_point import confusion
 from pcrnet.evaluation.reliability import calibration_line
 from pcrnet.training.nested import nested_estimate

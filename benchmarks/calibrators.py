@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from harness import describe_machine, publish
 
-from pcrnet.config import ChainCalibration, TemperatureCalibration
+from pcrnet.config.evaluation import ChainCalibration, TemperatureCalibration
 from pcrnet.evaluation.calibration import (
     Calibrator,
     IsotonicCalibrator,

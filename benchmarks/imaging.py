@@ -21,7 +21,8 @@ import torch
 from harness import compare, describe_torch, publish
 
 from pcrnet.cohort.table import Patient, read_cohort
-from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.imaging import Volume
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.grid import Grid, resample

@@ -21,7 +21,7 @@ from harness import describe_machine, publish
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from pcrnet.config import EvaluationConfig, SensitivityRule
+from pcrnet.config.evaluation import EvaluationConfig, SensitivityRule
 from pcrnet.evaluation.calibration import head_probabilities
 from pcrnet.evaluation.discrimination import auc
 from pcrnet.evaluation.operating_point import Confusion, confusion

@@ -19,7 +19,7 @@ import numpy as np
 from harness import describe_machine, publish
 from perturbed_pairs import cropped, flatten, later_visit, middle_mm, read_breast, rigid, undo
 
-from pcrnet.config import RigidAlignment
+from pcrnet.config.imaging import RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging import Volume, read_volume
 from pcrnet.imaging.body_match import front_difference_mm, prepare_scan

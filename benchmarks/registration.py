@@ -17,7 +17,7 @@ import numpy as np
 from harness import describe_machine, publish
 from perturbed_pairs import cropped, later_visit, middle_mm, read_breast, rigid, undo
 
-from pcrnet.config import RegistrationEngine, RigidAlignment
+from pcrnet.config.imaging import RegistrationEngine, RigidAlignment
 from pcrnet.imaging import Volume
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.registration import register

@@ -23,7 +23,7 @@ from scipy.special import expit
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from pcrnet.cohort.outcome import HEADS
-from pcrnet.config import Experiment
+from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.analysis import evaluate_run
 from pcrnet.evaluation.predictions import Predictions, write_predictions
 

@@ -18,7 +18,9 @@ import torch
 from harness import compare, describe_torch, publish
 from torch import Tensor, nn
 
-from pcrnet.config import DataConfig, ImagingConfig, ModelConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import ModelConfig
 from pcrnet.models.encoders import channels_last
 from pcrnet.models.network import PcrNet
 from pcrnet.training.losses import joint_negative_log_likelihood

@@ -20,7 +20,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from numpy.typing import NDArray
 
 from pcrnet.cohort.table import read_cohort
-from pcrnet.config import Experiment, load_experiment
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
 from pcrnet.simulation.trial import simulate_trial
 

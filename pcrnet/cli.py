@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from pcrnet import __version__
 from pcrnet.cohort.importers.command import add_importers, run_importer
-from pcrnet.config import Experiment, SimulationConfig, load_experiment
+from pcrnet.config.data import SimulationConfig
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.errors import PcrnetError
 
 if TYPE_CHECKING:

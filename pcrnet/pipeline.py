@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pcrnet.cohort.table import Patient, read_cohort
-from pcrnet.config import Experiment
+from pcrnet.config.experiment import Experiment
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.deploy.packing import describe_bundle, write_bundle

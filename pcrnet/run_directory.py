@@ -15,7 +15,9 @@ from typing import Any
 
 from pcrnet import __version__
 from pcrnet.cohort.table import Patient
-from pcrnet.config import Experiment, parse_experiment, read_yaml
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.layers import parse_experiment
+from pcrnet.config.plain_yaml import read_yaml
 from pcrnet.errors import RunError
 from pcrnet.storage import atomic_path, sha256_json, write_json, write_text
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcrnet.config import Experiment, load_experiment
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.volume import Volume
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pcrnet.config import SimulationConfig, load_experiment
+from pcrnet.config.data import SimulationConfig
+from pcrnet.config.layers import load_experiment
 from pcrnet.pipeline import train
 from pcrnet.simulation.trial import simulate_trial
 

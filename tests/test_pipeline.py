@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pcrnet.cohort.outcome import HEADS
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.data.splits import read_splits
 from pcrnet.errors import InsufficientScansError, PredictionsError, RunError
 from pcrnet.evaluation.calibration import calibrator_from_dict, head_probabilities
@@ -24,7 +24,7 @@ KILLS = """
 import os, random, signal, sys, time, traceback
 from pathlib import Path
 
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.pipeline import train
 from pcrnet.training.callbacks import ResumePoint
 import pcrnet.data.datamodule, pcrnet.models.network, pcrnet.training.module

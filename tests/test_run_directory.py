@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.errors import RunError
 from pcrnet.run_directory import RunDirectory
 from pcrnet.storage import read_json
@@ -14,7 +14,7 @@ from pcrnet.storage import read_json
 HOLD = """
 import sys, time
 from pathlib import Path
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.run_directory import RunDirectory
 with RunDirectory(Path(sys.argv[1])).opened(load_experiment([])):
     print("held", flush=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
 from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
-from pcrnet.config import Experiment, ImagingConfig
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import PcrnetError
 from pcrnet.imaging.preprocess import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pcrnet.config import AugmentationConfig, ImagingConfig
+from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.imaging import ImagingConfig
 
 _ELASTIC_NODES = 5  # control points along each axis: displacements smooth over a fifth of the crop
 

@@ -9,7 +9,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from pcrnet.config import Experiment
+from pcrnet.config.experiment import Experiment
 from pcrnet.data.augment import AugmentationParameters, apply, draw
 from pcrnet.data.dataset import Batch, EpochSampler, PatientDataset
 from pcrnet.data.seeds import derive_seed

@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pcrnet import __version__
 from pcrnet.cohort.outcome import Head
-from pcrnet.config import DataConfig, ImagingConfig, ModelConfig, OutcomeConfig
+from pcrnet.config.data import DataConfig, OutcomeConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import ModelConfig
 from pcrnet.errors import BundleError, IntegrityError
 from pcrnet.evaluation.calibration import Calibrator, calibrator_from_dict
 from pcrnet.models.member import Member

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.clinical import NumericCovariate
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.volume import Volume

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
-from pcrnet.config import Experiment
+from pcrnet.config.experiment import Experiment
 from pcrnet.deploy.bundle import (
     CHECKSUMS_FILE,
     EXPECTED_FILE,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.config import EvaluationConfig, NetBenefitRule
+from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
 from pcrnet.evaluation.comparisons import (
     compare_together,

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.config import (
+from pcrnet.config.evaluation import (
     CalibrationConfig,
     ChainCalibration,
     IsotonicCalibration,

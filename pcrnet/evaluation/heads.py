@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.config import EvaluationConfig
+from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation import operating_point
 from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
 from pcrnet.evaluation.curves import precision_recall_curve, roc_curve

@@ -15,7 +15,7 @@ from typing import TypedDict
 import numpy as np
 
 from pcrnet.cohort.outcome import HEADS, Head
-from pcrnet.config import EvaluationConfig, NetBenefitRule
+from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.evaluation.arrays import FloatArray, IntArray, why_undefined
 from pcrnet.evaluation.discrimination import auc, auc_fold_mean
 from pcrnet.evaluation.intervals import Estimate, proportion

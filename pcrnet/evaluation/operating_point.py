@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from pcrnet.config import (
+from pcrnet.config.evaluation import (
     NetBenefitRule,
     OperatingPointConfig,
     SensitivityRule,

@@ -8,7 +8,8 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError, model_validator
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.config import Name, PositiveInt, Section, read_yaml
+from pcrnet.config.plain_yaml import read_yaml
+from pcrnet.config.section import Name, PositiveInt, Section
 from pcrnet.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]

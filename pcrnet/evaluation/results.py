@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.config import EvaluationConfig
+from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.auc_comparison import GlobalComparison
 from pcrnet.evaluation.curves import Curve
 from pcrnet.evaluation.decision import Consequences, DecisionCurve

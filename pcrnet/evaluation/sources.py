@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pcrnet import __version__
-from pcrnet.config import Experiment, load_experiment
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, RunError
 from pcrnet.evaluation.patients import Covariate, covariates_of, read_covariates
 from pcrnet.evaluation.predictions import Predictions, read_predictions

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.config import (
+from pcrnet.config.evaluation import (
     CalibrationConfig,
-    Experiment,
     NetBenefitRule,
     OperatingPointConfig,
     YoudenRule,
 )
+from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
 

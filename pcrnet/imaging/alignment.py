@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pcrnet.config import AlignmentConfig, NoAlignment, RigidAlignment
+from pcrnet.config.imaging import AlignmentConfig, NoAlignment, RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration import Alignment, register
 from pcrnet.imaging.volume import Posture, Unit, Volume

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
-from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import ImageError, IntegrityError, PcrnetError, ProblemListError, RunError
 from pcrnet.imaging.alignment import require_engine
 from pcrnet.imaging.digests import DigestMemo, code_digest

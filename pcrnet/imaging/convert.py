@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pcrnet.config import ImagingConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import ImageError
 from pcrnet.imaging.dicom import read_dicom_series
 from pcrnet.imaging.nifti import write_nifti

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import ChannelKind, DicomConfig
+from pcrnet.config.imaging import ChannelKind, DicomConfig
 from pcrnet.errors import SeriesError
 from pcrnet.imaging.adc import adc_map, adc_scale
 from pcrnet.imaging.dicom_frames import Frame, read_frames

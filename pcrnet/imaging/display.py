@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import ChannelKind, ImagingConfig
+from pcrnet.config.imaging import ChannelKind, ImagingConfig
 from pcrnet.imaging.panels import Look, Plane, draw_bar, draw_missing, draw_panel
 
 if TYPE_CHECKING:

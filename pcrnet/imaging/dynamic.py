@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import DicomConfig
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import PhaseError, SeriesError
 from pcrnet.imaging.dicom_frames import read_frames
 from pcrnet.imaging.dicom_geometry import sort_slices, stack_affine

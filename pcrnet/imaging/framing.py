@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import ChannelKind
+from pcrnet.config.imaging import ChannelKind
 from pcrnet.errors import GeometryError
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import body_threshold

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import ChannelKind
+from pcrnet.config.imaging import ChannelKind
 from pcrnet.errors import ImageError
 from pcrnet.imaging.volume import Volume
 

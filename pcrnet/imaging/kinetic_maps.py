@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import DicomConfig
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import GeometryError, ImageError, MissingTagError, PhaseError
 from pcrnet.imaging.dynamic import DynamicSeries, read_dynamic_series
 from pcrnet.imaging.kinetics import (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import DicomConfig
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import PhaseError
 from pcrnet.imaging.phases import Phase
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import ChannelKind
+from pcrnet.config.imaging import ChannelKind
 from pcrnet.imaging.display import (
     SIMULATED,
     SUV_LOOK,

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient, Visit
-from pcrnet.config import ChannelKind, DataConfig, ImagingConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ChannelKind, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, PcrnetError
 from pcrnet.imaging.alignment import align_visits
 from pcrnet.imaging.framing import Crop, find_centre, mask_centre

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pcrnet import __version__
 from pcrnet.cohort.table import Cohort, Patient
-from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import PcrnetError
 from pcrnet.imaging.alignment import require_engine
 from pcrnet.imaging.measurements import VisitMeasurements

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
-from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import PcrnetError
 from pcrnet.imaging.alignment import common_channel
 from pcrnet.imaging.alignment_picture import alignment_picture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcrnet.config import ChannelKind, DicomConfig, ImagingConfig
+from pcrnet.config.imaging import ChannelKind, DicomConfig, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, UnitError
 from pcrnet.imaging.nifti import read_nifti
 from pcrnet.imaging.scan import Provenance, Scan

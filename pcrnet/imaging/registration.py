@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcrnet.config import RegistrationEngine, RigidAlignment
+from pcrnet.config.imaging import RegistrationEngine, RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.body_match import (
     Transform,

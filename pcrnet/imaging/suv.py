@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pcrnet.config import DicomConfig
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import UnitError
 from pcrnet.imaging.body import body_surface_m2, lean_mass_kg
 from pcrnet.imaging.decay import decay_since, injection, reference_time, undecayed_s

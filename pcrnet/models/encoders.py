@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pcrnet.config import (
+from pcrnet.config.model import (
     ConvNeXtConfig,
     DenseNetConfig,
     EncoderConfig,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pcrnet.config import (
+from pcrnet.config.model import (
     ConcatFusionConfig,
     FusionConfig,
     GatedFusionConfig,

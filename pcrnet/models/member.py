@@ -17,7 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pcrnet.cohort.table import Patient
-from pcrnet.config import DataConfig, ImagingConfig, ModelConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import ModelConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.errors import IntegrityError

@@ -13,7 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pcrnet.config import DataConfig, ImagingConfig, ModelConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import ModelConfig
 from pcrnet.models.encoders import build_encoder, channels_last, encoder_stride
 from pcrnet.models.fusion import Tokens, build_fusion
 from pcrnet.models.heads import JointHead

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pcrnet.config import ImagingConfig
+from pcrnet.config.imaging import ImagingConfig
 
 LESION_RADIUS_MM = 30.0
 QUANTITIES = 6

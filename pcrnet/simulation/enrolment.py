@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from pcrnet.config import SimulationConfig
+from pcrnet.config.data import SimulationConfig
 from pcrnet.simulation.biology import Patient, draw_patient
 from pcrnet.simulation.scanner import SEQUENCES
 

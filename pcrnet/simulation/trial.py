@@ -20,7 +20,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.config import SimulationConfig
+from pcrnet.config.data import SimulationConfig
 from pcrnet.errors import RunError
 from pcrnet.simulation.anatomy import healthy_breast
 from pcrnet.simulation.enrolment import (

@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-from pcrnet.config import Experiment, TrainingConfig
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.training import TrainingConfig
 from pcrnet.errors import ConfigError
 
 

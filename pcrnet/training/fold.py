@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
-from pcrnet.config import EarlyStopping, Experiment, TrainingConfig
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.training import EarlyStopping, TrainingConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset
 from pcrnet.data.seeds import derive_seed

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from pcrnet.config import TrainingConfig
+from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
 from pcrnet.data.seeds import derive_seed
 from pcrnet.models.network import PcrNet

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
-from pcrnet.config import EvaluationConfig, NetBenefitRule
+from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.evaluation.calibration import (
     Calibrator,
     fit_calibrator,

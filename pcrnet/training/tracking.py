@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from pcrnet.config import Experiment, TrackingConfig
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.training import TrackingConfig
 from pcrnet.training.events import EpochReport, FitsPlanned, RunEvent
 
 Mode = Literal["online", "offline", "disabled"]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from pytorch_lightning import Callback, Trainer
 
-from pcrnet.config import TrainingConfig
+from pcrnet.config.training import TrainingConfig
 from pcrnet.training.devices import computing_device, lightning_precision, uses_gpu
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcrnet.config import DataConfig
+from pcrnet.config.data import DataConfig
 from pcrnet.models.baselines import clinical_logits
 from pcrnet.models.member import Member
 from pcrnet.training.devices import computing_device

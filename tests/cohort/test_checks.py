@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pcrnet.cohort.checks import check_cohort
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.errors import CohortError, GeometryError, ImageError, UnitError
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.volume import Volume

@@ -7,7 +7,8 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch.nn import functional
 
-from pcrnet.config import AugmentationConfig, ImagingConfig
+from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.augment import AugmentationParameters, apply, draw
 
 _SIZE = (8, 10, 12)

@@ -7,7 +7,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.data.augment import draw
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.datamodule import AugmentedBatch, FitDataModule

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.deploy.bundle import CHECKSUMS_FILE, Bundle
 from pcrnet.deploy.packing import describe_bundle, write_bundle

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from scipy.special import expit, logit
 
-from pcrnet.config import EvaluationConfig, Experiment
+from pcrnet.config.evaluation import EvaluationConfig
+from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.analysis import analyse
 from pcrnet.evaluation.results import Analysis
 from pcrnet.evaluation.sources import read_run

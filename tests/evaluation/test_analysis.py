@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcrnet.config import EvaluationConfig, NetBenefitRule, load_experiment
+from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
+from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, RunError
 from pcrnet.evaluation import analysis as analysis_module
 from pcrnet.evaluation.analysis import analyse, evaluate_run, evaluate_table

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
 
 from pcrnet.cohort.outcome import CELLS, Outcome
-from pcrnet.config import (
+from pcrnet.config.evaluation import (
     ChainCalibration,
     IsotonicCalibration,
     NoCalibration,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from pcrnet.config import EvaluationConfig
+from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.curves import draw_weights
 from pcrnet.evaluation.heads import (
     analyse_head,

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from pcrnet.config import EvaluationConfig, NetBenefitRule
+from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.evaluation import operating_point
 from pcrnet.evaluation.discrimination import auc, auc_fold_mean
 from pcrnet.evaluation.intervals import Estimate, proportion

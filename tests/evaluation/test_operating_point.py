@@ -10,7 +10,7 @@ from scipy.special import expit
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from statsmodels.stats.proportion import proportion_confint
 
-from pcrnet.config import NetBenefitRule, SensitivityRule, SpecificityRule, YoudenRule
+from pcrnet.config.evaluation import NetBenefitRule, SensitivityRule, SpecificityRule, YoudenRule
 from pcrnet.errors import PredictionsError
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.operating_point import (

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcrnet.config import EvaluationConfig
+from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.predictions import read_predictions, write_predictions

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pcrnet.config import EvaluationConfig
+from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.analysis import analyse
 from pcrnet.evaluation.report import Hundred, IconGroup, render_report
 from pcrnet.evaluation.results import Analysis, Comparison

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pcrnet.config import Experiment
+from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.results import Analysis
 from pcrnet.evaluation.words import meaning, with_interval, write_words

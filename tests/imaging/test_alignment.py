@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from pcrnet.config import NoAlignment, RigidAlignment
+from pcrnet.config.imaging import NoAlignment, RigidAlignment
 from pcrnet.errors import ConfigError, RegistrationError
 from pcrnet.imaging.alignment import align_visits, common_channel, require_engine
 from pcrnet.imaging.volume import Volume

@@ -9,7 +9,8 @@ import pytest
 
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient, Visit
-from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import InsufficientScansError, ProblemListError, RunError, UnitError
 from pcrnet.imaging import cache as cache_module
 from pcrnet.imaging import digests

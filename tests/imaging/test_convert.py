@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from pcrnet.config import DicomConfig, ImagingConfig
+from pcrnet.config.imaging import DicomConfig, ImagingConfig
 from pcrnet.errors import ImageError, UnitError
 from pcrnet.imaging.convert import convert_series
 from pcrnet.imaging.dicom import read_dicom_series

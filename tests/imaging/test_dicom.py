@@ -14,7 +14,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
 
-from pcrnet.config import DicomConfig
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import (
     DicomFileError,
     DuplicateSliceError,

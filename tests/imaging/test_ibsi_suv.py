@@ -20,7 +20,7 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from pcrnet.config import DicomConfig
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.imaging.dicom import read_dicom_series
 
 HALF_LIFE_S, HOUR_S = 6586.2, 3600.0

@@ -13,7 +13,8 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from pcrnet.cohort.table import read_cohort
-from pcrnet.config import DataConfig, ImagingConfig, RigidAlignment
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig, RigidAlignment
 from pcrnet.imaging import Volume, read_volume
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.convert import convert_series

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pcrnet.config import DicomConfig
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import PhaseError
 from pcrnet.imaging.phase_choice import pick_phase
 from pcrnet.imaging.phases import Phase

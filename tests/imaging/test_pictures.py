@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from pcrnet.cohort.table import read_cohort
-from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.imaging.pictures import patient_picture
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
 

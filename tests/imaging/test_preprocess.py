@@ -8,7 +8,8 @@ import pytest
 
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient, Visit, read_cohort
-from pcrnet.config import DataConfig, ImagingConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, UnitError
 from pcrnet.imaging import preprocess
 from pcrnet.imaging.nifti import write_nifti

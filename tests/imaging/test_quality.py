@@ -6,7 +6,8 @@ import sys
 import pytest
 from PIL import Image
 
-from pcrnet.config import DataConfig, ImagingConfig, RigidAlignment
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig, RigidAlignment
 from pcrnet.errors import ConfigError
 from pcrnet.imaging import quality
 from pcrnet.imaging.quality import quality_sheet

@@ -6,7 +6,8 @@ import nibabel
 import pytest
 from PIL import Image
 
-from pcrnet.config import DataConfig, ImagingConfig, RigidAlignment
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig, RigidAlignment
 from pcrnet.imaging.measurements import VisitMeasurements
 from pcrnet.imaging.quality_page import describe, patient_page
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import affine_transform, gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from pcrnet.config import RigidAlignment
+from pcrnet.config.imaging import RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration import register
 from pcrnet.imaging.volume import Volume

@@ -16,7 +16,7 @@ from pydicom import Dataset
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from pcrnet.config import DicomConfig
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import MissingTagError, TracerError, UnitError
 from pcrnet.imaging.dicom import read_dicom_series
 from pcrnet.imaging.dicom_groups import FrameGroups

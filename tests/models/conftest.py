@@ -5,13 +5,13 @@ from functools import cache
 import pytest
 import torch
 
-from pcrnet.config import (
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import (
     ConcatFusionConfig,
     ConvNeXtConfig,
-    DataConfig,
     DenseNetConfig,
     GatedFusionConfig,
-    ImagingConfig,
     ModelConfig,
     ResNetConfig,
     SwinConfig,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pcrnet.config import ResNetConfig, ViTConfig
+from pcrnet.config.model import ResNetConfig, ViTConfig
 from pcrnet.errors import ConfigError
 from pcrnet.models.encoders import ScaledConv3d, Stem, build_encoder, encoder_stride
 

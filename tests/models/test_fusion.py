@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pcrnet.config import ConcatFusionConfig, GatedFusionConfig, TransformerFusionConfig
+from pcrnet.config.model import ConcatFusionConfig, GatedFusionConfig, TransformerFusionConfig
 from pcrnet.errors import ConfigError
 from pcrnet.models.fusion import AttentionBlock, Tokens, build_fusion
 

@@ -10,7 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient
-from pcrnet.config import DataConfig, ImagingConfig, ModelConfig, ResNetConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import ModelConfig, ResNetConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.errors import IntegrityError
 from pcrnet.models.member import ENCODING_FILE, WEIGHTS_FILE, Member

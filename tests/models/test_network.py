@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from pcrnet.config import DataConfig, ImagingConfig, ModelConfig
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import ModelConfig
 from pcrnet.errors import ConfigError
 from pcrnet.models.network import (
     CovariateEmbedding,

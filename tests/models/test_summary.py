@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcrnet.config import ImagingConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.models.summary import QUANTITIES, IntensitySummary, lesion_voxels, measure
 
 _IMAGING = ImagingConfig(size=(16, 20, 24), spacing_mm=(5.0, 4.0, 5.0))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcrnet.config import SimulationConfig
+from pcrnet.config.data import SimulationConfig
 from pcrnet.simulation.enrolment import CHANNELS, Stream, enrol, patient_rng
 
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from pcrnet.cohort.table import read_cohort
-from pcrnet.config import SimulationConfig
+from pcrnet.config.data import SimulationConfig
 from pcrnet.errors import RunError
 from pcrnet.imaging.reader import read_volume
 from pcrnet.simulation import trial

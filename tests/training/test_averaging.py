@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from pcrnet.config import EvaluationConfig, SensitivityRule
+from pcrnet.config.evaluation import EvaluationConfig, SensitivityRule
 from pcrnet.evaluation.metrics import head_metrics
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.training.averaging import as_averaged, noise_of_all, noise_without

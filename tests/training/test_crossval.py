@@ -24,7 +24,7 @@ MakeJob = Callable[..., FitJob]
 
 SIDE_BY_SIDE = """
 import sys
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.pipeline import train
 from pcrnet.training.events import EpochReport
 

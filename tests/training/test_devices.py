@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from pcrnet.config import TrainingConfig
+from pcrnet.config.training import TrainingConfig
 from pcrnet.training.devices import (
     computing_device,
     fits_at_a_time,

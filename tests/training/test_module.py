@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pcrnet.config import TrainingConfig
+from pcrnet.config.training import TrainingConfig
 from pcrnet.training.module import PcrModule, learning_rate_factor, parameter_groups
 
 

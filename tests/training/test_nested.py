@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcrnet.cohort.outcome import HEADS, Outcome
-from pcrnet.config import (
+from pcrnet.config.evaluation import (
     EvaluationConfig,
     NetBenefitRule,
     NoCalibration,

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from pcrnet.config import Experiment, TrackingConfig, load_experiment
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.layers import load_experiment
+from pcrnet.config.training import TrackingConfig
 from pcrnet.training import tracking as module
 from pcrnet.training.events import (
     EpochReport,

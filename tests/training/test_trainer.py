@@ -6,7 +6,7 @@ import warnings
 import pytest
 from pytorch_lightning import Callback
 
-from pcrnet.config import TrainingConfig
+from pcrnet.config.training import TrainingConfig
 from pcrnet.training.trainer import make_trainer, quiet_lightning
 
 CPU = TrainingConfig(accelerator="cpu", max_epochs=7, gradient_clip=0.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pcrnet.config import DataConfig
+from pcrnet.config.data import DataConfig
 from pcrnet.training.variants import ablations
 
 DATA = DataConfig(

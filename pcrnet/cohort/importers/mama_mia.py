@@ -20,7 +20,7 @@ from pcrnet.cohort.importers.table_writer import (
     Unmapped,
     write_import,
 )
-from pcrnet.config import DicomConfig
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import CohortError
 
 _TABLES = ("clinical_and_imaging_info.xlsx", "clinical_and_imaging_info.csv")

@@ -5,7 +5,7 @@ import pytest
 
 from pcrnet.cohort.importers.bids import import_bids
 from pcrnet.cohort.table import read_cohort
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.reader import read_volume
 from pcrnet.imaging.volume import Volume

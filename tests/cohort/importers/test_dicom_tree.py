@@ -5,7 +5,7 @@ import pytest
 
 from pcrnet.cohort.importers.dicom_tree import import_dicom_tree, list_dicom_tree
 from pcrnet.cohort.table import read_cohort
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.errors import CohortError, ProblemListError
 
 

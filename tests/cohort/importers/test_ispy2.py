@@ -3,7 +3,7 @@ import pytest
 
 from pcrnet.cohort.importers.ispy2 import classify, import_ispy2
 from pcrnet.cohort.table import read_cohort
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.imaging.reader import read_volume
 
 _DCE = "ISPY2: VOLSER: uni-lateral cropped: original DCE"

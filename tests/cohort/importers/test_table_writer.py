@@ -3,7 +3,7 @@ import yaml
 
 from pcrnet.cohort.importers.table_writer import ImportedPatient, Unmapped, write_import
 from pcrnet.cohort.table import read_cohort
-from pcrnet.config import load_experiment
+from pcrnet.config.layers import load_experiment
 from pcrnet.errors import CohortError
 
 _BRANCHES = {"pet": ("pet",), "mri": ("t2", "adc")}

@@ -1,0 +1,1 @@
+"""Settings: the sections of an experiment, and how they are read."""

@@ -1,0 +1,111 @@
+"""Settings of the run, its patients, their outcome and how the data are augmented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pcrnet.config.section import (
+    Fraction,
+    Name,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    RunName,
+    Section,
+)
+
+
+class RunConfig(Section):
+    """Where the run is written and what its random numbers start from."""
+
+    name: RunName = "simulated"
+    root: str = "runs"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+
+    @property
+    def directory(self) -> Path:
+        """The run directory, ``<root>/<name>``."""
+        return Path(self.root) / self.name
+
+
+class SimulationConfig(Section):
+    """The in-silico trial that stands in where no cohort is given."""
+
+    patients: Annotated[int, Field(ge=10)] = 240
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 2024
+    sites: PositiveInt = 3
+    missing_scan_fraction: Fraction = 0.05
+    """Chance that any one scan after the first PET was not acquired."""
+    mri_spacing_mm: Positive = 2.5
+    """In-plane voxel of the MRI; PET, slices and ADC follow from it as on real scanners."""
+
+
+class DataConfig(Section):
+    """Which patients, scans and covariates enter."""
+
+    cohort: str | None = None
+    """Path of ``cohort.csv``; null simulates a trial by ``data.simulation``."""
+    simulation: SimulationConfig = SimulationConfig()
+    timepoints: tuple[Name, ...] = ("baseline", "interim")
+    """In order of time; the first is the reference for geometry."""
+    branches: dict[Name, tuple[Name, ...]] = Field(
+        default={"pet": ("pet",), "mri": ("dce_pre", "dce_early", "dce_late", "t2", "adc")}
+    )
+    """Branch to its channels. Each branch has an encoder of its own."""
+    covariates: tuple[str, ...] | None = None
+    """Columns of the cohort used as clinical covariates; null: those of the simulated trial, none
+    of a real cohort."""
+    minimum_scans: PositiveInt = 1
+    """A patient with fewer scans than this is refused, in training and in prediction."""
+    cache: str | None = None
+    """Folder of the preprocessed tensors; null: ``<run.root>/cache``."""
+    workers: NonNegativeInt = 0
+    """Loader processes. The cohort is memory-mapped, so 0 is the fastest on most machines."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """All channels, branch by branch."""
+        return tuple(channel for channels in self.branches.values() for channel in channels)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.timepoints or len(set(self.timepoints)) != len(self.timepoints):
+            raise ValueError("timepoints must name at least one timepoint, each once")
+        if not self.branches or not all(self.branches.values()):
+            raise ValueError("branches must name at least one branch, each with a channel or more")
+        if len(set(self.channels)) != len(self.channels):
+            raise ValueError("a channel belongs to one branch only")
+        if self.minimum_scans > len(self.timepoints) * len(self.channels):
+            raise ValueError("minimum_scans exceeds timepoints × channels: nobody could enter")
+        return self
+
+
+class OutcomeConfig(Section):
+    """How complete response of the breast is defined; the two definitions never mix."""
+
+    definition: Literal["ypT0", "ypT0/is"] = "ypT0"
+
+
+class AugmentationConfig(Section):
+    """One fused random warp of the crop and random intensities, made on the training device."""
+
+    enabled: bool = True
+    flip_probability: Fraction = 0.5
+    """Left-right mirror image, all visits of the patient together."""
+    rotation_degrees: NonNegative = 10.0
+    translation_mm: NonNegative = 6.0
+    scale_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.08
+    elastic_mm: NonNegative = 0.0
+    """Standard deviation of a smooth random displacement; 0 leaves it out."""
+    visit_shift_mm: NonNegative = 2.0
+    """Extra shift of each visit of its own: what registration leaves over."""
+    noise: NonNegative = 0.03
+    """Standard deviation of added noise, in network input units."""
+    gain_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.05
+    """Random gain of each visit and branch; small, since SUV and ADC are absolute."""
+    channel_dropout: Fraction = 0.05
+    """Chance that a present channel is hidden, so that missing scans are nothing new."""

@@ -1,0 +1,105 @@
+"""Settings of how the network is judged: folds, calibration and operating point."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pcrnet.config.section import Fraction, Positive, Section
+
+
+class YoudenRule(Section):
+    """The threshold with the largest sensitivity + specificity."""
+
+    kind: Literal["youden"] = "youden"
+
+
+class SensitivityRule(Section):
+    """The largest threshold that keeps at least this sensitivity for complete response."""
+
+    kind: Literal["sensitivity"] = "sensitivity"
+    target: Fraction = 0.9
+
+
+class SpecificityRule(Section):
+    """The smallest threshold that keeps at least this specificity: few residual tumours missed."""
+
+    kind: Literal["specificity"] = "specificity"
+    target: Fraction = 0.9
+
+
+class NetBenefitRule(Section):
+    """The decision-analytic threshold itself: operate when P(response) exceeds it."""
+
+    kind: Literal["net_benefit"] = "net_benefit"
+    threshold: Fraction = 0.8
+
+
+OperatingPointConfig = Annotated[
+    YoudenRule | SensitivityRule | SpecificityRule | NetBenefitRule, Field(discriminator="kind")
+]
+
+
+class ChainCalibration(Section):
+    """The shrunk chain: q = σ(a₁ℓ₁+b₁), r = σ(a₂ℓ₂+b₂), a ≥ 0, a₂ drawn toward a₁."""
+
+    kind: Literal["chain"] = "chain"
+    shrinkage: Positive = 0.25
+    """Standard deviation of a₂ − a₁."""
+
+
+class TemperatureCalibration(Section):
+    """Bias-corrected temperature on the four joint cells."""
+
+    kind: Literal["temperature"] = "temperature"
+
+
+class IsotonicCalibration(Section):
+    """A monotone curve for each of q, r and s; refused where too few patients carry a curve."""
+
+    kind: Literal["isotonic"] = "isotonic"
+
+
+class NoCalibration(Section):
+    """The network's own probabilities."""
+
+    kind: Literal["none"] = "none"
+
+
+CalibrationConfig = Annotated[
+    ChainCalibration | TemperatureCalibration | IsotonicCalibration | NoCalibration,
+    Field(discriminator="kind"),
+]
+
+
+class EvaluationConfig(Section):
+    """How the network is judged. Nothing here is ever fitted on the fold that it judges."""
+
+    folds: Annotated[int, Field(ge=3, le=20)] = 5
+    group: Literal["patient", "site"] = "patient"
+    """patient: folds stratified by outcome and site; site: whole sites are held out."""
+    mode: Literal["nested", "crossfit"] = "nested"
+    """crossfit takes the K fits that ship, is optimistic, and says so wherever it is shown."""
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    """How often the cross-validation is done, each time with other folds and other seeds. Metrics
+    are averaged over repeats, predictions never; predictions.csv and the bundle are the first's."""
+    calibration: CalibrationConfig = ChainCalibration()
+    operating_point: OperatingPointConfig = YoudenRule()
+    bootstrap_draws: Annotated[int, Field(ge=200)] = 2000
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    variants: bool = True
+    """Also judge the run without each branch and timepoint, and the clinical covariates alone."""
+    protocol: str | None = None
+    """YAML file of the trial's endpoints; null leaves the confirmatory analysis out."""
+
+    @property
+    def caution(self) -> str:
+        """What is said wherever the results are shown; empty where nothing has to be."""
+        if self.mode == "nested":
+            return ""
+        return (
+            "Cross-fitting is optimistic: calibrator and threshold of a fold were fitted on "
+            "predictions of models that had seen that fold's outcomes. Use evaluation.mode=nested "
+            "before believing these results."
+        )

@@ -1,0 +1,61 @@
+"""The experiment: everything that decides the numbers of a run, in one frozen record.
+
+Configuration is plain data. Nothing in it is imported, executed or looked up by name; a variant is
+a ``kind`` that the code matches explicitly. Each option has one home: the field of its section,
+whose default is the simulated trial that ``train.py`` runs when it is given nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pcrnet.config.data import AugmentationConfig, DataConfig, OutcomeConfig, RunConfig
+from pcrnet.config.evaluation import EvaluationConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import ModelConfig
+from pcrnet.config.plain_yaml import plain_text
+from pcrnet.config.section import Section
+from pcrnet.config.training import TrackingConfig, TrainingConfig
+
+
+class Experiment(Section):
+    """The whole experiment: everything that decides its numbers, and nothing else."""
+
+    run: RunConfig = RunConfig()
+    data: DataConfig = DataConfig()
+    outcome: OutcomeConfig = OutcomeConfig()
+    imaging: ImagingConfig = ImagingConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+    @property
+    def cache_directory(self) -> Path:
+        """Folder of the preprocessed tensors, shared by all runs below the same root."""
+        return Path(self.data.cache) if self.data.cache else Path(self.run.root) / "cache"
+
+    def reseeded(self, seed: int) -> Experiment:
+        """The same experiment under another seed, 0 to 2³¹ − 1."""
+        return self.model_copy(update={"run": self.run.model_copy(update={"seed": seed})})
+
+    def without_paths(self) -> Experiment:
+        """The experiment as it may be shown to others: folders of this machine carry names."""
+
+        def name(path: str | None) -> str | None:
+            return None if path is None else Path(path).name
+
+        data = {"cohort": name(self.data.cohort), "cache": None}
+        protocol = {"protocol": name(self.evaluation.protocol)}
+        return self.model_copy(
+            update={
+                "run": self.run.model_copy(update={"root": RunConfig().root}),
+                "data": self.data.model_copy(update=data),
+                "evaluation": self.evaluation.model_copy(update=protocol),
+            }
+        )
+
+    def to_yaml(self) -> str:
+        """The resolved experiment as YAML that ``load_experiment`` reads back unchanged."""
+        return plain_text(self.model_dump(mode="json"))

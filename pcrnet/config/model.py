@@ -1,0 +1,115 @@
+"""Settings of the network: encoders and fusion."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pcrnet.config.section import NonNegativeInt, Positive, PositiveInt, Section, same_length
+
+
+class ResNetConfig(Section):
+    """Normaliser-free residual encoder; the stem and every stage halve the grid."""
+
+    kind: Literal["resnet"] = "resnet"
+    stem_width: PositiveInt = 12
+    widths: tuple[PositiveInt, ...] = (24, 48)
+    blocks: tuple[NonNegativeInt, ...] = (1, 1)
+    """Residual blocks of each stage."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        return same_length(self, "widths", "blocks")
+
+
+class ConvNeXtConfig(Section):
+    """ConvNeXt blocks in 3D: depthwise 5×5×5, layer norm, inverted bottleneck."""
+
+    kind: Literal["convnext"] = "convnext"
+    stem_width: PositiveInt = 16
+    widths: tuple[PositiveInt, ...] = (32, 64)
+    blocks: tuple[NonNegativeInt, ...] = (1, 1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        return same_length(self, "widths", "blocks")
+
+
+class DenseNetConfig(Section):
+    """MONAI's densely connected blocks."""
+
+    kind: Literal["densenet"] = "densenet"
+    stem_width: PositiveInt = 16
+    growth: PositiveInt = 8
+    blocks: tuple[PositiveInt, ...] = (2, 2)
+    initial_width: PositiveInt = 16
+
+
+class ViTConfig(Section):
+    """Vision transformer on patches of the stem's feature map."""
+
+    kind: Literal["vit"] = "vit"
+    stem_width: PositiveInt = 16
+    patch: PositiveInt = 4
+    depth: PositiveInt = 2
+    heads: PositiveInt = 4
+
+
+class SwinConfig(Section):
+    """MONAI's shifted-window transformer."""
+
+    kind: Literal["swin"] = "swin"
+    stem_width: PositiveInt = 12
+    width: PositiveInt = 16
+    depths: tuple[PositiveInt, ...] = (2,)
+    heads: tuple[PositiveInt, ...] = (2,)
+    window: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        return same_length(self, "depths", "heads")
+
+
+EncoderConfig = Annotated[
+    ResNetConfig | ConvNeXtConfig | DenseNetConfig | ViTConfig | SwinConfig,
+    Field(discriminator="kind"),
+]
+
+
+class ConcatFusionConfig(Section):
+    """One vector a branch and timepoint, side by side with its presence flag, then an MLP."""
+
+    kind: Literal["concat"] = "concat"
+    hidden: PositiveInt = 64
+
+
+class GatedFusionConfig(Section):
+    """A learned weight for each token that is present (gated attention pooling)."""
+
+    kind: Literal["gated"] = "gated"
+    hidden: PositiveInt = 64
+
+
+class TransformerFusionConfig(Section):
+    """Self-attention over whatever tokens are present, read out by a query token."""
+
+    kind: Literal["transformer"] = "transformer"
+    depth: PositiveInt = 2
+    heads: PositiveInt = 4
+    mlp_ratio: Positive = 2.0
+
+
+FusionConfig = Annotated[
+    ConcatFusionConfig | GatedFusionConfig | TransformerFusionConfig, Field(discriminator="kind")
+]
+
+
+class ModelConfig(Section):
+    """Encoders, fusion and head."""
+
+    width: PositiveInt = 64
+    """Length of every token."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    encoder: EncoderConfig = ResNetConfig()
+    fusion: FusionConfig = TransformerFusionConfig()

@@ -1,0 +1,34 @@
+"""What every part of the experiment is made of: a frozen record, and the ranges of its values."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+_SectionT = TypeVar("_SectionT", bound="Section")
+
+
+class Section(BaseModel):
+    """A frozen part of the experiment; an unknown key is an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
+
+
+def same_length(section: _SectionT, *names: str) -> _SectionT:
+    """The section, if its lists ``names`` have one entry a stage each; else ValueError."""
+    lengths = {name: len(getattr(section, name)) for name in names}
+    if len(set(lengths.values())) != 1 or not min(lengths.values()):
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise ValueError(f"one entry a stage is needed in each list, but {found}")
+    return section

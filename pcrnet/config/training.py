@@ -1,0 +1,64 @@
+"""Settings of one fit, and of what is told about it while it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from pcrnet.config.section import NonNegative, Positive, PositiveInt, Section
+
+
+class FixedSchedule(Section):
+    """Every fit runs ``training.max_epochs``: nothing is chosen by looking."""
+
+    kind: Literal["fixed"] = "fixed"
+
+
+class EarlyStopping(Section):
+    """Stop on a slice of the fit's own training patients, never on the folds it is judged on."""
+
+    kind: Literal["early"] = "early"
+    fraction: Annotated[float, Field(gt=0.0, le=0.5)] = 0.2
+    patience: PositiveInt = 10
+
+
+StoppingConfig = Annotated[FixedSchedule | EarlyStopping, Field(discriminator="kind")]
+
+
+class TrainingConfig(Section):
+    """How one network is fitted."""
+
+    max_epochs: PositiveInt = 12
+    batch_size: PositiveInt = 8
+    learning_rate: Positive = 2e-3
+    weight_decay: NonNegative = 0.02
+    warmup_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    gradient_clip: Positive = 1.0
+    average_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.98
+    """Decay of the exponential moving average of the weights; 0 leaves it out."""
+    stopping: StoppingConfig = FixedSchedule()
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    """auto: bf16 where the training device computes in it, else 32."""
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    parallel_fits: PositiveInt | Literal["auto"] = "auto"
+    """Fits that run at the same time, each on a GPU (or share of the cores) of its own; auto: as
+    many as there are GPUs, else as there are cores, four at most."""
+    deterministic: bool = True
+    """Deterministic algorithms only; densenet has none on a GPU and is refused there."""
+    max_steps: PositiveInt | None = None
+    """Stop each fit after so many steps: for trying a configuration out."""
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _number_or_name(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value
+
+
+class TrackingConfig(Section):
+    """Weights & Biases beside the local record, which stays the truth."""
+
+    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    """auto: online where the user is logged in, offline elsewhere. ``WANDB_MODE`` overrules it."""
+    project: str = "pcrnet"
+    group: str | None = None
