@@ -29,7 +29,7 @@ from pcrnet.judging import (
 from pcrnet.models.member import Member
 from pcrnet.run_directory import RunDirectory
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
-from pcrnet.storage import read_json, sha256_json, write_json
+from pcrnet.storage import read_record, sha256_json, taking_apart, write_json
 from pcrnet.training.crossval import run_fits
 from pcrnet.training.events import (
     EpochReport,
@@ -57,10 +57,11 @@ class RunResult:
     @property
     def metrics(self) -> dict[str, dict[str, dict[str, Any]]]:
         """``heads`` of ``metrics.json``."""
-        heads: dict[str, dict[str, dict[str, Any]]] = read_json(
-            self.report.parent / "metrics.json"
-        )["heads"]
-        return heads
+        path = self.report.parent / "metrics.json"
+        record = read_record(path)
+        with taking_apart(path):
+            heads: dict[str, dict[str, dict[str, Any]]] = record["heads"]
+            return heads
 
 
 def train(experiment: Experiment, *listeners: Listener) -> RunResult:

@@ -1,16 +1,25 @@
-"""Durable files: whole or absent, never half written; and their digests."""
+"""Durable files: whole or absent, never half written; read through one door; and their digests."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from pcrnet.errors import IntegrityError
 
 _CHUNK_BYTES = 1 << 20
+MAX_RECORD_BYTES = 16 << 20
+"""A record is a page of facts, or at most a line for each of some ten thousand patients."""
+MAX_RECORD_DEPTH = 32
+_RESTORE = "restore the file from where it was written, or delete what it belongs to and begin anew"
 
 
 @contextmanager
@@ -53,9 +62,136 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_json(path: Path, *, remedy: str = _RESTORE, max_bytes: int = MAX_RECORD_BYTES) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Read JSON that pcrnet wrote and anything may have happened to since.
+
+    The one door for records: the work is bounded whatever the file holds, and it either gives what
+    was written or an error that says what is wrong. What the fields hold is taken out within
+    :func:`taking_apart`.
+
+    Args:
+        path: The record.
+        remedy: What the user can do about a damaged one.
+        max_bytes: Larger files are refused unread.
+
+    Raises:
+        IntegrityError: It is missing, no regular file, too large, no JSON, nested deeper than
+            :data:`MAX_RECORD_DEPTH`, or holds a key twice, NaN or infinity.
+    """
+    data = read_bounded(path, remedy=remedy, max_bytes=max_bytes)
+    with taking_apart(path, remedy=remedy):
+        value = json.loads(data.decode(), object_pairs_hook=_without_twins, parse_constant=_refuse)
+        _check_depth(value)
+        return value
+
+
+def read_record(
+    path: Path, *, remedy: str = _RESTORE, max_bytes: int = MAX_RECORD_BYTES
+) -> dict[str, Any]:
+    """Read a JSON object, as :func:`read_json` does.
+
+    Raises:
+        IntegrityError: As there; or it is another kind of value.
+    """
+    value = read_json(path, remedy=remedy, max_bytes=max_bytes)
+    if not isinstance(value, dict):
+        raise _damaged(path, "it holds no JSON object", remedy)
+    return value
+
+
+def read_rows(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    remedy: str = _RESTORE,
+    max_bytes: int = MAX_RECORD_BYTES,
+) -> list[dict[str, str]]:
+    """Read a CSV record with exactly these columns, as :func:`read_record` reads JSON.
+
+    Raises:
+        IntegrityError: It cannot be read, has other columns, or a row with too few or too many
+            cells.
+    """
+    data = read_bounded(path, remedy=remedy, max_bytes=max_bytes)
+    with taking_apart(path, remedy=remedy):
+        header, *rows = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
+        if header != list(columns):
+            raise ValueError("its columns are not those that were written")
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def read_bounded(path: Path, *, remedy: str = _RESTORE, max_bytes: int = MAX_RECORD_BYTES) -> bytes:
+    """The bytes of a regular file of no more than ``max_bytes``; a pipe is not waited for.
+
+    Raises:
+        IntegrityError: It is missing, cannot be read, is no regular file, or is too large.
+    """
+    try:
+        with open(path, "rb", opener=_at_once) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise _damaged(path, "it is no regular file", remedy)
+            data = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise _damaged(path, f"it cannot be read ({type(error).__name__})", remedy) from error
+    if len(data) > max_bytes:
+        raise _damaged(path, f"it has more than {max_bytes} bytes", remedy)
+    return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for a writer, should it be a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+@contextmanager
+def taking_apart(path: Path, *, remedy: str = _RESTORE) -> Iterator[None]:
+    """Turn whatever a damaged record makes code stumble over into one error that names the file.
+
+    Raises:
+        IntegrityError: A field is missing or of another type or value than was written.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "it is not UTF-8 text", remedy) from error
+    except json.JSONDecodeError as error:
+        raise _damaged(path, f"it is not JSON (line {error.lineno})", remedy) from error
+    except KeyError as error:
+        raise _damaged(path, f"the field {error} is missing", remedy) from error
+    except RecursionError as error:
+        raise _damaged(path, "it is nested too deep", remedy) from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, csv.Error) as error:
+        raise _damaged(path, str(error)[:200], remedy) from error
+
+
+def _damaged(path: Path, problem: str, remedy: str) -> IntegrityError:
+    return IntegrityError(f"the record is damaged: {problem}", file=path, remedy=remedy)
+
+
+def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of a record")
+
+
+def _check_depth(value: object) -> None:
+    """Refuse what later code could not walk through; the parser alone would let 900 levels pass."""
+    level: list[object] = [value]
+    for _ in range(MAX_RECORD_DEPTH + 1):
+        if not level:
+            return
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    raise ValueError(f"it is nested deeper than {MAX_RECORD_DEPTH} levels")
 
 
 def sha256_file(path: Path) -> str:

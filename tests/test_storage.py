@@ -9,11 +9,16 @@ import sys
 
 import pytest
 
+from pcrnet.errors import IntegrityError
 from pcrnet.storage import (
     atomic_path,
+    read_bounded,
     read_json,
+    read_record,
+    read_rows,
     sha256_file,
     sha256_json,
+    taking_apart,
     write_bytes,
     write_json,
     write_text,
@@ -125,3 +130,74 @@ def test_the_digest_of_a_value_ignores_the_order_of_keys_alone():
     assert sha256_json({"a": 1, "b": [1, 2]}) == sha256_json({"b": [1, 2], "a": 1})
     assert sha256_json({"a": [1, 2]}) != sha256_json({"a": [2, 1]})
     assert sha256_json({"a": 1}) == hashlib.sha256(b'{"a":1}').hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "not JSON"),
+        (b'{"a": 1', "not JSON"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"[1]", "no JSON object"),
+        (b'{"a": NaN}', "NaN"),
+        (b'{"a": -Infinity}', "Infinity"),
+        (b'{"a": 1, "a": 2}', "twice"),
+        (b"[" * 200_000, "nested"),
+        (b'{"a":' * 40 + b"1" + b"}" * 40, "nested"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "damaged"),
+    ],
+    ids=range(10),
+)
+def test_a_damaged_record_is_one_error_with_its_file(tmp_path, content, says):
+    path = tmp_path / "done.json"
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match=says) as caught:
+        read_record(path)
+    assert str(path) == caught.value.file
+    assert caught.value.remedy
+
+
+def test_a_record_that_is_missing_a_folder_or_too_large_is_the_same_error(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "large").write_bytes(b"[" + b"0," * 100 + b"0]")
+    for name in ("missing", "folder", "large"):
+        with pytest.raises(IntegrityError, match="damaged"):
+            read_record(tmp_path / name, max_bytes=100)
+
+
+def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(IntegrityError, match="no regular file"):
+        read_bounded(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda record: record["absent"],
+        lambda record: record["text"]["field"],
+        lambda record: float(record["text"]),
+        lambda record: record["text"].shape,
+        lambda record: record["list"][7],
+        lambda record: int(record["large"]),
+    ],
+)
+def test_a_field_that_is_not_what_was_written_is_the_same_error(tmp_path, take):
+    record = {"text": "x", "list": [], "large": float("inf")}
+    with pytest.raises(IntegrityError, match="damaged"), taking_apart(tmp_path / "done.json"):
+        take(record)
+
+
+def test_what_is_no_fault_of_a_record_passes_through(tmp_path):
+    with pytest.raises(ZeroDivisionError), taking_apart(tmp_path / "done.json"):
+        1 / 0  # noqa: B018
+
+
+def test_a_table_has_the_columns_and_cells_that_were_written(tmp_path):
+    path = tmp_path / "logits.csv"
+    path.write_text('patient_id,logit\n"a,b",0.5\n')
+    assert read_rows(path, ["patient_id", "logit"]) == [{"patient_id": "a,b", "logit": "0.5"}]
+    for damaged in ("", "patient_id\na\n", "patient_id,logit\na\n", "patient_id,logit\na,1,2\n"):
+        path.write_text(damaged)
+        with pytest.raises(IntegrityError, match="damaged"):
+            read_rows(path, ["patient_id", "logit"])

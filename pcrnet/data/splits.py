@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pcrnet.cohort.table import Patient
 from pcrnet.errors import CohortError, IntegrityError
-from pcrnet.storage import read_json, sha256_json, write_json
+from pcrnet.storage import read_record, sha256_json, taking_apart, write_json
+
+_RESTORE = "restore the file, or start a new run under another run.name"
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,13 @@ def read_splits(path: Path) -> Splits:
     Raises:
         IntegrityError: The file was damaged or altered after it was written.
     """
-    with suppress(ValueError, KeyError, TypeError):  # a damaged file need not be JSON any more
-        data: dict[str, Any] = read_json(path)
+    data = read_record(path, remedy=_RESTORE)
+    with taking_apart(path, remedy=_RESTORE):
         splits = Splits(folds=data["folds"], fold_of=data["fold_of"])
         if splits.sha256 == data["sha256"]:
             return splits
     raise IntegrityError(
-        "the splits differ from the digest written beside them",
-        file=path,
-        remedy="restore the file, or start a new run under another run.name",
+        "the splits differ from the digest written beside them", file=path, remedy=_RESTORE
     )
 
 

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pcrnet.errors import IntegrityError
-from pcrnet.storage import read_json, sha256_json, write_json
+from pcrnet.storage import read_record, sha256_json, taking_apart, write_json
 
 _FIRST = "0" * 64
 
@@ -48,15 +47,10 @@ def read_openings(ledger: Path) -> tuple[Opening, ...]:
     """
     if not ledger.exists():
         return ()
-    try:
-        entries: list[dict[str, Any]] = read_json(ledger)["openings"]
-        openings = tuple(Opening(**entry) for entry in entries)
-    except (ValueError, TypeError, KeyError) as error:
-        raise IntegrityError(
-            "is not a ledger of openings",
-            file=ledger,
-            remedy="restore it from the version under source control; never start a new one",
-        ) from error
+    remedy = "restore it from the version under source control; never start a new one"
+    record = read_record(ledger, remedy=remedy)
+    with taking_apart(ledger, remedy=remedy):
+        openings = tuple(Opening(**entry) for entry in record["openings"])
     expected = _FIRST
     for number, opening in enumerate(openings, start=1):
         if opening.previous_sha256 != expected:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,7 +246,4 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    try:
-        return read_json(path)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError("is not JSON", file=path, remedy="run train.py again") from error
+    return read_json(path, remedy="run train.py again")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from pcrnet.storage import sha256_file, write_json
+from pcrnet.errors import IntegrityError
+from pcrnet.storage import read_record, sha256_file, sha256_json, write_json
 
 _SETTLED_NS = 2_000_000_000
+_MAX_BYTES = 256 << 20  # a line for each DICOM file of the cohort
 _IMPORTED = re.compile(r"^\s*from pcrnet\.imaging\.(\w+) import", re.MULTILINE)  # also in functions
 
 
@@ -34,9 +35,8 @@ class DigestMemo:
         self._path = path
         self._known: dict[str, str] = {}
         if path is not None:
-            with suppress(OSError, ValueError, TypeError):
-                stored = json.loads(path.read_text(encoding="utf-8"))
-                self._known = {str(key): str(value) for key, value in dict(stored).items()}
+            with suppress(IntegrityError):  # a memo is made anew
+                self._known = _sound(read_record(path, max_bytes=_MAX_BYTES))
         self._changed = False
 
     def digest(self, path: Path) -> str:
@@ -71,8 +71,16 @@ class DigestMemo:
         """Keep what has been learnt since the memo was read; other processes' finds are merged."""
         if self._changed and self._path is not None:
             self._known = DigestMemo(self._path)._known | self._known
-            write_json(self._path, self._known)
+            write_json(self._path, {"sha256": sha256_json(self._known), "digests": self._known})
             self._changed = False
+
+
+def _sound(record: Mapping[str, object]) -> dict[str, str]:
+    """What a memo says, or nothing: one wrong digest in it would be believed for ever."""
+    known = record.get("digests")
+    if not isinstance(known, dict) or record.get("sha256") != sha256_json(known):
+        return {}
+    return {key: value for key, value in known.items() if isinstance(value, str)}
 
 
 @cache

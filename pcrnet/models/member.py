@@ -24,10 +24,11 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.errors import IntegrityError
 from pcrnet.models.network import PcrNet
-from pcrnet.storage import atomic_path, read_json, write_json
+from pcrnet.storage import atomic_path, read_json, taking_apart, write_json
 
 WEIGHTS_FILE = "weights.safetensors"
 ENCODING_FILE = "encoding.json"
+_RESTORE = "restore the file from where it was written"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +74,8 @@ class Member:
                 network, or are not finite.
         """
         path = directory / ENCODING_FILE
-        try:
-            encoding = ClinicalEncoding.from_dict(read_json(path))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            problem = f"the clinical encoding cannot be read ({type(error).__name__})"
-            raise _damaged(path, problem) from error
+        with taking_apart(path, remedy=_RESTORE):
+            encoding = ClinicalEncoding.from_dict(read_json(path, remedy=_RESTORE))
         member = cls.build(data, imaging, model, encoding)
         path = directory / WEIGHTS_FILE
         try:
@@ -134,4 +132,4 @@ class Member:
 
 
 def _damaged(path: Path, problem: str) -> IntegrityError:
-    return IntegrityError(problem, file=path, remedy="restore the file from where it was written")
+    return IntegrityError(problem, file=path, remedy=_RESTORE)

@@ -41,7 +41,7 @@ from pcrnet.simulation.scanner import (
     patient_to_world,
     plan_grid,
 )
-from pcrnet.storage import read_json, write_bytes, write_json, write_text
+from pcrnet.storage import read_record, write_bytes, write_json, write_text
 
 COVARIATES: tuple[str, ...] = ("age", "hr_status", "grade", "cT", "cN")
 """Clinical columns of the simulated ``cohort.csv``, all numeric."""
@@ -118,7 +118,7 @@ def _claim(directory: Path, identity: dict[str, object]) -> bool:
     for name in (_MANIFEST, _UNFINISHED):
         manifest = directory / name
         if manifest.is_file():
-            if read_json(manifest) != identity:
+            if read_record(manifest) != identity:
                 raise RunError(
                     "the folder holds a simulation with another configuration or another version "
                     "of the simulation's code",

@@ -65,5 +65,5 @@ def test_an_altered_or_removed_entry_is_noticed(tmp_path: Path, entry: int) -> N
 def test_a_damaged_ledger_is_refused(tmp_path: Path, text: str) -> None:
     ledger = tmp_path / "openings.json"
     ledger.write_text(text)
-    with pytest.raises(IntegrityError, match="not a ledger"):
+    with pytest.raises(IntegrityError, match="damaged"):
         read_openings(ledger)

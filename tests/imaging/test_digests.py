@@ -79,10 +79,23 @@ def test_two_processes_merge_what_they_found(settled, tmp_path, hashed):
     second.digest(other)
     first.save()
     second.save()
-    assert len(json.loads((tmp_path / "memo.json").read_text())) == 2
+    assert len(json.loads((tmp_path / "memo.json").read_text())["digests"]) == 2
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '"x"', "\xff"])
+def test_a_memo_with_one_digit_changed_is_not_believed(settled, tmp_path, hashed):
+    memo = DigestMemo(tmp_path / "memo.json")
+    digest = memo.digest(settled)
+    memo.save()
+    text = (tmp_path / "memo.json").read_text()
+    (tmp_path / "memo.json").write_text(text.replace(digest, digest[:-1] + "0"))
+    assert text.count(digest) == 1
+    assert digest[-1] != "0"
+    assert DigestMemo(tmp_path / "memo.json").digest(settled) == digest
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1]", '"x"', "\xff", "[" * 100_000, '{"digests": [1], "sha256": 2}']
+)
 def test_a_damaged_memo_is_begun_anew(settled, tmp_path, content):
     (tmp_path / "memo.json").write_text(content, encoding="latin-1")
     assert DigestMemo(tmp_path / "memo.json").digest(settled)
