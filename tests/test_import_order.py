@@ -15,7 +15,7 @@ _BASE = {"errors", "storage", "config", "__version__"}
 _MAY_IMPORT = {
     "errors": set(),
     "storage": {"errors"},
-    "config": {"errors"},
+    "config": {"errors", "storage"},
     # checks of a cohort read its images, and images are read for the patients of a cohort.
     "cohort": _BASE | {"imaging"},
     "imaging": _BASE | {"cohort"},

@@ -52,7 +52,7 @@ class TrainingConfig(Section):
     @field_validator("precision", mode="before")
     @classmethod
     def _number_or_name(cls, value: object) -> object:
-        return str(value) if isinstance(value, int) else value
+        return str(value) if type(value) is int else value
 
 
 class TrackingConfig(Section):
