@@ -70,7 +70,7 @@ def parse_experiment(values: Mapping[str, Any]) -> Experiment:
         listed.append(f"- and {len(problems) - _MOST_PROBLEMS} more")
     raise ConfigError(
         "the configuration does not describe an experiment\n" + "\n".join(listed),
-        remedy="correct the keys above; every key and its default is in configs/simulated.yaml",
+        remedy="correct the keys above; pcrnet train --help lists every key",
     )
 
 

@@ -60,6 +60,8 @@ class Bundle:
     manifest: Manifest
     members: tuple[Member, ...]
     calibrator: Calibrator
+    sha256: str = ""
+    """:func:`bundle_digest` of the folder that it was read from; empty where there is none yet."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -69,12 +71,7 @@ class Bundle:
             BundleError: The folder is no bundle, or one of a format this version does not know.
             IntegrityError: A file is missing, was added, or differs from what was written.
         """
-        if not (directory / CHECKSUMS_FILE).is_file():
-            raise BundleError(
-                f"the folder holds no {CHECKSUMS_FILE}",
-                file=directory,
-                remedy="give the bundle folder that train.py names at its end",
-            )
+        digest = bundle_digest(directory)
         _verify(directory)
         try:
             manifest = Manifest.model_validate(_read_mapping(directory, MANIFEST_FILE))
@@ -91,7 +88,27 @@ class Bundle:
             )
             for index in range(manifest.members)
         )
-        return cls(manifest, members, calibrator_from_dict(manifest.calibrator))
+        return cls(manifest, members, calibrator_from_dict(manifest.calibrator), digest)
+
+
+def bundle_digest(directory: Path) -> str:
+    """SHA-256 that names a bundle: that of ``checksums.json``, which holds those of all its files.
+
+    The sums inside the folder protect against accidents alone, since whoever alters a file can
+    alter its sum. A digest that was written down elsewhere, when the bundle was judged, protects
+    against both.
+
+    Raises:
+        BundleError: The folder is no bundle.
+    """
+    path = directory / CHECKSUMS_FILE
+    if not path.is_file():
+        raise BundleError(
+            f"the folder holds no {CHECKSUMS_FILE}",
+            file=directory,
+            remedy="give the bundle folder that train.py names at its end",
+        )
+    return sha256_file(path)
 
 
 def _verify(directory: Path) -> None:

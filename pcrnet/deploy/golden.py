@@ -19,6 +19,7 @@ from pcrnet.data.clinical import NumericCovariate
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.volume import Volume
 from pcrnet.models.member import Member
+from pcrnet.storage import atomic_path
 
 CASES = ("complete", "first-visit", "one-channel")
 """All scans; the first timepoint alone; a single channel."""
@@ -33,9 +34,8 @@ def write_golden_cohort(
     """Write the phantoms of every case and their ``cohort.csv``; return its path."""
     rows = [_write_case(directory, case, data, imaging, members[0]) for case in CASES]
     path = directory / "cohort.csv"
-    directory.mkdir(parents=True, exist_ok=True)
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with path.open("w", newline="") as stream:
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.cohort.table import Patient, read_cohort
-from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, Bundle
-from pcrnet.errors import IntegrityError, PcrnetError, ProblemListError
+from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, Bundle, bundle_digest
+from pcrnet.deploy.prediction_files import write_table
+from pcrnet.errors import ConfigError, IntegrityError, PcrnetError, ProblemListError
 from pcrnet.evaluation.calibration import head_probabilities, joint_cells
-from pcrnet.evaluation.predictions import Predictions, read_predictions, write_predictions
+from pcrnet.evaluation.predictions import Predictions, read_predictions
 from pcrnet.imaging.digests import DigestMemo
 from pcrnet.imaging.known_scans import scan_marks
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
@@ -38,14 +40,14 @@ class PredictionTable:
     trained_on: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:
-        """Write the predictions table.
+        """Write the predictions as CSV, or as JSON where the name ends so.
 
         Raises:
             ProblemListError: There is nothing to write, because every patient was refused.
         """
         if self.predictions is None:
             raise ProblemListError("no patient could be predicted", self.refused)
-        write_predictions(path, self.predictions)
+        write_table(path, self.predictions)
 
 
 class Predictor:
@@ -80,6 +82,7 @@ class Predictor:
             timepoints=manifest.data.timepoints,
             channels=manifest.data.channels,
             covariates=manifest.covariates,
+            settings_fixed=True,
         ).patients
         predicted: list[Patient] = []
         logits: list[NDArray[np.float64]] = []
@@ -142,13 +145,27 @@ class Predictor:
         )
 
 
-def load_predictor(directory: Path, device: str = "cpu") -> Predictor:
+def load_predictor(directory: Path, device: str = "cpu", *, sha256: str | None = None) -> Predictor:
     """Read a bundle, check every file, and make sure that it still gives its golden answers.
+
+    Args:
+        directory: The bundle.
+        device: ``cpu``, ``cuda`` or ``cuda:1``.
+        sha256: The digest that the bundle must have (:func:`~pcrnet.deploy.bundle.bundle_digest`).
 
     Raises:
         BundleError: The folder is no bundle.
-        IntegrityError: A file was altered, or this machine answers the golden cases otherwise.
+        ConfigError: There is no such device.
+        IntegrityError: It is another bundle than ``sha256`` says, a file was altered, or this
+            machine answers the golden cases otherwise.
     """
+    require_device(device)
+    if sha256 is not None and bundle_digest(directory) != sha256.strip().lower():
+        raise IntegrityError(
+            f"its digest is {bundle_digest(directory)}, not the one that was asked for",
+            file=directory,
+            remedy="find the bundle that was meant; this one was made anew or altered",
+        )
     predictor = Predictor(Bundle.read(directory), device)
     golden = directory / GOLDEN_FOLDER
     expected = read_predictions(golden / EXPECTED_FILE)
@@ -166,6 +183,22 @@ def load_predictor(directory: Path, device: str = "cpu") -> Predictor:
             "the run; do not use these predictions",
         )
     return predictor
+
+
+def require_device(name: str) -> None:
+    """Make sure that a device exists.
+
+    Raises:
+        ConfigError: It is neither ``cpu`` nor a CUDA device of this machine.
+    """
+    if name == "cpu":
+        return
+    kind, _, number = name.partition(":")
+    count = torch.cuda.device_count()
+    if kind == "cuda" and count and (not number or (number.isdecimal() and int(number) < count)):
+        return
+    there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
+    raise ConfigError(f"there is no such device; there are: {there}", field="--device")
 
 
 def scans_present(

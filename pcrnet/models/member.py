@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
@@ -24,7 +24,7 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.errors import IntegrityError
 from pcrnet.models.network import PcrNet
-from pcrnet.storage import atomic_path, read_json, taking_apart, write_json
+from pcrnet.storage import read_json, taking_apart, write_bytes, write_json
 
 WEIGHTS_FILE = "weights.safetensors"
 ENCODING_FILE = "encoding.json"
@@ -54,13 +54,11 @@ class Member:
 
     def write(self, directory: Path) -> None:
         """Write the weights as plain tensors and the encoding as JSON."""
-        directory.mkdir(parents=True, exist_ok=True)
         state = {
             name: value.detach().cpu().contiguous()
             for name, value in self.network.state_dict().items()
         }
-        with atomic_path(directory / WEIGHTS_FILE) as temporary:
-            save_file(state, temporary)
+        write_bytes(directory / WEIGHTS_FILE, save(state))
         write_json(directory / ENCODING_FILE, self.encoding.to_dict())
 
     @classmethod

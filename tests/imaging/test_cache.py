@@ -11,7 +11,7 @@ from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient, Visit
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.errors import InsufficientScansError, ProblemListError, RunError, UnitError
+from pcrnet.errors import InsufficientScansError, OutputError, ProblemListError, RunError, UnitError
 from pcrnet.imaging import cache as cache_module
 from pcrnet.imaging import digests
 from pcrnet.imaging.cache import TensorCache
@@ -276,8 +276,8 @@ def test_a_process_that_is_killed_is_named_and_what_is_finished_kept(folder, pat
 
 def test_a_full_disk_ends_the_build(folder, patients, monkeypatch):
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise OutputError("cannot be written: the disk is full")
 
     monkeypatch.setattr(cache_module, "write_bytes", full)
-    with pytest.raises(RunError, match="No space left"):
+    with pytest.raises(RunError, match="images cannot be written: the disk is full"):
         _cache(folder).build(patients)
