@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -190,7 +191,12 @@ def read_json(path: Path, *, remedy: str = _RESTORE, max_bytes: int = MAX_RECORD
     """
     data = read_bounded(path, remedy=remedy, max_bytes=max_bytes)
     with taking_apart(path, remedy=remedy):
-        value = json.loads(data.decode(), object_pairs_hook=_without_twins, parse_constant=_refuse)
+        value = json.loads(
+            data.decode(),
+            object_pairs_hook=_without_twins,
+            parse_constant=_refuse,
+            parse_float=_finite,
+        )
         _check_depth(value)
         return value
 
@@ -287,6 +293,13 @@ def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number of a record")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number of a record")
+    return number
 
 
 def _check_depth(value: object) -> None:

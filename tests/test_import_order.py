@@ -28,7 +28,16 @@ _MAY_IMPORT = {
 }
 """Package or base module to what it may import; modules beside the packages tie all together."""
 
-_TIES = {"__init__", "cli", "console", "pipeline", "judging", "run_directory", "example_pictures"}
+_TIES = {
+    "__init__",
+    "cli",
+    "public",
+    "console",
+    "pipeline",
+    "judging",
+    "run_directory",
+    "example_pictures",
+}
 
 
 def _module(path):

@@ -81,7 +81,7 @@ class SwinConfig(Section):
     """Blocks of each stage."""
     heads: tuple[PositiveInt, ...] = (2,)
     """Attention heads of each stage."""
-    window: PositiveInt = 4
+    window: Annotated[int, Field(ge=1, le=12)] = 4
     """Edge of an attention window."""
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from pcrnet.deploy.bundle import (
     CHECKSUMS_FILE,
     EXPECTED_FILE,
     GOLDEN_FOLDER,
+    INPUTS_FILE,
     MANIFEST_FILE,
     Bundle,
     Manifest,
@@ -69,7 +70,9 @@ def write_bundle(directory: Path, manifest: Manifest, members: Sequence[Member])
     golden = partial / GOLDEN_FOLDER
     cohort = write_golden_cohort(golden, manifest.data, manifest.imaging, members)
     bundle = Bundle(manifest, tuple(members), calibrator_from_dict(manifest.calibrator))
-    Predictor(bundle).predict_table(cohort).write(golden / EXPECTED_FILE)
+    predictor = Predictor(bundle)
+    predictor.predict_table(cohort).write(golden / EXPECTED_FILE)
+    write_json(golden / INPUTS_FILE, predictor.inputs(cohort))
     write_json(
         partial / CHECKSUMS_FILE,
         {

@@ -21,7 +21,7 @@ def check_destination(path: Path) -> None:
         OutputError: Its name ends in neither ``.csv`` nor ``.json``, or nothing can be written
             there. What is no file, such as ``/dev/stdout``, is given CSV.
     """
-    if not is_stream(path) and path.suffix.lower() not in (".csv", ".json"):
+    if not is_stream(path) and not path.is_dir() and path.suffix.lower() not in (".csv", ".json"):
         raise OutputError(
             f"a table ends in .csv or .json, not in {path.suffix or 'nothing'}",
             file=path,

@@ -23,6 +23,7 @@ from pcrnet.config.model import ModelConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.errors import IntegrityError
+from pcrnet.models.allowance import TooLargeError, allowance
 from pcrnet.models.network import PcrNet
 from pcrnet.storage import read_json, taking_apart, write_bytes, write_json
 
@@ -74,12 +75,18 @@ class Member:
         path = directory / ENCODING_FILE
         with taking_apart(path, remedy=_RESTORE):
             encoding = ClinicalEncoding.from_dict(read_json(path, remedy=_RESTORE))
-        member = cls.build(data, imaging, model, encoding)
         path = directory / WEIGHTS_FILE
         try:
             state = load_file(path)
+            # The settings may have been altered: the weights show how large the network can be.
+            with allowance(sum(value.numel() for value in state.values())):
+                member = cls.build(data, imaging, model, encoding)
             member.network.load_state_dict(state)
-        except (SafetensorError, RuntimeError, OSError) as error:
+        except TooLargeError as error:
+            raise _damaged(
+                path, "the settings describe a larger network than its weights"
+            ) from error
+        except (SafetensorError, RuntimeError, OSError, ValueError) as error:
             problem = f"the weights cannot be loaded ({type(error).__name__})"
             raise _damaged(path, problem) from error
         broken = [name for name, value in state.items() if not bool(torch.isfinite(value).all())]
