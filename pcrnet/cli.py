@@ -7,6 +7,8 @@ traceback.
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,12 +20,14 @@ from pcrnet.config.data import SimulationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import PcrnetError
+from pcrnet.storage import is_stream, require_writable
 
 if TYPE_CHECKING:
     from pcrnet.deploy.predictor import PredictionTable
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
+_CLOSED_PIPE = 141
 
 
 def guarded(command: Callable[[], None], *, usage: str | None = None) -> int:
@@ -31,23 +35,39 @@ def guarded(command: Callable[[], None], *, usage: str | None = None) -> int:
 
     Args:
         command: What to run.
-        usage: Printed for ``-h`` and ``--help`` instead of running the command.
+        usage: Printed for ``-h`` and ``--help``, with every key that can be set, instead of running
+            the command.
 
     Returns:
         Exit code: 0, 2 for bad input, 130 when interrupted from the keyboard.
     """
     if usage is not None and {"-h", "--help"} & set(sys.argv[1:]):
-        sys.stdout.write(usage.strip() + "\n")
+        sys.stdout.write(f"{usage.strip()}\n\n{_settings_help()}")
         return 0
     try:
         command()
+        sys.stdout.flush()
     except PcrnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return _BAD_INPUT
+    except OSError as error:
+        return _output_lost(error)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the same command continues where this one stopped\n")
         return _INTERRUPTED
     return 0
+
+
+def _output_lost(error: OSError) -> int:
+    """The exit code where the console or a disk takes no more; any other error goes on."""
+    if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
+        raise error
+    # Python would try, and complain, once more at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(error, BrokenPipeError):  # whoever read our output has enough
+        return _CLOSED_PIPE
+    sys.stderr.write(f"error: {error.strerror}: the output is not complete\n")
+    return _BAD_INPUT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,22 +81,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return guarded(lambda: options.run(options))
 
 
+class _Command(argparse.ArgumentParser):
+    """A subcommand whose help may go on with every key that can be set."""
+
+    lists_settings = False
+
+    def format_help(self) -> str:
+        if not self.lists_settings:
+            return super().format_help()
+        self.epilog = None
+        return f"{super().format_help()}\n{_settings_help()}"
+
+
+def _settings_help() -> str:
+    from pcrnet.config.reference import reference_text
+
+    return f"settings (section.key=default, then what it may be):\n\n{reference_text()}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pcrnet",
         description="From PET/MRI at several timepoints to calibrated probabilities of response.",
     )
     parser.add_argument("--version", action="version", version=f"pcrnet {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Command)
 
     def add(
         name: str, run: Callable[[argparse.Namespace], None], text: str, *, overrides: bool = False
-    ) -> argparse.ArgumentParser:
+    ) -> _Command:
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         command.set_defaults(run=run, takes_overrides=overrides)
+        if overrides:
+            command.epilog = "pcrnet train --help lists every key that can be set"
         return command
 
     train = add("train", _train, "train, judge and ship a model", overrides=True)
+    train.lists_settings = True
     train.add_argument("settings", nargs="*", metavar="CONFIG.yaml or section.key=value")
 
     check = add("check", _check, "say what a cohort table holds and what is wrong", overrides=True)
@@ -122,8 +163,17 @@ def _parser() -> argparse.ArgumentParser:
     predict = add("predict", _predict, "predict the patients of a cohort table with a bundle")
     predict.add_argument("bundle", type=Path, metavar="BUNDLE")
     predict.add_argument("cohort", type=Path, metavar="COHORT.csv")
-    predict.add_argument("-o", "--out", type=Path, required=True, metavar="PREDICTIONS.csv")
+    predict.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="PREDICTIONS.csv",
+        help="the table; a name in .json is written as JSON. PREDICTIONS.csv.record.json beside it "
+        "says by which bundle and from which cohort table",
+    )
     predict.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    _add_digest(predict)
 
     evaluate = add(
         "evaluate", _evaluate, "judge predictions: a run, a table, or a bundle", overrides=True
@@ -139,8 +189,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--bundle", type=Path, metavar="BUNDLE")
     evaluate.add_argument("--cohort", type=Path, metavar="COHORT.csv")
+    _add_digest(evaluate)
     evaluate.add_argument("--out", type=Path, metavar="DIR")
     return parser
+
+
+def _add_digest(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--bundle-sha256",
+        dest="sha256",
+        metavar="HEX",
+        help="refuse any bundle but the one with this digest, which pcrnet predict prints",
+    )
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -161,8 +221,11 @@ def _check(options: argparse.Namespace) -> None:
 
     from pcrnet.cohort.check_tables import render_report
     from pcrnet.cohort.checks import check_cohort
+    from pcrnet.cohort.table import SETTINGS_OF_SCANS
 
     experiment = load_experiment(options.overrides)
+    if options.pictures is not None:
+        require_writable(options.pictures / "index.html")
     with _Bar("reading") as bar:
         report = check_cohort(options.cohort, experiment, progress=bar.update)
     Console().print(render_report(report))
@@ -172,7 +235,9 @@ def _check(options: argparse.Namespace) -> None:
         raise PcrnetError(
             f"{len(report.problems)} problems, listed above",
             file=options.cohort.name,
-            remedy="mend the rows named above; a run refuses them as well",
+            remedy="give the settings proposed above, or mend the header"
+            if all(problem.field in SETTINGS_OF_SCANS for problem in report.problems)
+            else "mend what is named above; a run refuses it as well",
         )
 
 
@@ -204,6 +269,7 @@ def _convert(options: argparse.Namespace) -> None:
     from pcrnet.imaging.convert import convert_series
 
     imaging = load_experiment(options.overrides).imaging
+    require_writable(options.out)
     sidecar = convert_series(options.series, options.out, options.channel, imaging)
     for warning in sidecar.warnings:
         sys.stderr.write(f"warning: {warning}\n")
@@ -230,6 +296,7 @@ def _kinetics(options: argparse.Namespace) -> None:
                 )
         model = TissueModel(options.t1_ms / 1000.0, options.relaxivity, options.arrival_s)
     settings = load_experiment(options.overrides).imaging.dicom
+    require_writable(options.out / "pe.nii.gz")
     for path in write_kinetic_maps(
         options.series, options.out, settings, mask=options.mask, model=model
     ):
@@ -258,14 +325,20 @@ def _simulate(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    table = _predicted(options.bundle, options.cohort, options.device)
+    from pcrnet.deploy.prediction_files import check_destination, write_record
+
+    check_destination(options.out)
+    table, digest = _predicted(options.bundle, options.cohort, options.device, options.sha256)
     table.write(options.out)
+    write_record(options.out, bundle_sha256=digest, cohort=options.cohort, device=options.device)
     if table.trained_on:
         sys.stderr.write(
             f"warning: {_took_part(table.trained_on)}; how well it predicts cannot be seen from "
             "them\n"
         )
-    sys.stdout.write(f"{options.out}\n")
+    sys.stderr.write(f"bundle sha256: {digest}\n")
+    if not is_stream(options.out):
+        sys.stdout.write(f"{options.out}\n")
 
 
 def _took_part(patients: Sequence[str]) -> str:
@@ -276,17 +349,20 @@ def _took_part(patients: Sequence[str]) -> str:
     )
 
 
-def _predicted(bundle: Path, cohort: Path, device: str) -> PredictionTable:
+def _predicted(
+    bundle: Path, cohort: Path, device: str, sha256: str | None
+) -> tuple[PredictionTable, str]:
+    """The predictions of a cohort, and the digest of the bundle that made them."""
     from pcrnet.deploy.predictor import load_predictor
 
-    predictor = load_predictor(bundle, device)
+    predictor = load_predictor(bundle, device, sha256=sha256)
     with _Bar("predicting") as bar:
         table = predictor.predict_table(cohort, progress=bar.update)
     for reason in table.refused:
         sys.stderr.write(f"refused: {reason}\n")
     if predictor.bundle.manifest.simulated:
         sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
-    return table
+    return table, predictor.bundle.sha256
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -307,16 +383,20 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
     else:
         config = load_experiment(overrides).evaluation
+        require_writable(options.out / "index.html")
         tables = options.predictions or [options.out / "predictions.csv"]
         if external:
-            _predict_others(options.bundle, options.cohort, tables[0])
+            _predict_others(options.bundle, options.cohort, options.sha256, tables[0])
         report = evaluate_table(tables[0], options.out, config, repeats=tables[1:], progress=_say)
     sys.stdout.write(f"report: {report}\n")
 
 
-def _predict_others(bundle: Path, cohort: Path, out: Path) -> None:
+def _predict_others(bundle: Path, cohort: Path, sha256: str | None, out: Path) -> None:
     """Predict patients who took no part in training, for an external validation."""
-    table = _predicted(bundle, cohort, "cpu")
+    from pcrnet.deploy.prediction_files import check_destination, write_record
+
+    check_destination(out)
+    table, digest = _predicted(bundle, cohort, "cpu", sha256)
     if table.trained_on:
         raise PcrnetError(
             _took_part(table.trained_on),
@@ -324,6 +404,7 @@ def _predict_others(bundle: Path, cohort: Path, out: Path) -> None:
             remedy="leave them out; how well they were predicted is in the report of their own run",
         )
     table.write(out)
+    write_record(out, bundle_sha256=digest, cohort=cohort, device="cpu")
 
 
 def _say(message: str) -> None:

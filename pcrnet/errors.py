@@ -157,6 +157,10 @@ class IntegrityError(PcrnetError):
     """A stored file that differs from what was written: damaged, truncated or altered."""
 
 
+class OutputError(PcrnetError):
+    """A place that cannot be written to: a folder, a full disk, a missing permission."""
+
+
 class RunError(PcrnetError):
     """A run directory that cannot be started, continued or evaluated as asked."""
 

@@ -14,7 +14,7 @@ from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.deploy.predictor import scans_present
 from pcrnet.errors import InsufficientScansError, RunError
-from pcrnet.evaluation.predictions import write_predictions
+from pcrnet.evaluation.predictions import Predictions, write_predictions
 from pcrnet.example_pictures import write_example_pictures
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.known_scans import marks_of_all
@@ -75,20 +75,11 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         PcrnetError: Whatever a user can cause and remedy.
     """
 
-    def listen(event: RunEvent) -> None:
-        for listener in listeners:
-            listener(event)
-
+    listen = _told_to_all(listeners)
     run = RunDirectory(experiment.run.directory)
     with run.opened(experiment):
-        cohort, covariates, simulated = _cohort(experiment, listen)
-        patients, scans = _preprocess(experiment, cohort, covariates, run, listen)
-        run.write_patients(patients, covariates)
-        splits = _splits(experiment, patients, run)
-        run.write_environment(experiment, simulated=simulated, splits_sha256=splits.sha256)
-        job = FitJob(experiment, covariates, patients, splits, run.folds)
+        job, scans, simulated = _prepare(experiment, run, listen)
         evaluation = experiment.evaluation
-        check_calibration(job)
         listen(StageStarted("Training"))
         _fit(job, plan_fits(evaluation.folds, evaluation.mode), listen)
 
@@ -113,6 +104,74 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         if evaluation.caution:
             listen(Remark(evaluation.caution))
     return RunResult(run.path, report, run.bundle)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """What cross-validation alone gives.
+
+    Attributes:
+        predictions: Each patient's by models that never saw the patient; calibrated, with the
+            threshold that was chosen without the patient's fold.
+        metrics: ``metrics[head][name]``, as ``heads`` of ``metrics.json``.
+    """
+
+    predictions: Predictions
+    metrics: dict[str, dict[str, dict[str, Any]]]
+
+
+def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidation:
+    """Estimate how well the model predicts, and nothing else: no bundle, no report.
+
+    Done once, whatever ``evaluation.repeats`` says. Fits are kept in the run's folder:
+    :func:`train` with the same experiment goes on from them.
+
+    Args:
+        experiment: The configuration.
+        listeners: Told of every stage, epoch and remark.
+
+    Raises:
+        PcrnetError: Whatever a user can cause and remedy.
+    """
+    listen = _told_to_all(listeners)
+    run = RunDirectory(experiment.run.directory)
+    evaluation = experiment.evaluation
+    with run.opened(experiment):
+        job, scans, _ = _prepare(experiment, run, listen)
+        listen(StageStarted("Training"))
+        _fit(job, judged_fits(evaluation.folds, evaluation.mode), listen)
+        listen(StageStarted("Calibration"))
+        predictions = judge(job, scans).predictions
+    from pcrnet.evaluation.analysis import analyse
+    from pcrnet.evaluation.record import metrics_record
+    from pcrnet.evaluation.sources import Sources
+
+    sources = Sources(experiment.run.name, predictions, covariates=())
+    without_protocol = evaluation.model_copy(update={"protocol": None})
+    heads: Any = metrics_record(analyse(sources, without_protocol))["heads"]
+    return CrossValidation(predictions, heads)
+
+
+def _told_to_all(listeners: Sequence[Listener]) -> Listener:
+    def listen(event: RunEvent) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return listen
+
+
+def _prepare(
+    experiment: Experiment, run: RunDirectory, listen: Listener
+) -> tuple[FitJob, dict[str, tuple[str, ...]], bool]:
+    """Everything before the first fit: the job, each patient's scans, whether it is simulated."""
+    cohort, covariates, simulated = _cohort(experiment, listen)
+    patients, scans = _preprocess(experiment, cohort, covariates, run, listen)
+    run.write_patients(patients, covariates)
+    splits = _splits(experiment, patients, run)
+    run.write_environment(experiment, simulated=simulated, splits_sha256=splits.sha256)
+    job = FitJob(experiment, covariates, patients, splits, run.folds)
+    check_calibration(job)
+    return job, scans, simulated
 
 
 def _cohort(experiment: Experiment, listen: Listener) -> tuple[Path, tuple[str, ...], bool]:

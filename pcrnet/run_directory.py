@@ -19,7 +19,14 @@ from pcrnet.config.layers import parse_experiment
 from pcrnet.config.plain_yaml import read_yaml
 from pcrnet.errors import RunError
 from pcrnet.machine import available_cores
-from pcrnet.storage import atomic_path, sha256_json, write_json, write_text
+from pcrnet.storage import (
+    atomic_path,
+    make_folder,
+    sha256_json,
+    write_json,
+    write_text,
+    writing_to,
+)
 
 _LIBRARIES = (
     "torch",
@@ -110,8 +117,10 @@ class RunDirectory:
         Raises:
             RunError: Another process is training it, or it was begun with another configuration.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "run.lock").open("a") as lock:
+        make_folder(self.path)
+        with writing_to(self.path):
+            lock_file = (self.path / "run.lock").open("a")
+        with lock_file as lock:
             try:
                 # The lock ends with the process, however it ends.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
+import math
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pcrnet.errors import IntegrityError
+from pcrnet.errors import IntegrityError, OutputError
 
 _CHUNK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 16 << 20
@@ -26,24 +28,133 @@ _RESTORE = "restore the file from where it was written, or delete what it belong
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it once the block has succeeded.
 
-    The file is flushed to the disk before the rename, so that a crash, a full disk or a SIGKILL
-    leaves either the old file or the new one. On an error the temporary file is removed. The
-    temporary name ends like ``path`` does, because writers choose their format by it.
+    The one place where outputs are written. The file is flushed to the disk before the rename, so
+    that a crash, a full disk or a SIGKILL leaves either the old file or the new one. On an error
+    the temporary file is removed. The temporary name ends like ``path`` does, because writers
+    choose their format by it. A link stays a link: what it leads to is replaced. A device or a
+    pipe (:func:`is_stream`) is yielded itself and written straight.
+
+    Raises:
+        OutputError: Nothing can be written there: a folder, no permission, a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    with writing_to(path):
+        if is_stream(path):
+            yield path
+            return
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{os.getpid()}.partial.{target.name}")
+        try:
+            yield temporary
+            if not temporary.exists():
+                raise RuntimeError(f"nothing was written to {path.name}")
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(target)
+        finally:
+            # Where the folder itself is gone or no folder, there is nothing to remove either.
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        _flush_folder(target.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    with suppress(OSError):  # some file systems flush no folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is a device or a pipe, ``/dev/stdout`` among them, and no file to replace.
+
+    What a shell has redirected is written straight as well, although it may be a file: it holds
+    that file open and would not see another take its name.
+    """
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    redirected = path.is_symlink() and path.absolute().parts[1] in ("dev", "proc")
+    return not stat.S_ISDIR(mode) and (redirected or not stat.S_ISREG(mode))
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn what a file system may refuse into one error that names the place.
+
+    Raises:
+        OutputError: In place of any OSError of the block.
+    """
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        yield
+    except OSError as error:
+        problem, remedy = _WHY_NOT.get(error.errno or 0, (f"({type(error).__name__})", ""))
+        raise OutputError(
+            f"cannot be written: {problem}", file=path, remedy=remedy or "name another place"
+        ) from error
+
+
+_FULL = ("the disk is full", "free space, or name a place on another disk")
+_CLOSED = ("it may not be written to", "change its permissions, or name another place")
+_WHY_NOT: Mapping[int, tuple[str, str]] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+    errno.EROFS: _CLOSED,
+    errno.EISDIR: ("it is a folder", "name a file"),
+    errno.EEXIST: ("a file stands where a folder is needed", ""),
+    errno.ENOTDIR: ("a file stands where a folder is needed", ""),
+    errno.ENOENT: ("no folder can be made there", ""),
+    errno.ENAMETOOLONG: ("its name is too long", "shorten it"),
+    errno.EPIPE: ("who read it has stopped reading", "start the command again"),
+}
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder, and those above it, unless it is there; return it.
+
+    Raises:
+        OutputError: It cannot be made, or a file stands in its place.
+    """
+    with writing_to(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def require_writable(path: Path) -> None:
+    """Find out, before hours of work, whether a file can be written.
+
+    A file beside it is tried and removed, and so are the folders above it that had to be made.
+    What stands at ``path`` is not touched.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    if is_stream(path):
+        if not os.access(path, os.W_OK):
+            with writing_to(path):
+                raise PermissionError(errno.EACCES, "")
+        return
+    with writing_to(path):
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "")
+        made = [folder for folder in target.parents if not folder.exists()]
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            trial = target.with_name(f".{os.getpid()}.trial.{target.name}")
+            trial.touch()
+            trial.unlink()
+        finally:
+            for folder in made:
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -80,7 +191,12 @@ def read_json(path: Path, *, remedy: str = _RESTORE, max_bytes: int = MAX_RECORD
     """
     data = read_bounded(path, remedy=remedy, max_bytes=max_bytes)
     with taking_apart(path, remedy=remedy):
-        value = json.loads(data.decode(), object_pairs_hook=_without_twins, parse_constant=_refuse)
+        value = json.loads(
+            data.decode(),
+            object_pairs_hook=_without_twins,
+            parse_constant=_refuse,
+            parse_float=_finite,
+        )
         _check_depth(value)
         return value
 
@@ -177,6 +293,13 @@ def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number of a record")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number of a record")
+    return number
 
 
 def _check_depth(value: object) -> None:

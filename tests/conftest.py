@@ -153,7 +153,7 @@ def _tiny_patient(folder: Path, number: int, canary: str) -> dict[str, str]:
         "patient_id": f"QX{(7 * number) % 20:02d}-{number:02d}",
         "site": f"centre {number % 3}",
         "age": "" if number == 4 else str(40 + number),
-        "grade": "high" if number % 3 else "low",
+        "grade": "high" if number % 2 else "low",
         f"note {canary}": f"{canary} {number}",
         "ypT": stage_t,
         "ypN": stage_n,

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +138,131 @@ def test_predictions_name_who_was_refused(
     assert "warning: 19 of the patients took part in training" in shown.err
 
 
+PLACES = {
+    "a folder": ("{tmp}", "it is a folder"),
+    "below a file": ("{tmp}/file/p.csv", "a file stands where a folder is needed"),
+    "another format": ("{tmp}/p.xlsx", "ends in .csv or .json"),
+    "no format": ("{tmp}/p", "ends in .csv or .json"),
+}
+
+
+@pytest.mark.parametrize(("place", "told"), PLACES.values(), ids=PLACES)
+def test_where_predictions_cannot_go_is_told_before_anything_is_computed(
+    place: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    out = place.format(tmp=tmp_path)
+    # There is no bundle: the destination is looked at first.
+    assert main(["predict", str(tmp_path / "no-bundle"), NO_TABLE, "-o", out]) == 2
+    assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+UNWRITABLE = {
+    "check": ["check", NO_TABLE, "--pictures", "{file}/sheets"],
+    "convert": ["convert", "{tmp}", "{file}/a.nii.gz", "--as", "pet"],
+    "kinetics": ["kinetics", "{tmp}", "{file}"],
+    "simulate": ["simulate", "{file}/trial", "--patients", "10"],
+    "import": ["import", "bids", "{tmp}", "{file}/out"],
+    "evaluate": ["evaluate", "--predictions", "{tmp}/p.csv", "--out", "{file}/out"],
+    "train": ["train", "run.root={file}"],
+}
+
+
+@pytest.mark.parametrize("arguments", UNWRITABLE.values(), ids=UNWRITABLE)
+def test_an_output_below_a_file_is_refused_by_every_command(
+    arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    (tmp_path / "file").touch()
+    places = {"tmp": tmp_path, "file": tmp_path / "file"}
+    assert main([argument.format(**places) for argument in arguments]) == 2
+    assert "a file stands where a folder is needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("to", "code"), [("/dev/full", 2), ("pipe", 141)])
+def test_a_console_that_takes_no_more_is_no_traceback(to: str, code: int) -> None:
+    program = (
+        "import sys; from pcrnet.cli import guarded\n"
+        "sys.exit(guarded(lambda: print('x' * 100_000)))"
+    )
+    if to == "pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(to, os.O_WRONLY)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    os.close(writer)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_device_that_is_not_there_is_named(
+    finished_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for device in ("cuda:99", "cude", "cuda:-1", "meta", ""):
+        options = ["-o", str(tmp_path / "p.csv"), "--device", device]
+        assert main(["predict", str(finished_run.bundle), NO_TABLE, *options]) == 2
+        assert "there is no such device; there are: cpu" in capsys.readouterr().err
+
+
+def test_predictions_as_json_hold_what_the_table_holds(
+    finished_run, tiny_trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["predict", str(finished_run.bundle), str(tiny_trial.cohort), "-o"]
+    for name in ("p.csv", "p.json"):
+        assert main([*start, str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    table = pd.read_csv(tmp_path / "p.csv", float_precision="round_trip")
+    objects = pd.DataFrame(json.loads((tmp_path / "p.json").read_text()))
+    assert list(objects) == list(table)
+    objects["scans"] = [";".join(scans) for scans in objects["scans"]]
+    pd.testing.assert_frame_equal(objects, table, check_dtype=False, check_exact=True)
+
+
+def test_predictions_go_to_a_stream_and_nothing_else_does(finished_run, tiny_trial) -> None:
+    program = "import sys; from pcrnet.cli import main; sys.exit(main())"
+    arguments = ["predict", str(finished_run.bundle), str(tiny_trial.cohort), "-o", "/dev/stdout"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
+    table = pd.read_csv(io.StringIO(done.stdout))
+    assert set(table["patient_id"]) == set(tiny_trial.patients)
+
+
+def test_the_record_of_predictions_pins_bundle_table_and_cohort(
+    finished_run, tiny_trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "p.csv"
+    start = ["predict", str(finished_run.bundle), str(tiny_trial.cohort), "-o", str(out)]
+    assert main(start) == 0
+    digest = sha256((finished_run.bundle / "checksums.json").read_bytes()).hexdigest()
+    assert f"bundle sha256: {digest}" in capsys.readouterr().err
+    record = json.loads((tmp_path / "p.csv.record.json").read_text())
+    assert record["bundle_sha256"] == digest
+    assert record["predictions_sha256"] == sha256(out.read_bytes()).hexdigest()
+    assert record["cohort_sha256"] == sha256(tiny_trial.cohort.read_bytes()).hexdigest()
+    assert record["pcrnet"] == __version__
+    out.unlink()
+    assert main([*start, "--bundle-sha256", digest.upper()]) == 0
+    capsys.readouterr()
+    out.unlink()
+    assert main([*start, "--bundle-sha256", "0" * 64]) == 2
+    assert digest in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.fixture
 def other_patients(tiny_trial, tmp_path: Path) -> Path:
     """A cohort like the tiny trial's, whose scans are a little brighter: other patients."""
@@ -239,7 +367,7 @@ def test_a_script_shows_its_usage_instead_of_running(
 
     monkeypatch.setattr(sys, "argv", ["train.py", "--help"])
     assert guarded(command, usage="\nTrain.\n") == 0
-    assert capsys.readouterr().out == "Train.\n"
+    assert capsys.readouterr().out.startswith("Train.\n\nsettings")
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])

@@ -17,7 +17,7 @@ _MAY_IMPORT = {
     "storage": {"errors"},
     "machine": set(),
     "processes": {"errors", "machine"},
-    "config": {"errors"},
+    "config": {"errors", "storage"},
     # checks of a cohort read its images, and images are read for the patients of a cohort.
     "cohort": _BASE | {"imaging"},
     "imaging": _BASE | {"cohort"},
@@ -30,7 +30,16 @@ _MAY_IMPORT = {
 }
 """Package or base module to what it may import; modules beside the packages tie all together."""
 
-_TIES = {"__init__", "cli", "console", "pipeline", "judging", "run_directory", "example_pictures"}
+_TIES = {
+    "__init__",
+    "cli",
+    "public",
+    "console",
+    "pipeline",
+    "judging",
+    "run_directory",
+    "example_pictures",
+}
 
 
 def _module(path):

@@ -4,18 +4,22 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from pcrnet.errors import IntegrityError
+from pcrnet.errors import IntegrityError, OutputError
 from pcrnet.storage import (
     atomic_path,
+    make_folder,
     read_bounded,
     read_json,
     read_record,
     read_rows,
+    require_writable,
     sha256_file,
     sha256_json,
     taking_apart,
@@ -71,7 +75,7 @@ def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
 def test_a_block_that_writes_nothing_is_an_error_and_keeps_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError), atomic_path(path):
+    with pytest.raises(RuntimeError, match="nothing was written"), atomic_path(path):
         pass
     assert path.read_text() == "old"
 
@@ -201,3 +205,82 @@ def test_a_table_has_the_columns_and_cells_that_were_written(tmp_path):
         path.write_text(damaged)
         with pytest.raises(IntegrityError, match="damaged"):
             read_rows(path, ["patient_id", "logit"])
+
+
+# Where outputs go
+
+
+def test_a_device_is_written_straight_and_stays_a_device(tmp_path):
+    device = tmp_path / "null"
+    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    write_text(device, "nothing")
+    assert stat.S_ISCHR(device.stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["null"]
+
+
+def test_a_pipe_passes_on_what_is_written(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text(pipe, "through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+
+
+def test_a_link_stays_a_link_and_its_file_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    file, link = tmp_path / "there" / "a.csv", tmp_path / "link.csv"
+    file.write_text("old")
+    link.symlink_to(file)
+    write_text(link, "new")
+    assert link.is_symlink()
+    assert file.read_text() == "new"
+
+
+@pytest.mark.parametrize("redirected", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_a_redirected_output_is_written_straight(tmp_path, redirected):
+    program = (
+        "import pathlib, sys; from pcrnet.storage import write_text\n"
+        "write_text(pathlib.Path(sys.argv[1]), 'whole')"
+    )
+    with (tmp_path / "out").open("w") as out:
+        subprocess.run([sys.executable, "-c", program, redirected], check=True, stdout=out)
+    assert (tmp_path / "out").read_text() == "whole"
+    assert Path("/dev/stdout").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        (".", "it is a folder"),
+        ("file/below.csv", "a file stands where a folder is needed"),
+        ("n" * 300, "its name is too long"),
+        ("/proc/nowhere/a.csv", "cannot be written"),
+        ("/dev/full", "the disk is full"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named_with_the_reason(tmp_path, place, reason):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=reason) as caught:
+        write_text(tmp_path / place, "text" * 10_000)
+    assert caught.value.file == str(tmp_path / place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("place", [".", "file/below.csv", "n" * 300, "/proc/nowhere/a.csv"])
+def test_whether_a_place_can_be_written_is_known_before(tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError):
+        require_writable(tmp_path / place)
+    require_writable(tmp_path / "file")
+    require_writable(Path("/dev/null"))
+    assert (tmp_path / "file").read_text() == "in the way"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_is_not_made_where_a_file_stands(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert make_folder(tmp_path / "a" / "b").is_dir()
+    for place in ("file", "file/below"):
+        with pytest.raises(OutputError, match="a file stands where a folder is needed"):
+            make_folder(tmp_path / place)

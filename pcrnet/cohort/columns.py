@@ -167,16 +167,14 @@ def _missing_images(
             yield CohortError(
                 f"no column holds a configured channel of the timepoint {timepoint}; {there}",
                 field="data.timepoints",
-                remedy="set data.timepoints to those of the table, or add the column (its cells "
-                "may be empty)",
+                remedy="add the column (its cells may be empty)",
             )
     absent = [c for c in channels if not any(c in visit.scans for visit in visits.values())]
     if absent:
         yield CohortError(
             f"no column holds the channel{'s' * (len(absent) > 1)} {', '.join(absent)}; {there}",
             field="data.branches",
-            remedy="set data.branches to the channels of the table, or add the columns (their "
-            "cells may be empty)",
+            remedy="add the columns (their cells may be empty)",
         )
 
 

@@ -12,9 +12,12 @@ from pcrnet.cohort.cells import find_file, name_key, name_problems, parse_days
 from pcrnet.cohort.columns import Columns, VisitColumns, read_columns
 from pcrnet.cohort.csv_file import read_rows
 from pcrnet.cohort.outcome import Outcome, OutcomeDefinition, parse_outcome
+from pcrnet.cohort.proposal import propose_settings
 from pcrnet.errors import CohortError, ProblemListError
 
 _MASK = "mask"
+SETTINGS_OF_SCANS = ("data.timepoints", "data.branches")
+"""Fields of the problems that settings can mend as well as the table."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def read_cohort(
     timepoints: Sequence[str],
     channels: Sequence[str],
     covariates: Sequence[str] = (),
+    settings_fixed: bool = False,
 ) -> Cohort:
     """Read a cohort table and refuse it unless everything about it is in order.
 
@@ -85,13 +89,20 @@ def read_cohort(
         timepoints: Timepoints to use, in order of time.
         channels: Channels to use.
         covariates: Columns to read as clinical covariates.
+        settings_fixed: Whether timepoints and channels are those of a finished model; otherwise
+            the error of a table that has others proposes settings that fit it.
 
     Raises:
         ProblemListError: Whatever is wrong with columns and rows, all of it, as CohortErrors.
         CohortError: The file is no table at all.
     """
     cohort, problems = scan_cohort(
-        path, definition=definition, timepoints=timepoints, channels=channels, covariates=covariates
+        path,
+        definition=definition,
+        timepoints=timepoints,
+        channels=channels,
+        covariates=covariates,
+        settings_fixed=settings_fixed,
     )
     if problems:
         raise ProblemListError(f"{path.name} cannot be used as it stands", problems)
@@ -105,6 +116,7 @@ def scan_cohort(
     timepoints: Sequence[str],
     channels: Sequence[str],
     covariates: Sequence[str] = (),
+    settings_fixed: bool = False,
 ) -> tuple[Cohort, tuple[CohortError, ...]]:
     """Read a cohort table as far as it goes: the sound rows, and all the problems.
 
@@ -118,6 +130,13 @@ def scan_cohort(
         header, timepoints=timepoints, channels=channels, covariates=covariates
     )
     problems = [problem.located(file=f"{path.name} row 1") for problem in problems]
+    misfits = [problem for problem in problems if problem.field in SETTINGS_OF_SCANS]
+    if misfits and not settings_fixed:
+        fitting = propose_settings(
+            path.parent, header, rows, timepoints=timepoints, channels=channels
+        )
+        if fitting:
+            misfits[-1].remedy += f"; or give the settings that fit this table: {fitting}"
     patients: list[Patient] = []
     if "patient_id" in header:
         if not rows:

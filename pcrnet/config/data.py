@@ -23,8 +23,11 @@ class RunConfig(Section):
     """Where the run is written and what its random numbers start from."""
 
     name: RunName = "simulated"
+    """Name of the run and of its folder."""
     root: str = "runs"
+    """Folder of all runs."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    """Start of every random number: folds, weights, order of patients, augmentation."""
 
     @property
     def directory(self) -> Path:
@@ -38,8 +41,11 @@ class SimulationConfig(Section):
     world: Literal["amount", "pattern"] = "amount"
     """What tells response: how much is left of the tumour, or where in its bed it lies."""
     patients: Annotated[int, Field(ge=10)] = 240
+    """How many are simulated."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 2024
+    """Another seed, another trial."""
     sites: PositiveInt = 3
+    """Centres, each with a scanner of its own."""
     missing_scan_fraction: Fraction = 0.05
     """Chance that any one scan after the first PET was not acquired."""
     mri_spacing_mm: Positive = 2.5
@@ -90,17 +96,22 @@ class OutcomeConfig(Section):
     """How complete response of the breast is defined; the two definitions never mix."""
 
     definition: Literal["ypT0", "ypT0/is"] = "ypT0"
+    """ypT0: in situ residue is residual disease; ypT0/is: it counts as response, as in I-SPY 2."""
 
 
 class AugmentationConfig(Section):
     """One fused random warp of the crop and random intensities, made on the training device."""
 
     enabled: bool = True
+    """Whether training images are varied at all."""
     flip_probability: Fraction = 0.5
     """Left-right mirror image, all visits of the patient together."""
     rotation_degrees: NonNegative = 10.0
+    """Greatest turn about each axis."""
     translation_mm: NonNegative = 6.0
+    """Greatest shift along each axis."""
     scale_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.08
+    """Greatest change of size, as a fraction."""
     elastic_mm: NonNegative = 0.0
     """Standard deviation of a smooth random displacement; 0 leaves it out."""
     visit_shift_mm: NonNegative = 2.0

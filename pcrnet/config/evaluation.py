@@ -21,6 +21,7 @@ class SensitivityRule(Section):
 
     kind: Literal["sensitivity"] = "sensitivity"
     target: Fraction = 0.9
+    """Sensitivity to reach."""
 
 
 class SpecificityRule(Section):
@@ -28,6 +29,7 @@ class SpecificityRule(Section):
 
     kind: Literal["specificity"] = "specificity"
     target: Fraction = 0.9
+    """Specificity to reach."""
 
 
 class NetBenefitRule(Section):
@@ -35,6 +37,7 @@ class NetBenefitRule(Section):
 
     kind: Literal["net_benefit"] = "net_benefit"
     threshold: Fraction = 0.8
+    """Probability of response above which one acts."""
 
 
 OperatingPointConfig = Annotated[
@@ -78,6 +81,7 @@ class EvaluationConfig(Section):
     """How the network is judged. Nothing here is ever fitted on the fold that it judges."""
 
     folds: Annotated[int, Field(ge=3, le=20)] = 5
+    """Parts of the cohort, each left out in turn."""
     group: Literal["patient", "site"] = "patient"
     """patient: folds stratified by outcome and site; site: whole sites are held out."""
     mode: Literal["nested", "crossfit"] = "nested"
@@ -86,9 +90,13 @@ class EvaluationConfig(Section):
     """How often the cross-validation is done, each time with other folds and other seeds. Metrics
     are averaged over repeats, predictions never; predictions.csv and the bundle are the first's."""
     calibration: CalibrationConfig = ChainCalibration()
+    """What makes probabilities of the logits."""
     operating_point: OperatingPointConfig = YoudenRule()
+    """What the thresholds are chosen for."""
     bootstrap_draws: Annotated[int, Field(ge=200)] = 2000
+    """Draws behind each bootstrap interval."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    """Start of the bootstrap."""
     variants: bool = True
     """Also judge the run without each branch and timepoint."""
     rivals: tuple[Rival, ...] = ("clinical", "quantitative")

@@ -54,10 +54,13 @@ class RigidAlignment(Section):
     min_similarity: NonNegative = 0.25
     """Mutual information in nats below which two visits do not show the same body."""
     max_shift_mm: Positive = 80.0
+    """A later visit that had to be moved further is refused."""
     max_rotation_degrees: Positive = 20.0
+    """A later visit that had to be turned further is refused."""
     max_front_mm: Positive = 15.0
     """How far the fronts of the bodies may differ before one counts as prone, one as supine."""
     allow_prone_supine: bool = False
+    """Let pairs in that look like one prone and one supine visit."""
 
 
 AlignmentConfig = Annotated[NoAlignment | RigidAlignment, Field(discriminator="kind")]
@@ -67,13 +70,16 @@ class ImagingConfig(Section):
     """The one grid on which the network sees a patient."""
 
     spacing_mm: tuple[Positive, Positive, Positive] = (6.0, 6.0, 6.0)
+    """Edge lengths of a voxel of the grid."""
     size: tuple[PositiveInt, PositiveInt, PositiveInt] = (24, 24, 16)
     """Voxels along left-to-right, back-to-front and foot-to-head (the axes of RAS)."""
     alignment: AlignmentConfig = NoAlignment()
+    """Whether later visits are registered to the first."""
     channels: dict[Name, ChannelKind] = Field(default={})
     """Channel to its intensity rule, where the name does not tell it (``pet``, ``adc``, ``dce_*``;
     every other channel is z-scored)."""
     dicom: DicomConfig = DicomConfig()
+    """How DICOM series are read."""
 
     def channel_kind(self, channel: str) -> ChannelKind:
         """The intensity rule of a channel."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import math
-import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from pcrnet.config.experiment import Experiment
-from pcrnet.config.plain_yaml import parse_yaml, read_yaml
+from pcrnet.config.plain_yaml import MAX_YAML_DEPTH, parse_yaml, read_yaml, yaml_problem
+from pcrnet.config.schema import all_keys, is_kind, kind_of, section_at
 from pcrnet.config.section import Section
 from pcrnet.errors import ConfigError
+
+_MOST_PROBLEMS = 20
+_LONGEST_SHOWN = 100
 
 
 def load_experiment(arguments: Sequence[str] = ()) -> Experiment:
@@ -43,7 +45,7 @@ def load_experiment(arguments: Sequence[str] = ()) -> Experiment:
             layer = _override(text, pending.pop(0), merged)
         else:
             raise ConfigError(
-                f"{argument!r} is neither a .yaml file nor an override",
+                f"{_shortened(argument)} is neither a .yaml file nor an override",
                 remedy="write section.key=value, for example training.max_epochs=5",
             )
         merged = _merge(merged, layer, Experiment)
@@ -63,22 +65,28 @@ def parse_experiment(values: Mapping[str, Any]) -> Experiment:
             return Experiment.model_validate(_state_kinds(values, Experiment))
         except ValidationError as error:
             problems = [_describe(detail) for detail in error.errors()]
+    listed = [f"- {problem}" for problem in problems[:_MOST_PROBLEMS]]
+    if len(problems) > _MOST_PROBLEMS:
+        listed.append(f"- and {len(problems) - _MOST_PROBLEMS} more")
     raise ConfigError(
-        "the configuration does not describe an experiment\n"
-        + "\n".join(f"- {problem}" for problem in problems),
-        remedy="correct the keys above; every key and its default is in configs/simulated.yaml",
+        "the configuration does not describe an experiment\n" + "\n".join(listed),
+        remedy="correct the keys above; pcrnet train --help lists every key",
     )
 
 
 def _override(key: str, value: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """One override as a layer over ``values``; an entry of a free mapping joins the others."""
     parts = key.split(".")
-    if not all(parts):
-        raise ConfigError(f"{key!r} is not a dotted key", remedy="write section.key=value")
+    if not all(parts) or len(parts) > MAX_YAML_DEPTH:
+        raise ConfigError(
+            f"{_shortened(key)} is not a dotted key", remedy="write section.key=value"
+        )
     try:
         parsed = parse_yaml(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"the value {value!r} is not plain YAML", field=key) from error
+        raise ConfigError(
+            f"the value {_shortened(value)} is not plain YAML: {yaml_problem(error)}", field=key
+        ) from error
     for depth in reversed(range(len(parts))):
         parsed = _free_mapping(values, parts[:depth]) | {parts[depth]: parsed}
     return {str(name): item for name, item in parsed.items()}
@@ -105,67 +113,25 @@ def _merge(base: Mapping[str, Any], layer: Mapping[str, Any], schema: object) ->
     """
     result = dict(base)
     for key, value in layer.items():
-        below = _field_schema(schema, key, base.get(key), value)
+        below = section_at(schema, key, base.get(key), value)
         old = result.get(key)
         if isinstance(value, Mapping) and isinstance(old, Mapping) and below is not None:
-            changed = "kind" in value and value["kind"] != _kind_of(schema, key, old)
+            changed = "kind" in value and value["kind"] != kind_of(schema, key, old)
             result[key] = dict(value) if changed else _merge(old, value, below)
         else:
             result[key] = value
     return result
 
 
-def _kind_of(schema: object, key: str, value: Mapping[str, Any]) -> object:
-    """The kind of a section, which is its default's where it is not stated."""
-    if "kind" in value:
-        return value["kind"]
-    field = _fields(schema).get(key)
-    return getattr(field.default, "kind", None) if field is not None else None
-
-
 def _state_kinds(values: Mapping[str, Any], schema: type[Section]) -> dict[str, Any]:
     """Write out the default ``kind`` of sections that leave it unsaid."""
     result = dict(values)
     for key, value in values.items():
-        below = _field_schema(schema, key, value)
+        below = section_at(schema, key, value)
         if below is not None and isinstance(value, Mapping):
-            kind = _kind_of(schema, key, value)
+            kind = kind_of(schema, key, value)
             result[key] = ({"kind": kind} if kind else {}) | _state_kinds(value, below)
     return result
-
-
-def _fields(schema: object) -> dict[str, Any]:
-    return schema.model_fields if isinstance(schema, type) and issubclass(schema, Section) else {}
-
-
-def _members(annotation: object) -> list[type[Section]]:
-    """The section classes that an annotation admits."""
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    options = (
-        get_args(annotation)
-        if get_origin(annotation) in (Union, types.UnionType)
-        else (annotation,)
-    )
-    return [
-        option for option in options if isinstance(option, type) and issubclass(option, Section)
-    ]
-
-
-def _field_schema(schema: object, key: str, *values: object) -> type[Section] | None:
-    """The section class at ``key``, chosen by ``kind`` where several are possible."""
-    field = _fields(schema).get(key)
-    if field is None:
-        return None
-    options = _members(field.annotation)
-    if not options:
-        return None
-    for value in reversed(values):
-        if isinstance(value, Mapping) and "kind" in value:
-            for option in options:
-                if value["kind"] in get_args(option.model_fields["kind"].annotation):
-                    return option
-    return type(field.default) if isinstance(field.default, Section) else options[0]
 
 
 def _find_unknown_keys(
@@ -174,30 +140,24 @@ def _find_unknown_keys(
     for key, value in values.items():
         path = f"{prefix}{key}"
         if key not in schema.model_fields:
-            problems.append(f"unknown key {path}{_suggest(str(key), prefix, schema)}")
+            # Searching for the nearest takes time; those that are not shown need none.
+            near = _suggest(str(key), prefix, schema) if len(problems) < _MOST_PROBLEMS else ""
+            problems.append(f"unknown key {path[:_LONGEST_SHOWN]}{near}")
             continue
-        below = _field_schema(schema, key, value)
+        below = section_at(schema, key, value)
         if below is not None and isinstance(value, Mapping):
             _find_unknown_keys(value, below, f"{path}.", problems)
 
 
-def _all_keys(schema: type[Section], prefix: str = "") -> list[str]:
-    keys: list[str] = []
-    for name, field in schema.model_fields.items():
-        keys.append(f"{prefix}{name}")
-        for member in _members(field.annotation):
-            keys += _all_keys(member, f"{prefix}{name}.")
-    return keys
-
-
 def _suggest(key: str, prefix: str, schema: type[Section]) -> str:
+    key = key[:_LONGEST_SHOWN]
     near = difflib.get_close_matches(key, list(schema.model_fields), n=1, cutoff=0.5)
     if near:
         return f"; did you mean {prefix}{near[0]}?"
-    elsewhere = [path for path in _all_keys(Experiment) if path.rsplit(".", 1)[-1] == key]
+    elsewhere = [path for path in all_keys(Experiment) if path.rsplit(".", 1)[-1] == key]
     if elsewhere:
         return f"; did you mean {elsewhere[0]}?"
-    known = _all_keys(Experiment)
+    known = all_keys(Experiment)
     near = difflib.get_close_matches(f"{prefix}{key}", known, n=1, cutoff=0.4)
     return (
         f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(schema.model_fields)}"
@@ -206,30 +166,23 @@ def _suggest(key: str, prefix: str, schema: type[Section]) -> str:
 
 def _describe(detail: Mapping[str, Any]) -> str:
     # The tags of discriminated unions are part of pydantic's location but no part of the key.
-    known = set(_all_keys(Experiment))
+    known = set(all_keys(Experiment))
     parts: list[str] = []
     for part in detail["loc"]:
         here = ".".join(parts)
-        tag = f"{here}.{part}" not in known and here in known and _is_kind(here, str(part))
+        tag = f"{here}.{part}" not in known and here in known and is_kind(here, str(part))
         if not tag:
             parts.append(str(part))
     found = detail.get("input")
-    shown = f", found {found!r}" if isinstance(found, str | int | float | bool | list) else ""
-    if isinstance(found, float) and math.isnan(found):
-        shown = ", found nan"
-    return f"{'.'.join(parts)}: {detail['msg']}{shown}"
+    shown = f", found {_shortened(found)}" if _is_plain(found) else ""
+    return f"{'.'.join(parts)[:_LONGEST_SHOWN]}: {detail['msg']}{shown}"
 
 
-def _is_kind(path: str, part: str) -> bool:
-    schema: type[Section] = Experiment
-    options: list[type[Section]] = []
-    for step in path.split("."):
-        field = schema.model_fields.get(step)
-        options = _members(field.annotation) if field is not None else []
-        if not options:
-            return False
-        schema = options[0]
-    return any(
-        "kind" in option.model_fields and part in get_args(option.model_fields["kind"].annotation)
-        for option in options
-    )
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float | list | tuple)
+
+
+def _shortened(value: object) -> str:
+    """A value as it is written, or the beginning of it."""
+    text = repr(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

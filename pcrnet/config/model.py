@@ -14,7 +14,9 @@ class ResNetConfig(Section):
 
     kind: Literal["resnet"] = "resnet"
     stem_width: PositiveInt = 12
+    """Channels of the stem."""
     widths: tuple[PositiveInt, ...] = (24, 48)
+    """Channels of each stage."""
     blocks: tuple[NonNegativeInt, ...] = (1, 1)
     """Residual blocks of each stage."""
 
@@ -28,8 +30,11 @@ class ConvNeXtConfig(Section):
 
     kind: Literal["convnext"] = "convnext"
     stem_width: PositiveInt = 16
+    """Channels of the stem."""
     widths: tuple[PositiveInt, ...] = (32, 64)
+    """Channels of each stage."""
     blocks: tuple[NonNegativeInt, ...] = (1, 1)
+    """Blocks of each stage."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -41,9 +46,13 @@ class DenseNetConfig(Section):
 
     kind: Literal["densenet"] = "densenet"
     stem_width: PositiveInt = 16
+    """Channels of the stem."""
     growth: PositiveInt = 8
+    """Channels that each layer adds."""
     blocks: tuple[PositiveInt, ...] = (2, 2)
+    """Layers of each dense block."""
     initial_width: PositiveInt = 16
+    """Channels before the first dense block."""
 
 
 class ViTConfig(Section):
@@ -51,9 +60,13 @@ class ViTConfig(Section):
 
     kind: Literal["vit"] = "vit"
     stem_width: PositiveInt = 16
+    """Channels of the stem."""
     patch: PositiveInt = 4
+    """Edge of a patch, in voxels of the stem's map."""
     depth: PositiveInt = 2
+    """Transformer layers."""
     heads: PositiveInt = 4
+    """Attention heads of each layer."""
 
 
 class SwinConfig(Section):
@@ -61,10 +74,15 @@ class SwinConfig(Section):
 
     kind: Literal["swin"] = "swin"
     stem_width: PositiveInt = 12
+    """Channels of the stem."""
     width: PositiveInt = 16
+    """Channels of the first stage; each later one doubles them."""
     depths: tuple[PositiveInt, ...] = (2,)
+    """Blocks of each stage."""
     heads: tuple[PositiveInt, ...] = (2,)
-    window: PositiveInt = 4
+    """Attention heads of each stage."""
+    window: Annotated[int, Field(ge=1, le=12)] = 4
+    """Edge of an attention window."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -82,6 +100,7 @@ class ConcatFusionConfig(Section):
 
     kind: Literal["concat"] = "concat"
     hidden: PositiveInt = 64
+    """Units of the hidden layer."""
 
 
 class GatedFusionConfig(Section):
@@ -89,6 +108,7 @@ class GatedFusionConfig(Section):
 
     kind: Literal["gated"] = "gated"
     hidden: PositiveInt = 64
+    """Units of the attention."""
 
 
 class TransformerFusionConfig(Section):
@@ -96,8 +116,11 @@ class TransformerFusionConfig(Section):
 
     kind: Literal["transformer"] = "transformer"
     depth: PositiveInt = 2
+    """Layers."""
     heads: PositiveInt = 4
+    """Attention heads of each layer."""
     mlp_ratio: Positive = 2.0
+    """Width of the feed-forward part over that of a token."""
 
 
 FusionConfig = Annotated[
@@ -118,8 +141,11 @@ class NetworkConfig(Section):
     width: PositiveInt = 64
     """Length of every token."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    """Chance that a unit is left out while training."""
     encoder: EncoderConfig = ResNetConfig()
+    """What turns the scans of one branch and visit into a token."""
     fusion: FusionConfig = TransformerFusionConfig()
+    """What turns the tokens that are present into one vector."""
 
 
 class QuantitativeConfig(Section):

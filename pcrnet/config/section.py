@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -18,11 +18,28 @@ _SectionT = TypeVar("_SectionT", bound="Section")
 
 
 class Section(BaseModel):
-    """A frozen part of the experiment; an unknown key is an error."""
+    """A frozen part of the experiment; an unknown key is an error.
+
+    Types are strict: ``true`` is no number and ``"1"`` neither; a whole number is a ``float`` too.
+    """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, values: object) -> object:
+        """YAML and JSON know lists alone; a frozen record holds tuples."""
+        return _frozen(values)
+
+
+def _frozen(value: object) -> object:
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return value
 
 
 def same_length(section: _SectionT, *names: str) -> _SectionT:

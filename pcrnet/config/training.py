@@ -20,7 +20,9 @@ class EarlyStopping(Section):
 
     kind: Literal["early"] = "early"
     fraction: Annotated[float, Field(gt=0.0, le=0.5)] = 0.2
+    """Share of the fit's training patients that it is watched on."""
     patience: PositiveInt = 10
+    """Epochs without a better loss before it stops."""
 
 
 StoppingConfig = Annotated[FixedSchedule | EarlyStopping, Field(discriminator="kind")]
@@ -30,17 +32,25 @@ class TrainingConfig(Section):
     """How one network is fitted."""
 
     max_epochs: PositiveInt = 12
+    """Passes through the training patients."""
     batch_size: PositiveInt = 8
+    """Patients a step."""
     learning_rate: Positive = 2e-3
+    """Highest learning rate of AdamW."""
     weight_decay: NonNegative = 0.02
+    """Decoupled weight decay of AdamW."""
     warmup_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    """Share of the steps in which the learning rate rises."""
     gradient_clip: Positive = 1.0
+    """Longest gradient; a longer one is shortened."""
     average_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.98
     """Decay of the exponential moving average of the weights; 0 leaves it out."""
     stopping: StoppingConfig = FixedSchedule()
+    """When a fit ends."""
     precision: Literal["auto", "32", "bf16"] = "auto"
     """auto: bf16 where the training device computes in it, else 32."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where fits compute; auto: on a GPU where there is one."""
     parallel_fits: PositiveInt | Literal["auto"] = "auto"
     """Fits that run at the same time, each on a GPU (or share of the cores) of its own; auto: as
     many as there are GPUs, else as there are cores, four at most."""
@@ -52,7 +62,7 @@ class TrainingConfig(Section):
     @field_validator("precision", mode="before")
     @classmethod
     def _number_or_name(cls, value: object) -> object:
-        return str(value) if isinstance(value, int) else value
+        return str(value) if type(value) is int else value
 
 
 class TrackingConfig(Section):
@@ -61,4 +71,6 @@ class TrackingConfig(Section):
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     """auto: online where the user is logged in, offline elsewhere. ``WANDB_MODE`` overrules it."""
     project: str = "pcrnet"
+    """Project that runs are logged to."""
     group: str | None = None
+    """Group of the run within the project."""

@@ -6,6 +6,7 @@ imputed: an unknown value is an absent token.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
 from pcrnet.errors import CohortError
+
+FEWEST_OF_A_CATEGORY = 5
+"""A category of fewer training patients counts as unknown: it teaches nothing that holds for
+others, and its text, which a bundle ships, might point to somebody."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,10 @@ class NumericCovariate:
 
 @dataclass(frozen=True)
 class CategoricalCovariate:
-    """One of the categories seen among the training patients; any other counts as unknown."""
+    """One of the categories of at least :data:`FEWEST_OF_A_CATEGORY` training patients.
+
+    Any other counts as unknown.
+    """
 
     name: str
     categories: tuple[str, ...]
@@ -86,15 +94,29 @@ class ClinicalEncoding:
 
     @classmethod
     def from_dict(cls, data: Sequence[dict[str, Any]]) -> Self:
-        """The encoding that :meth:`to_dict` wrote."""
-        return cls(
-            tuple(
-                NumericCovariate(item["name"], float(item["mean"]), float(item["deviation"]))
-                if item["kind"] == "numeric"
-                else CategoricalCovariate(item["name"], tuple(item["categories"]))
-                for item in data
-            )
-        )
+        """The encoding that :meth:`to_dict` wrote.
+
+        Raises:
+            ValueError, TypeError, KeyError: The data are of another form.
+        """
+        return cls(tuple(map(_covariate_of, data)))
+
+
+def _covariate_of(item: dict[str, Any]) -> Covariate:
+    name = item["name"]
+    if not isinstance(name, str):
+        raise TypeError("the name of a covariate is no text")
+    if item["kind"] == "numeric":
+        mean, deviation = float(item["mean"]), float(item["deviation"])
+        if not (np.isfinite(mean) and np.isfinite(deviation) and deviation > 0):
+            raise ValueError(f"mean and deviation of {name} make no scale")
+        return NumericCovariate(name, mean, deviation)
+    categories = item["categories"]
+    if item["kind"] != "categorical" or not isinstance(categories, list):
+        raise ValueError(f"{name} is neither numeric nor categorical")
+    if not all(isinstance(text, str) for text in categories):
+        raise TypeError(f"a category of {name} is no text")
+    return CategoricalCovariate(name, tuple(categories))
 
 
 def _fit_covariate(patients: Sequence[Patient], name: str) -> Covariate:
@@ -106,7 +128,8 @@ def _fit_covariate(patients: Sequence[Patient], name: str) -> Covariate:
         # invent something.
         deviation = float(values.std()) if np.ptp(values) > 0 else 1.0
         return NumericCovariate(name, float(values.mean()), deviation)
-    return CategoricalCovariate(name, tuple(sorted(set(known))))
+    often = [text for text, n in Counter(known).items() if n >= FEWEST_OF_A_CATEGORY]
+    return CategoricalCovariate(name, tuple(sorted(often)))
 
 
 def _feature_count(covariate: Covariate) -> int:

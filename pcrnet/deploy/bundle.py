@@ -7,34 +7,38 @@ every file. Nothing in it is executed or unpickled.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError, model_validator
 
 from pcrnet import __version__
-from pcrnet.cohort.outcome import Head
+from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.data import DataConfig, OutcomeConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import ModelConfig
+from pcrnet.config.section import Fraction, PositiveInt, Section
 from pcrnet.errors import BundleError, IntegrityError
 from pcrnet.evaluation.calibration import Calibrator, calibrator_from_dict
 from pcrnet.models.member import Member
-from pcrnet.storage import read_json, sha256_file
+from pcrnet.storage import read_record, sha256_file
 
 MANIFEST_FILE = "bundle.json"
 CHECKSUMS_FILE = "checksums.json"
 GOLDEN_FOLDER = "golden"
 EXPECTED_FILE = "expected.csv"
+INPUTS_FILE = "inputs.json"
+MAX_VALUES = 1 << 30
+"""Values of one patient's tensor: ten times two visits of six channels at 1 mm."""
+_RESTORE = "copy the bundle again from its source"
 
 
-class Manifest(BaseModel):
+class Manifest(Section):
     """``bundle.json``: plain data, checked when read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     pcrnet_version: str
     name: str
     simulated: bool
@@ -43,14 +47,23 @@ class Manifest(BaseModel):
     covariates: tuple[str, ...]
     imaging: ImagingConfig
     model: ModelConfig
-    members: int
+    members: PositiveInt
     calibrator: dict[str, Any]
-    operating_points: dict[Head, float | None]
+    operating_points: dict[Head, Fraction | None]
     positive_class: str = "complete response; called where the probability exceeds the threshold"
     splits_sha256: str
     units: dict[str, str]
     trained_on: tuple[str, ...] = ()
     """Marks of the scans that members learned from (:mod:`pcrnet.imaging.known_scans`)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if set(self.operating_points) != set(HEADS):
+            raise ValueError(f"an operating point, or null, is needed for each of {HEADS}")
+        values = len(self.data.timepoints) * len(self.data.channels) * math.prod(self.imaging.size)
+        if values > MAX_VALUES:
+            raise ValueError(f"a patient of {values} values, {MAX_VALUES} at most are believed")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +73,8 @@ class Bundle:
     manifest: Manifest
     members: tuple[Member, ...]
     calibrator: Calibrator
+    sha256: str = ""
+    """:func:`bundle_digest` of the folder that it was read from; empty where there is none yet."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -69,19 +84,16 @@ class Bundle:
             BundleError: The folder is no bundle, or one of a format this version does not know.
             IntegrityError: A file is missing, was added, or differs from what was written.
         """
-        if not (directory / CHECKSUMS_FILE).is_file():
-            raise BundleError(
-                f"the folder holds no {CHECKSUMS_FILE}",
-                file=directory,
-                remedy="give the bundle folder that train.py names at its end",
-            )
+        digest = bundle_digest(directory)
         _verify(directory)
         try:
-            manifest = Manifest.model_validate(_read_mapping(directory, MANIFEST_FILE))
+            manifest = Manifest.model_validate(
+                read_record(directory / MANIFEST_FILE, remedy=_RESTORE)
+            )
         except ValidationError as error:
             raise BundleError(
                 f"{MANIFEST_FILE} does not describe a bundle that pcrnet {__version__} knows: "
-                f"{error.errors()[0]['msg']}",
+                f"{_first_problem(error)}",
                 file=directory,
                 remedy="use the version of pcrnet that wrote the bundle",
             ) from error
@@ -91,11 +103,47 @@ class Bundle:
             )
             for index in range(manifest.members)
         )
-        return cls(manifest, members, calibrator_from_dict(manifest.calibrator))
+        for index, member in enumerate(members):
+            if tuple(item.name for item in member.encoding.covariates) != manifest.covariates:
+                raise BundleError(
+                    f"member {index} was trained with other covariates than {MANIFEST_FILE} names",
+                    file=directory,
+                    remedy=_RESTORE,
+                )
+        try:
+            calibrator = calibrator_from_dict(manifest.calibrator)
+        except BundleError as error:
+            raise error.located(file=directory) from None
+        return cls(manifest, members, calibrator, digest)
+
+
+def _first_problem(error: ValidationError) -> str:
+    detail = error.errors()[0]
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"[:300]
+
+
+def bundle_digest(directory: Path) -> str:
+    """SHA-256 that names a bundle: that of ``checksums.json``, which holds those of all its files.
+
+    The sums inside the folder protect against accidents alone, since whoever alters a file can
+    alter its sum. A digest that was written down elsewhere, when the bundle was judged, protects
+    against both.
+
+    Raises:
+        BundleError: The folder is no bundle.
+    """
+    path = directory / CHECKSUMS_FILE
+    if not path.is_file():
+        raise BundleError(
+            f"the folder holds no {CHECKSUMS_FILE}",
+            file=directory,
+            remedy="give the bundle folder that train.py names at its end",
+        )
+    return sha256_file(path)
 
 
 def _verify(directory: Path) -> None:
-    expected = _read_mapping(directory, CHECKSUMS_FILE)
+    expected = read_record(directory / CHECKSUMS_FILE, remedy=_RESTORE)
     files = (path for path in directory.rglob("*") if path.is_file())
     found = {path.relative_to(directory).as_posix() for path in files} - {CHECKSUMS_FILE}
     for name in sorted(found | set(expected)):
@@ -107,18 +155,4 @@ def _verify(directory: Path) -> None:
             problem = "differs from what was written"
         else:
             continue
-        raise IntegrityError(
-            f"{name} {problem}", file=directory, remedy="copy the bundle again from its source"
-        )
-
-
-def _read_mapping(directory: Path, name: str) -> dict[str, Any]:
-    try:
-        value = read_json(directory / name)
-    except ValueError:  # neither JSON nor, perhaps, UTF-8
-        value = None
-    if not isinstance(value, dict):
-        raise IntegrityError(
-            f"{name} is damaged", file=directory, remedy="copy the bundle again from its source"
-        )
-    return value
+        raise IntegrityError(f"{name} {problem}", file=directory, remedy=_RESTORE)

@@ -1,7 +1,8 @@
 """Golden cases: small digital phantoms that a bundle carries with the answers it must give.
 
 They are made from nothing but a seed, so that no patient's image travels with a bundle. They go
-the whole way from files to probabilities, and so does the check.
+the whole way from files to probabilities, and so does the check, which also looks at what the
+network is shown (:mod:`pcrnet.deploy.golden_inputs`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.data.clinical import NumericCovariate
+from pcrnet.data.clinical import Covariate, NumericCovariate
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.volume import Volume
 from pcrnet.models.member import Member
+from pcrnet.storage import atomic_path
 
 CASES = ("complete", "first-visit", "one-channel")
-"""All scans; the first timepoint alone; a single channel."""
+"""All scans; the first timepoint alone; a single channel, of which no covariate is known."""
 
 _SPACING_MM = 6.0
 _LEVEL = {"suv": (0.8, 6.0), "adc": (1.8, 0.9), "dce": (300.0, 900.0), "zscore": (200.0, 700.0)}
@@ -33,9 +35,8 @@ def write_golden_cohort(
     """Write the phantoms of every case and their ``cohort.csv``; return its path."""
     rows = [_write_case(directory, case, data, imaging, members[0]) for case in CASES]
     path = directory / "cohort.csv"
-    directory.mkdir(parents=True, exist_ok=True)
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with path.open("w", newline="") as stream:
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -57,16 +58,19 @@ def _write_case(
                 name = f"{case}_{timepoint}_{channel}.nii.gz"
                 write_nifti(_phantom(case, index, channel, imaging), directory / name)
                 row[column] = name
-    if case == "complete":
-        for covariate in member.encoding.covariates:
-            row[covariate.name] = (
-                repr(covariate.mean + covariate.deviation)
-                if isinstance(covariate, NumericCovariate)
-                else next(iter(covariate.categories), "")
-            )
-    else:
-        row |= {covariate.name: "" for covariate in member.encoding.covariates}
-    return row
+    return row | {item.name: _covariate(case, item) for item in member.encoding.covariates}
+
+
+def _covariate(case: str, covariate: Covariate) -> str:
+    """Another value in each case: the cell of one covariate."""
+    if case == "one-channel":
+        return ""
+    first = case == "complete"
+    if isinstance(covariate, NumericCovariate):
+        return repr(covariate.mean + (1.0 if first else -2.0) * covariate.deviation)
+    if not covariate.categories:
+        return ""
+    return covariate.categories[0 if first else -1]
 
 
 def _phantom(case: str, visit: int, channel: str, imaging: ImagingConfig) -> Volume:

@@ -13,6 +13,7 @@ from pcrnet.deploy.bundle import (
     CHECKSUMS_FILE,
     EXPECTED_FILE,
     GOLDEN_FOLDER,
+    INPUTS_FILE,
     MANIFEST_FILE,
     Bundle,
     Manifest,
@@ -22,7 +23,7 @@ from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.predictor import Predictor
 from pcrnet.evaluation.calibration import Calibrator, calibrator_from_dict
 from pcrnet.models.member import Member
-from pcrnet.storage import sha256_file, write_json, write_text
+from pcrnet.storage import make_folder, sha256_file, write_json, write_text, writing_to
 
 
 def describe_bundle(
@@ -61,7 +62,7 @@ def write_bundle(directory: Path, manifest: Manifest, members: Sequence[Member])
     """Write a bundle with its golden cases; the folder appears when it is whole."""
     partial = directory.with_name(f".partial.{directory.name}")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    make_folder(partial)
     write_json(partial / MANIFEST_FILE, manifest.model_dump(mode="json"))
     for index, member in enumerate(members):
         member.write(partial / "members" / str(index))
@@ -69,7 +70,9 @@ def write_bundle(directory: Path, manifest: Manifest, members: Sequence[Member])
     golden = partial / GOLDEN_FOLDER
     cohort = write_golden_cohort(golden, manifest.data, manifest.imaging, members)
     bundle = Bundle(manifest, tuple(members), calibrator_from_dict(manifest.calibrator))
-    Predictor(bundle).predict_table(cohort).write(golden / EXPECTED_FILE)
+    predictor = Predictor(bundle)
+    predictor.predict_table(cohort).write(golden / EXPECTED_FILE)
+    write_json(golden / INPUTS_FILE, predictor.inputs(cohort))
     write_json(
         partial / CHECKSUMS_FILE,
         {
@@ -78,5 +81,6 @@ def write_bundle(directory: Path, manifest: Manifest, members: Sequence[Member])
             if path.is_file()
         },
     )
-    shutil.rmtree(directory, ignore_errors=True)
-    partial.rename(directory)
+    with writing_to(directory):
+        shutil.rmtree(directory, ignore_errors=True)
+        partial.rename(directory)

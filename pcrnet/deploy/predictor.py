@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.cohort.table import Patient, read_cohort
-from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, Bundle
-from pcrnet.errors import IntegrityError, PcrnetError, ProblemListError
+from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, INPUTS_FILE, Bundle, bundle_digest
+from pcrnet.deploy.golden_inputs import describe_inputs, input_difference
+from pcrnet.deploy.prediction_files import write_table
+from pcrnet.errors import (
+    ConfigError,
+    InsufficientScansError,
+    IntegrityError,
+    PcrnetError,
+    ProblemListError,
+)
 from pcrnet.evaluation.calibration import head_probabilities, joint_cells
-from pcrnet.evaluation.predictions import Predictions, read_predictions, write_predictions
+from pcrnet.evaluation.predictions import Predictions, read_predictions
 from pcrnet.imaging.digests import DigestMemo
 from pcrnet.imaging.known_scans import scan_marks
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
+from pcrnet.storage import read_record
 
 GOLDEN_TOLERANCE = 1e-4
+"""How far a probability of a golden case may lie from what the bundle's writer found."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +51,14 @@ class PredictionTable:
     trained_on: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:
-        """Write the predictions table.
+        """Write the predictions as CSV, or as JSON where the name ends so.
 
         Raises:
             ProblemListError: There is nothing to write, because every patient was refused.
         """
         if self.predictions is None:
             raise ProblemListError("no patient could be predicted", self.refused)
-        write_predictions(path, self.predictions)
+        write_table(path, self.predictions)
 
 
 class Predictor:
@@ -59,6 +72,10 @@ class Predictor:
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         self.bundle = bundle
         self.device = device
+
+    def predict(self, cohort: str | PathLike[str]) -> PredictionTable:
+        """Predict every patient of a cohort table; as :meth:`predict_table`."""
+        return self.predict_table(Path(cohort))
 
     def predict_table(
         self, cohort: Path, *, progress: Callable[[int, int], None] = lambda done, total: None
@@ -74,13 +91,7 @@ class Predictor:
             ProblemListError: The table cannot be used as it stands.
         """
         manifest = self.bundle.manifest
-        patients = read_cohort(
-            cohort,
-            definition=manifest.outcome.definition,
-            timepoints=manifest.data.timepoints,
-            channels=manifest.data.channels,
-            covariates=manifest.covariates,
-        ).patients
+        patients = self._read(cohort)
         predicted: list[Patient] = []
         logits: list[NDArray[np.float64]] = []
         scans: list[tuple[str, ...]] = []
@@ -101,6 +112,34 @@ class Predictor:
             return PredictionTable(None, tuple(refused))
         predictions = self._decide(predicted, np.stack(logits), scans)
         return PredictionTable(predictions, tuple(refused), self._known(predicted))
+
+    def inputs(self, cohort: Path) -> dict[str, Any]:
+        """What the network is shown of each patient of a cohort table, in few numbers.
+
+        Raises:
+            PcrnetError: The table or a scan cannot be used.
+        """
+        data, imaging = self.bundle.manifest.data, self.bundle.manifest.imaging
+        patients = self._read(cohort)
+        tensors: list[PatientTensor | None] = []
+        for patient in patients:
+            try:
+                tensors.append(preprocess_patient(patient, data, imaging))
+            except InsufficientScansError:
+                tensors.append(None)
+        scans = [f"{timepoint}.{name}" for timepoint in data.timepoints for name in data.channels]
+        return describe_inputs(patients, tensors, self.bundle.members, scans)
+
+    def _read(self, cohort: Path) -> tuple[Patient, ...]:
+        manifest = self.bundle.manifest
+        return read_cohort(
+            cohort,
+            definition=manifest.outcome.definition,
+            timepoints=manifest.data.timepoints,
+            channels=manifest.data.channels,
+            covariates=manifest.covariates,
+            settings_fixed=True,
+        ).patients
 
     def _known(self, patients: Sequence[Patient]) -> tuple[str, ...]:
         """Patients who took part in training, whatever they are called here."""
@@ -142,30 +181,84 @@ class Predictor:
         )
 
 
-def load_predictor(directory: Path, device: str = "cpu") -> Predictor:
+def load_predictor(directory: Path, device: str = "cpu", *, sha256: str | None = None) -> Predictor:
     """Read a bundle, check every file, and make sure that it still gives its golden answers.
+
+    Args:
+        directory: The bundle.
+        device: ``cpu``, ``cuda`` or ``cuda:1``.
+        sha256: The digest that the bundle must have (:func:`~pcrnet.deploy.bundle.bundle_digest`).
 
     Raises:
         BundleError: The folder is no bundle.
-        IntegrityError: A file was altered, or this machine answers the golden cases otherwise.
+        ConfigError: There is no such device.
+        IntegrityError: It is another bundle than ``sha256`` says, a file was altered, or this
+            machine answers the golden cases otherwise.
     """
+    require_device(device)
+    if sha256 is not None and bundle_digest(directory) != sha256.strip().lower():
+        raise IntegrityError(
+            f"its digest is {bundle_digest(directory)}, not the one that was asked for",
+            file=directory,
+            remedy="find the bundle that was meant; this one was made anew or altered",
+        )
     predictor = Predictor(Bundle.read(directory), device)
-    golden = directory / GOLDEN_FOLDER
+    _require_golden_answers(predictor, directory / GOLDEN_FOLDER)
+    return predictor
+
+
+def _require_golden_answers(predictor: Predictor, golden: Path) -> None:
+    """Inputs first: they say what is wrong where probabilities say only that something is."""
+    remedy = (
+        "compare the versions of torch and pcrnet with those in environment.json of the run; do "
+        "not use these predictions"
+    )
+    difference = input_difference(
+        read_record(golden / INPUTS_FILE), predictor.inputs(golden / "cohort.csv")
+    )
+    if difference is not None:
+        raise IntegrityError(
+            f"the golden cases are read or preprocessed otherwise than by who wrote the bundle "
+            f"({difference})",
+            file=golden.parent,
+            remedy=remedy,
+        )
     expected = read_predictions(golden / EXPECTED_FILE)
     found = predictor.predict_table(golden / "cohort.csv").predictions
-    drift = (
-        np.inf
-        if found is None or found.patient_id != expected.patient_id
-        else max(float(np.abs(found.prob[head] - expected.prob[head]).max()) for head in HEADS)
-    )
-    if drift > GOLDEN_TOLERANCE:
+    drift = np.inf
+    if found is not None and found.patient_id == expected.patient_id:
+        pairs = [
+            (after[head], before[head])
+            for after, before in (
+                (found.prob, expected.prob),
+                (found.uncalibrated_prob, expected.uncalibrated_prob),
+            )
+            for head in HEADS
+            if head in before
+        ]
+        drift = max(float(np.abs(after - before).max()) for after, before in pairs)
+    if not drift <= GOLDEN_TOLERANCE:
         raise IntegrityError(
             f"the golden cases are answered {drift:.2g} off, {GOLDEN_TOLERANCE:g} is allowed",
-            file=directory,
-            remedy="compare the versions of torch and pcrnet with those in environment.json of "
-            "the run; do not use these predictions",
+            file=golden.parent,
+            remedy=remedy,
         )
-    return predictor
+
+
+def require_device(name: str) -> None:
+    """Make sure that a device exists.
+
+    Raises:
+        ConfigError: It is neither ``cpu`` nor a CUDA device of this machine.
+    """
+    if name == "cpu":
+        return
+    kind, _, number = name.partition(":")
+    count = torch.cuda.device_count()
+    if kind == "cuda" and count and (not number or (number.isdecimal() and int(number) < count)):
+        return
+    there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
+    raise ConfigError(f"there is no such device; there are: {there}", field="--device")
 
 
 def scans_present(

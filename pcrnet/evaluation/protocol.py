@@ -72,7 +72,7 @@ class Protocol(Section):
     coprimary: tuple[CoprimaryEndpoint, ...] = Field(min_length=1)
     """In the order of testing: each is tested only when all before it were met."""
     secondary: tuple[SecondaryEndpoint, ...] = ()
-    ledger: Path | None = None
+    ledger: Annotated[Path, Field(strict=False)] | None = None
     """JSON file, relative to the protocol, of who opened the locked test set; null: none is
     locked."""
 

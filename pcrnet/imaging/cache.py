@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.errors import ImageError, IntegrityError, PcrnetError, ProblemListError, RunError
+from pcrnet.errors import (
+    ImageError,
+    IntegrityError,
+    OutputError,
+    PcrnetError,
+    ProblemListError,
+    RunError,
+)
 from pcrnet.imaging.alignment import require_engine
 from pcrnet.imaging.digests import DigestMemo, code_digest
 from pcrnet.imaging.framing import Crop
@@ -212,7 +219,7 @@ class TensorCache:
     def _save_memo(self) -> None:
         try:
             self.memo.save()
-        except OSError as error:
+        except OutputError as error:
             raise _cannot_write(error) from error
 
 
@@ -240,13 +247,13 @@ def _make_entry(patient: Patient, data: DataConfig, imaging: ImagingConfig, entr
     about = json.dumps({"crop": tensor.crop, "quantities": measured, "sha256": digest})
     try:
         write_bytes(entry, save(arrays, {_ABOUT: about}))
-    except OSError as error:
+    except OutputError as error:
         raise _cannot_write(error) from error
 
 
-def _cannot_write(error: OSError) -> RunError:
+def _cannot_write(error: OutputError) -> RunError:
     return RunError(
-        f"the cache of preprocessed images cannot be written ({error.strerror})",
+        f"the cache of preprocessed images {error.problem}",
         field="data.cache",
         remedy="free space, or set data.cache to a folder that can be written",
     )

@@ -88,7 +88,9 @@ class Progress(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report the epoch."""
         loss = float(trainer.callback_metrics["train/loss"])
-        self.listen(EpochReport(self.fit, self.before + trainer.current_epoch + 1, self.epochs, loss))
+        self.listen(
+            EpochReport(self.fit, self.before + trainer.current_epoch + 1, self.epochs, loss)
+        )
 
 
 class BestWeights(Callback):

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import NetworkConfig
-from pcrnet.data.clinical import ClinicalEncoding
-from pcrnet.data.dataset import PatientDataset
-from pcrnet.data.seeds import derive_seed
-from pcrnet.data.splits import Splits, make_splits
+from pcrnet.data.splits import Splits
 from pcrnet.errors import IntegrityError, RunError
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.models.contract import FitRequest
@@ -31,11 +27,11 @@ from pcrnet.storage import (
     taking_apart,
     write_json,
 )
-from pcrnet.training.devices import computing_device, require_deterministic_layers
+from pcrnet.training.devices import computing_device
 from pcrnet.training.events import EpochReport, Remark
 from pcrnet.training.finite import require_finite_logits
-from pcrnet.training.plan import FitPlan
 from pcrnet.training.loop import TrainingLoop
+from pcrnet.training.plan import FitPlan
 
 LOGITS_FILE = "logits.csv"
 MODEL_FOLDER = "model"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -183,7 +182,9 @@ def watched_patients(
 
 def _keep_trained(network: nn.Module, folder: Path, fingerprint: str) -> None:
     """One file whose name says what it is of and what it holds: there whole, or not at all."""
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    state = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+    }
     draft = folder / f".{_TRAINED}.partial.safetensors"
     save_file(state, draft)
     with atomic_path(folder / _trained_name(fingerprint, sha256_file(draft))) as temporary:
@@ -203,5 +204,3 @@ def _take_trained(network: nn.Module, folder: Path, fingerprint: str) -> bool:
 
 def _trained_name(fingerprint: str, digest: str) -> str:
     return f"{_TRAINED}.{fingerprint[:16]}.{digest}.safetensors"
-
-

@@ -33,7 +33,7 @@ def test_numbers_are_standardised_as_scikit_learn_does(values):
 
 
 def test_categories_are_coded_as_scikit_learn_does():
-    values = ["luminal", "basal", "HER2", "basal", "luminal"]
+    values = ["luminal", "basal", "HER2", "basal", "luminal"] * 5
     patients = _column(values, "subtype")
     encoding = ClinicalEncoding.fit(patients, ["subtype"])
     ours = np.stack([encoding.encode(patient)[0] for patient in patients])
@@ -63,8 +63,35 @@ def test_a_column_the_table_lacks_is_unknown():
     assert encoding.encode(_patient())[1].tolist() == [False]
 
 
+def test_a_category_of_few_patients_is_unknown_and_its_text_is_not_kept():
+    patients = _column(["often"] * 5 + ["pt of Dr. X"] * 4, "note")
+    encoding = ClinicalEncoding.fit(patients, ["note"])
+    assert "Dr. X" not in json.dumps(encoding.to_dict())
+    assert [encoding.encode(patient)[1].tolist() for patient in (patients[0], patients[-1])] == [
+        [True],
+        [False],
+    ]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"kind": "numeric", "name": "age", "mean": 1.0, "deviation": 0.0},
+        {"kind": "numeric", "name": "age", "mean": float("nan"), "deviation": 1.0},
+        {"kind": "numeric", "name": 3, "mean": 1.0, "deviation": 1.0},
+        {"kind": "categorical", "name": "grade", "categories": "high"},
+        {"kind": "categorical", "name": "grade", "categories": [1]},
+        {"kind": "other", "name": "grade", "categories": []},
+        {"name": "grade"},
+    ],
+)
+def test_an_encoding_of_another_form_is_refused(item):
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        ClinicalEncoding.from_dict([item])
+
+
 def test_a_category_never_seen_in_training_is_unknown():
-    encoding = ClinicalEncoding.fit(_column(["a", "b", "a"], "grade"), ["grade"])
+    encoding = ClinicalEncoding.fit(_column(["a", "b", "a"] * 5, "grade"), ["grade"])
     features, present = encoding.encode(_patient(grade="c"))
     assert features.tolist() == [0.0, 0.0]
     assert present.tolist() == [False]
@@ -80,7 +107,7 @@ def test_text_where_training_had_numbers_names_patient_and_column_but_not_the_te
 
 
 def test_one_text_makes_the_whole_column_categorical():
-    encoding = ClinicalEncoding.fit(_column(["1", "2", "3+"], "her2"), ["her2"])
+    encoding = ClinicalEncoding.fit(_column(["1", "2", "3+"] * 5, "her2"), ["her2"])
     assert encoding.covariates == (CategoricalCovariate("her2", ("1", "2", "3+")),)
 
 
@@ -101,7 +128,10 @@ def test_a_column_unknown_of_every_training_patient_stays_unknown():
 
 
 def test_features_know_their_covariate():
-    patients = [_patient(age="1", grade="a", her2="x"), _patient(age="2", grade="b", her2="y")]
+    patients = 5 * [
+        _patient(age="1", grade="a", her2="x"),
+        _patient(age="2", grade="b", her2="y"),
+    ]
     encoding = ClinicalEncoding.fit(patients, ["grade", "age", "her2"])
     assert encoding.covariate_of_feature == (0, 0, 1, 2, 2)
     features, present = encoding.encode(_patient(age="2", grade="b"))
@@ -111,7 +141,7 @@ def test_features_know_their_covariate():
 
 
 def test_the_encoding_survives_json_and_encodes_bit_for_bit_alike():
-    patients = [_patient(age="0.1", grade="ä"), _patient(age="0.7", grade="b"), _patient(age="3")]
+    patients = 5 * [_patient(age="0.1", grade="ä"), _patient(age="0.7", grade="b"), _patient()]
     encoding = ClinicalEncoding.fit(patients, ["age", "grade"])
     again = ClinicalEncoding.from_dict(json.loads(json.dumps(encoding.to_dict())))
     assert again == encoding

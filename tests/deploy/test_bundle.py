@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.bundle import Bundle, bundle_digest
 from pcrnet.errors import BundleError, IntegrityError, PcrnetError
 from pcrnet.storage import sha256_file
 
@@ -119,7 +121,7 @@ def test_weights_of_another_network_are_refused(bundle: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda manifest: manifest.update(format=2),
+        lambda manifest: manifest.update(format=1),
         lambda manifest: manifest.update(loader="os.system"),
         lambda manifest: manifest.pop("calibrator"),
         lambda manifest: manifest["model"]["encoder"].update(kind="resnet1000"),
@@ -153,3 +155,60 @@ def test_a_manifest_that_is_no_json_is_refused(bundle: Path) -> None:
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"checksums\.json"):
         Bundle.read(tmp_path)
+
+
+IMPOSSIBLE = {
+    "a billion members": lambda m: m.update(members=10**9),
+    "no member": lambda m: m.update(members=0),
+    "minus one member": lambda m: m.update(members=-1),
+    "a true member": lambda m: m.update(members=True),
+    "a wide token": lambda m: m["model"].update(width=10**8),
+    "a deep fusion": lambda m: m["model"]["fusion"].update(depth=10**9),
+    "a wide stem": lambda m: m["model"]["encoder"].update(stem_width=10**9),
+    "a huge grid": lambda m: m["imaging"].update(size=[2**20] * 3),
+    "a grid of text": lambda m: m["imaging"].update(size=["8", "8", "8"]),
+    "many visits": lambda m: m["data"].update(timepoints=[f"t{i}" for i in range(10**5)]),
+    "no visit": lambda m: m["data"].update(timepoints=[]),
+    "a threshold of two": lambda m: m["operating_points"].update(yT0=2.0),
+    "a missing threshold": lambda m: m["operating_points"].pop("yT0"),
+    "a lost covariate": lambda m: m.update(covariates=[]),
+    "a calibrator of lists": lambda m: m.update(calibrator={"kind": [[]]}),
+    "a calibrator of text": lambda m: m["calibrator"].update(slopes=["1", "1", "1"]),
+    "an endless number": lambda m: m.update(members=10**4000),
+    "a list of a manifest": lambda m: m.update(data=[m["data"]]),
+}
+
+
+@pytest.mark.parametrize("change", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_a_resealed_bundle_that_describes_the_impossible_is_refused_at_once(
+    bundle: Path, change: Callable[[dict], object]
+) -> None:
+    edit_manifest(bundle, change)
+    start = time.process_time()
+    with pytest.raises(PcrnetError) as caught:
+        Bundle.read(bundle)
+    assert time.process_time() - start < 5.0
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 10**5, '{"a":' * 10**5, "[]", "null", '{"a": 1, "a": 2}', '{"members": 1e999}', "\xff"],
+)
+@pytest.mark.parametrize("name", ["bundle.json", "members/0/encoding.json", "checksums.json"])
+def test_a_resealed_record_that_is_no_record_is_refused(bundle: Path, name: str, text: str) -> None:
+    (bundle / name).write_bytes(text.encode("latin-1"))
+    if name != "checksums.json":
+        reseal(bundle, name)
+    with pytest.raises(PcrnetError):
+        Bundle.read(bundle)
+
+
+def test_the_digest_is_what_any_tool_gives_and_changes_with_any_file(bundle: Path) -> None:
+    before = bundle_digest(bundle)
+    assert before == hashlib.sha256((bundle / "checksums.json").read_bytes()).hexdigest()
+    assert Bundle.read(bundle).sha256 == before
+    (bundle / "model_card.md").write_text("Good for everybody.")
+    reseal(bundle, "model_card.md")
+    Bundle.read(bundle)  # sums inside the folder protect against accidents only
+    assert bundle_digest(bundle) != before

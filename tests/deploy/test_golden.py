@@ -29,7 +29,8 @@ def test_the_same_bundle_gets_the_same_phantoms_byte_for_byte(
     write_golden_cohort(tmp_path, manifest.data, manifest.imaging, bundle.members)
     written = sorted(path.name for path in tmp_path.iterdir())
     shipped = finished_run.bundle / "golden"
-    assert written == sorted(path.name for path in shipped.iterdir() if path.name != "expected.csv")
+    answers = {"expected.csv", "inputs.json"}
+    assert written == sorted({path.name for path in shipped.iterdir()} - answers)
     for name in written:
         assert (tmp_path / name).read_bytes() == (shipped / name).read_bytes(), name
 
@@ -47,10 +48,11 @@ def test_the_cases_show_all_scans_the_first_visit_and_one_channel(finished_run) 
     assert scans["golden-one-channel"] == {"baseline.pet"}
 
 
-def test_covariates_are_given_in_one_case_and_unknown_in_the_others(finished_run) -> None:
+def test_covariates_differ_between_two_cases_and_are_unknown_in_the_third(finished_run) -> None:
     rows = golden_rows(finished_run.bundle / "golden")
-    assert rows["golden-complete"]["grade"] in {"high", "low"}
-    assert float(rows["golden-complete"]["age"]) > 0
+    two = [rows["golden-complete"], rows["golden-first-visit"]]
+    assert {row["grade"] for row in two} == {"high", "low"}
+    assert float(two[0]["age"]) > float(two[1]["age"])
     assert rows["golden-one-channel"]["age"] == rows["golden-one-channel"]["grade"] == ""
 
 

@@ -13,6 +13,7 @@ from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import (
     InsufficientScansError,
+    OutputError,
     ProblemListError,
     ProcessEndedError,
     RunError,
@@ -281,9 +282,9 @@ def test_a_process_that_is_killed_is_named_and_what_is_finished_kept(folder, pat
 
 
 def test_a_full_disk_ends_the_build(folder, patients, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
+    def full(*_):
+        raise OutputError("cannot be written: the disk is full")
 
     monkeypatch.setattr(cache_module, "write_bytes", full)
-    with pytest.raises(RunError, match="No space left"):
+    with pytest.raises(RunError, match="images cannot be written: the disk is full"):
         _cache(folder).build(patients)

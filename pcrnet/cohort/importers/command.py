@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet.errors import CohortError
+from pcrnet.storage import require_writable
 
 if TYPE_CHECKING:
     from pcrnet.cohort.importers.dicom_tree import ListedSeries
@@ -75,6 +76,7 @@ def run_importer(options: argparse.Namespace, progress: Progress) -> list[str]:
     if not source.exists():
         raise CohortError("there is no such folder or file", field="SOURCE")
     for path in _written(options, table):
+        require_writable(path)
         if path.exists():
             raise CohortError(
                 "is there already, and somebody may have added to it by hand",

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from pcrnet.cohort.outcome import OUTCOME_COLUMNS, OutcomeDefinition
+from pcrnet.config.plain_yaml import plain_text
 from pcrnet.errors import CohortError
 from pcrnet.storage import write_text
 
@@ -137,7 +136,7 @@ def write_import(
     head = (
         f"# The cohort in {table.name}. Possible covariates: {', '.join(covariates) or 'none'}.\n"
     )
-    write_text(settings, head + yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    write_text(settings, head + plain_text(values))
     return ImportReport(
         table=table,
         settings=settings,

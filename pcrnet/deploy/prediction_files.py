@@ -1,0 +1,87 @@
+"""Where predictions are written, in which form, and the record that says what they rest on."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from pcrnet import __version__
+from pcrnet.errors import OutputError
+from pcrnet.evaluation.predictions import Predictions, write_predictions
+from pcrnet.storage import is_stream, require_writable, sha256_file, write_json
+
+RECORD_SUFFIX = ".record.json"
+"""``predictions.csv.record.json`` lies beside ``predictions.csv``."""
+
+
+def check_destination(path: Path) -> None:
+    """Find out before anything is computed whether a table can be written.
+
+    Raises:
+        OutputError: Its name ends in neither ``.csv`` nor ``.json``, or nothing can be written
+            there. What is no file, such as ``/dev/stdout``, is given CSV.
+    """
+    if not is_stream(path) and not path.is_dir() and path.suffix.lower() not in (".csv", ".json"):
+        raise OutputError(
+            f"a table ends in .csv or .json, not in {path.suffix or 'nothing'}",
+            file=path,
+            remedy=f"name it {path.with_suffix('.csv').name}",
+        )
+    require_writable(path)
+
+
+def write_table(path: Path, predictions: Predictions) -> None:
+    """Write predictions as their contract's CSV or, where the name ends in ``.json``, as JSON.
+
+    JSON is a list with one object a patient under the names of the columns; what is unknown is
+    null, and ``scans`` is a list.
+    """
+    if path.suffix.lower() == ".json" and not is_stream(path):
+        write_json(path, _objects(predictions))
+    else:
+        write_predictions(path, predictions)
+
+
+def write_record(path: Path, *, bundle_sha256: str, cohort: Path, device: str) -> Path | None:
+    """Record beside a written table what it rests on; None where a stream took it.
+
+    Args:
+        path: The table, which is written already.
+        bundle_sha256: Digest of the bundle.
+        cohort: The table that was predicted.
+        device: Where it was computed.
+    """
+    if is_stream(path):
+        return None
+    import torch
+
+    record = path.with_name(f"{path.name}{RECORD_SUFFIX}")
+    write_json(
+        record,
+        {
+            "predictions_sha256": sha256_file(path),
+            "bundle_sha256": bundle_sha256,
+            "cohort_sha256": sha256_file(cohort),
+            "pcrnet": __version__,
+            "torch": torch.__version__,
+            "device": device,
+        },
+    )
+    return record
+
+
+def _objects(predictions: Predictions) -> list[dict[str, object]]:
+    numbers = {
+        name: [None if math.isnan(value) else float(value) for value in values]
+        for name, values in predictions.numbers().items()
+    }
+    rows: list[dict[str, object]] = []
+    for index, patient_id in enumerate(predictions.patient_id):
+        row: dict[str, object] = {"patient_id": patient_id}
+        if predictions.site is not None:
+            row["site"] = predictions.site[index] or None
+        row |= {name: values[index] for name, values in numbers.items()}
+        if predictions.scans is not None:
+            row["scans"] = list(predictions.scans[index])
+        rows.append(row)
+    return rows
