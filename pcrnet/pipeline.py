@@ -9,6 +9,7 @@ from typing import Any
 
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.experiment import Experiment
+from pcrnet.config.model import rival_config
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.deploy.packing import describe_bundle, write_bundle
@@ -18,15 +19,16 @@ from pcrnet.evaluation.predictions import Predictions, write_predictions
 from pcrnet.example_pictures import write_example_pictures
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.known_scans import marks_of_all
+from pcrnet.imaging.quantify.specs import quantity_specs
+from pcrnet.imaging.quantify.table import write_quantities
 from pcrnet.judging import (
     check_calibration,
     decisions_record,
     judge,
     judge_ablations,
-    judge_clinical,
     ship,
 )
-from pcrnet.models.member import Member
+from pcrnet.models.kinds import read_model
 from pcrnet.run_directory import RunDirectory
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
 from pcrnet.storage import read_record, sha256_json, taking_apart, write_json
@@ -41,9 +43,9 @@ from pcrnet.training.events import (
     RunEvent,
     StageStarted,
 )
-from pcrnet.training.fold import FitJob
+from pcrnet.training.fold import MODEL_FOLDER, FitJob, epochs_of_fit
 from pcrnet.training.nested import FittedDecision
-from pcrnet.training.plan import FitPlan, judged_fits, plan_fits, shipped_fits
+from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         write_json(run.decisions, decisions_record(judged.decisions, final))
         if evaluation.variants:
             _write_variants(run, job, scans, listen)
+        _judge_rivals(run, job, scans, listen)
         write_example_pictures(run.pictures, job, judged.predictions, simulated=simulated)
 
         listen(StageStarted("Bundle"))
@@ -232,6 +235,9 @@ def _preprocess(
         patient.patient_id: scans_present(cache.get(patient), data.timepoints, data.channels)
         for patient in patients
     }
+    names = [spec.name for spec in quantity_specs(data, experiment.imaging)]
+    measured = {patient.patient_id: cache.get(patient).quantities.values for patient in patients}
+    write_quantities(run.quantities, names, measured)
     return patients, scans
 
 
@@ -269,7 +275,7 @@ def _splits(experiment: Experiment, patients: Sequence[Patient], run: RunDirecto
 
 def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
     names = tuple(plan.name for plan in plans)
-    listen(FitsPlanned(names, job.experiment.training.max_epochs))
+    listen(FitsPlanned(names, epochs_of_fit(job.experiment)))
     run_fits(job, plans, listen)
 
 
@@ -288,12 +294,7 @@ def _repeat(
     splits = _splits(experiment, first.patients, place)
     job = replace(first, experiment=experiment, splits=splits, directory=place.folds)
 
-    def listen_here(event: RunEvent) -> None:
-        # Fits of all repeats bear the same names.
-        if isinstance(event, EpochReport | FitFinished):
-            event = replace(event, fit=f"repeat-{number}-{event.fit}")
-        listen(event)
-
+    listen_here = _renamed(listen, f"repeat-{number}")
     _fit(job, judged_fits(evaluation.folds, evaluation.mode), listen_here)
     write_predictions(place.predictions, judge(job, scans).predictions)
 
@@ -305,26 +306,51 @@ def _write_variants(
     hidden = judge_ablations(job, scans, lambda done, total: listen(Progressed(done, total)))
     for name, predictions in hidden.items():
         write_predictions(run.ablations / f"{name}.csv", predictions)
-    if job.covariates:
-        write_predictions(run.baselines / "clinical-alone.csv", judge_clinical(job))
+
+
+def _judge_rivals(
+    run: RunDirectory, job: FitJob, scans: Mapping[str, tuple[str, ...]], listen: Listener
+) -> None:
+    """Other models on the same folds, by the same procedure."""
+    experiment = job.experiment
+    evaluation = experiment.evaluation
+    for kind in evaluation.rivals:
+        if kind == experiment.model.kind:
+            continue
+        listen(StageStarted(f"Rival: {kind}"))
+        own = experiment.model_copy(update={"model": rival_config(kind)})
+        rival = replace(job, experiment=own, directory=run.rivals / kind)
+        _fit(rival, judged_fits(evaluation.folds, evaluation.mode), _renamed(listen, kind))
+        seen = scans if kind != "clinical" else dict.fromkeys(scans, ())
+        write_predictions(run.baselines / f"{kind}.csv", judge(rival, seen).predictions)
+
+
+def _renamed(listen: Listener, prefix: str) -> Listener:
+    """Fits of a repeat and of a rival bear the names of the run's own; here they do not."""
+
+    def listen_here(event: RunEvent) -> None:
+        if isinstance(event, EpochReport | FitFinished):
+            event = replace(event, fit=f"{prefix}-{event.fit}")
+        elif isinstance(event, FitsPlanned):
+            event = replace(event, fits=tuple(f"{prefix}-{fit}" for fit in event.fits))
+        listen(event)
+
+    return listen_here
 
 
 def _write_bundle(run: RunDirectory, job: FitJob, final: FittedDecision, simulated: bool) -> None:
-    """The ensemble of the final models with the calibrator fitted on their left-out patients."""
+    """The model that learned from everybody, with the calibrator fitted on what others left out."""
     experiment = job.experiment
-    folders = [job.directory / plan.name for plan in shipped_fits(job.splits.folds)]
-    members = [
-        Member.read(folder, experiment.data, experiment.imaging, experiment.model)
-        for folder in folders
-    ]
+    folder = job.directory / SHIPPED_FIT.name / MODEL_FOLDER
+    model = read_model(folder, experiment.model, experiment.data, experiment.imaging)
     manifest = describe_bundle(
         experiment,
         covariates=job.covariates,
-        members=len(members),
+        about=model.describe(),
         calibrator=final.calibrator,
         operating_points=final.thresholds,
         splits_sha256=job.splits.sha256,
         simulated=simulated,
         trained_on=marks_of_all(job.patients, job.cache().memo),
     )
-    write_bundle(run.bundle, manifest, members)
+    write_bundle(run.bundle, manifest, model)

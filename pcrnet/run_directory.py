@@ -101,6 +101,16 @@ class RunDirectory:
         """Predictions of simpler models under the same protocol."""
         return self.path / "baselines"
 
+    @property
+    def rivals(self) -> Path:
+        """One folder a rival, with its fits."""
+        return self.path / "rivals"
+
+    @property
+    def quantities(self) -> Path:
+        """What was measured of each patient."""
+        return self.path / "quantities.csv"
+
     def repeat(self, number: int) -> RunDirectory:
         """Where a repeat of the cross-validation lies, laid out as the run; 1 is the run itself."""
         return self if number == 1 else RunDirectory(self.path / "repeats" / str(number))

@@ -1,7 +1,7 @@
 """The bundle: one folder with everything that turns a patient's files into probabilities.
 
 ``bundle.json`` (input contract, preprocessing, network, calibrator, operating points), the weights
-of every member as plain tensors, golden cases with their answers, a model card, and the SHA-256 of
+of the model as plain tensors, golden cases with their answers, a model card, and the SHA-256 of
 every file. Nothing in it is executed or unpickled.
 """
 
@@ -19,15 +19,17 @@ from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.data import DataConfig, OutcomeConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import ModelConfig
-from pcrnet.config.section import Fraction, PositiveInt, Section
+from pcrnet.config.section import Fraction, Section
 from pcrnet.errors import BundleError, IntegrityError
 from pcrnet.evaluation.calibration import Calibrator, calibrator_from_dict
-from pcrnet.models.member import Member
+from pcrnet.models.contract import FittedModel
+from pcrnet.models.kinds import read_model
 from pcrnet.storage import read_record, sha256_file
 
 MANIFEST_FILE = "bundle.json"
 CHECKSUMS_FILE = "checksums.json"
 GOLDEN_FOLDER = "golden"
+MODEL_FOLDER = "model"
 EXPECTED_FILE = "expected.csv"
 INPUTS_FILE = "inputs.json"
 MAX_VALUES = 1 << 30
@@ -38,7 +40,7 @@ _RESTORE = "copy the bundle again from its source"
 class Manifest(Section):
     """``bundle.json``: plain data, checked when read."""
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     pcrnet_version: str
     name: str
     simulated: bool
@@ -47,14 +49,15 @@ class Manifest(Section):
     covariates: tuple[str, ...]
     imaging: ImagingConfig
     model: ModelConfig
-    members: PositiveInt
+    about: dict[str, Any]
+    """What the model says of itself: sizes, penalties, what it rests on."""
     calibrator: dict[str, Any]
     operating_points: dict[Head, Fraction | None]
     positive_class: str = "complete response; called where the probability exceeds the threshold"
     splits_sha256: str
     units: dict[str, str]
     trained_on: tuple[str, ...] = ()
-    """Marks of the scans that members learned from (:mod:`pcrnet.imaging.known_scans`)."""
+    """Marks of the scans that the model learned from (:mod:`pcrnet.imaging.known_scans`)."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -71,7 +74,7 @@ class Bundle:
     """A bundle in memory."""
 
     manifest: Manifest
-    members: tuple[Member, ...]
+    model: FittedModel
     calibrator: Calibrator
     sha256: str = ""
     """:func:`bundle_digest` of the folder that it was read from; empty where there is none yet."""
@@ -97,24 +100,19 @@ class Bundle:
                 file=directory,
                 remedy="use the version of pcrnet that wrote the bundle",
             ) from error
-        members = tuple(
-            Member.read(
-                directory / "members" / str(index), manifest.data, manifest.imaging, manifest.model
+        folder = directory / MODEL_FOLDER
+        model = read_model(folder, manifest.model, manifest.data, manifest.imaging)
+        if not {item.name for item in model.needs().covariates} <= set(manifest.covariates):
+            raise BundleError(
+                f"the model was trained with other covariates than {MANIFEST_FILE} names",
+                file=directory,
+                remedy=_RESTORE,
             )
-            for index in range(manifest.members)
-        )
-        for index, member in enumerate(members):
-            if tuple(item.name for item in member.encoding.covariates) != manifest.covariates:
-                raise BundleError(
-                    f"member {index} was trained with other covariates than {MANIFEST_FILE} names",
-                    file=directory,
-                    remedy=_RESTORE,
-                )
         try:
             calibrator = calibrator_from_dict(manifest.calibrator)
         except BundleError as error:
             raise error.located(file=directory) from None
-        return cls(manifest, members, calibrator, digest)
+        return cls(manifest, model, calibrator, digest)
 
 
 def _first_problem(error: ValidationError) -> str:

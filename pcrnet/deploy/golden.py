@@ -8,7 +8,6 @@ network is shown (:mod:`pcrnet.deploy.golden_inputs`).
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.clinical import Covariate, NumericCovariate
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.volume import Volume
-from pcrnet.models.member import Member
+from pcrnet.models.contract import FittedModel
 from pcrnet.storage import atomic_path
 
 CASES = ("complete", "first-visit", "one-channel")
@@ -30,10 +29,10 @@ _LEVEL = {"suv": (0.8, 6.0), "adc": (1.8, 0.9), "dce": (300.0, 900.0), "zscore":
 
 
 def write_golden_cohort(
-    directory: Path, data: DataConfig, imaging: ImagingConfig, members: Sequence[Member]
+    directory: Path, data: DataConfig, imaging: ImagingConfig, model: FittedModel
 ) -> Path:
     """Write the phantoms of every case and their ``cohort.csv``; return its path."""
-    rows = [_write_case(directory, case, data, imaging, members[0]) for case in CASES]
+    rows = [_write_case(directory, case, data, imaging, model) for case in CASES]
     path = directory / "cohort.csv"
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
@@ -44,7 +43,7 @@ def write_golden_cohort(
 
 
 def _write_case(
-    directory: Path, case: str, data: DataConfig, imaging: ImagingConfig, member: Member
+    directory: Path, case: str, data: DataConfig, imaging: ImagingConfig, model: FittedModel
 ) -> dict[str, str]:
     row = {"patient_id": f"golden-{case}"}
     timepoints = data.timepoints if case == "complete" else data.timepoints[:1]
@@ -58,7 +57,7 @@ def _write_case(
                 name = f"{case}_{timepoint}_{channel}.nii.gz"
                 write_nifti(_phantom(case, index, channel, imaging), directory / name)
                 row[column] = name
-    return row | {item.name: _covariate(case, item) for item in member.encoding.covariates}
+    return row | {item.name: _covariate(case, item) for item in model.needs().covariates}
 
 
 def _covariate(case: str, covariate: Covariate) -> str:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from pcrnet.deploy.bundle import Manifest
+
+_MADE = {
+    "network": "Networks that correct what they start from, by factors chosen on patients whom "
+    "neither had seen (0: nothing is corrected).",
+    "quantitative": "Ridge regression on measured quantities and clinical covariates.",
+    "clinical": "Ridge regression on clinical covariates.",
+    "monai": "One of MONAI's classifiers.",
+}
 
 
 def model_card(manifest: Manifest) -> str:
@@ -24,6 +35,7 @@ def model_card(manifest: Manifest) -> str:
         if manifest.simulated
         else ""
     )
+    facts = "\n".join(f"| {name} | {value} |" for name, value in _flat(manifest.about))
     covariates = ", ".join(manifest.covariates) or "none"
     return f"""# Model card: {manifest.name}
 
@@ -52,9 +64,13 @@ The positive class is {manifest.positive_class}.
 
 ## How it was made
 
-{manifest.members} networks, each trained with one fold of the patients left out; their logits are
-averaged, then calibrated ({manifest.calibrator.get("kind", "none")}) on the logits that each
-network gave to the patients it had not seen. Splits: `{manifest.splits_sha256[:16]}`.
+{_MADE[manifest.model.kind]} It learned from every patient of the cohort; its logits are calibrated
+({manifest.calibrator.get("kind", "none")}) on those that models of the same kind, each fitted
+without one fold, gave to the patients they had not seen. Splits: `{manifest.splits_sha256[:16]}`.
+
+| | |
+| --- | --- |
+{facts}
 
 ## Limits
 
@@ -62,3 +78,11 @@ Not a medical device. The performance to expect is in the report of the run that
 it holds for patients and scanners like those of its cohort, and external validation is owed before
 any use. Probabilities move with the prevalence of response.
 """
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}, ")
+        else:
+            yield f"{prefix}{name}", str(value)

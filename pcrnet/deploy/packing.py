@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
@@ -15,6 +16,7 @@ from pcrnet.deploy.bundle import (
     GOLDEN_FOLDER,
     INPUTS_FILE,
     MANIFEST_FILE,
+    MODEL_FOLDER,
     Bundle,
     Manifest,
 )
@@ -22,7 +24,7 @@ from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.predictor import Predictor
 from pcrnet.evaluation.calibration import Calibrator, calibrator_from_dict
-from pcrnet.models.member import Member
+from pcrnet.models.contract import FittedModel
 from pcrnet.storage import make_folder, sha256_file, write_json, write_text, writing_to
 
 
@@ -30,7 +32,7 @@ def describe_bundle(
     experiment: Experiment,
     *,
     covariates: Sequence[str],
-    members: int,
+    about: Mapping[str, Any],
     calibrator: Calibrator,
     operating_points: Mapping[Head, float | None],
     splits_sha256: str,
@@ -49,7 +51,7 @@ def describe_bundle(
         covariates=tuple(covariates),
         imaging=experiment.imaging,
         model=experiment.model,
-        members=members,
+        about=dict(about),
         calibrator=calibrator.to_dict(),
         operating_points={head: operating_points[head] for head in HEADS},
         splits_sha256=splits_sha256,
@@ -58,18 +60,17 @@ def describe_bundle(
     )
 
 
-def write_bundle(directory: Path, manifest: Manifest, members: Sequence[Member]) -> None:
+def write_bundle(directory: Path, manifest: Manifest, model: FittedModel) -> None:
     """Write a bundle with its golden cases; the folder appears when it is whole."""
     partial = directory.with_name(f".partial.{directory.name}")
     shutil.rmtree(partial, ignore_errors=True)
     make_folder(partial)
     write_json(partial / MANIFEST_FILE, manifest.model_dump(mode="json"))
-    for index, member in enumerate(members):
-        member.write(partial / "members" / str(index))
+    model.write(partial / MODEL_FOLDER)
     write_text(partial / "model_card.md", model_card(manifest))
     golden = partial / GOLDEN_FOLDER
-    cohort = write_golden_cohort(golden, manifest.data, manifest.imaging, members)
-    bundle = Bundle(manifest, tuple(members), calibrator_from_dict(manifest.calibrator))
+    cohort = write_golden_cohort(golden, manifest.data, manifest.imaging, model)
+    bundle = Bundle(manifest, model, calibrator_from_dict(manifest.calibrator))
     predictor = Predictor(bundle)
     predictor.predict_table(cohort).write(golden / EXPECTED_FILE)
     write_json(golden / INPUTS_FILE, predictor.inputs(cohort))

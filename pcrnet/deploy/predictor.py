@@ -128,7 +128,7 @@ class Predictor:
             except InsufficientScansError:
                 tensors.append(None)
         scans = [f"{timepoint}.{name}" for timepoint in data.timepoints for name in data.channels]
-        return describe_inputs(patients, tensors, self.bundle.members, scans)
+        return describe_inputs(patients, tensors, self.bundle.model, scans)
 
     def _read(self, cohort: Path) -> tuple[Patient, ...]:
         manifest = self.bundle.manifest
@@ -152,13 +152,9 @@ class Predictor:
         )
 
     def _logits(self, patient: Patient, tensor: PatientTensor) -> NDArray[np.float64]:
-        """Logits (3,) averaged over the members: ensemble first, then calibrate."""
+        """Logits (3,)."""
         source = _OneTensor(tensor)
-        every = [
-            member.logits([patient], source, device=self.device)[0]
-            for member in self.bundle.members
-        ]
-        return np.asarray(np.mean(every, axis=0))
+        return np.asarray(self.bundle.model.logits([patient], source, device=self.device)[0])
 
     def _decide(
         self,

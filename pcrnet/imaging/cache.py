@@ -1,4 +1,4 @@
-"""Preprocessed tensors and quantities on disk: computed once, checked when opened, mapped rather than read.
+"""Tensors and quantities on disk: computed once, checked when opened, mapped rather than read.
 
 One safetensors file a patient, named by everything that decides its content. Folds, runs and
 worker processes share the folder; a file is written whole or not at all, so that they need no lock.

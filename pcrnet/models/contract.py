@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.data.clinical import ClinicalEncoding, Covariate
 from pcrnet.data.dataset import TensorSource
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ class Needs:
     Attributes:
         scans: Whether it looks at the scans themselves.
         quantities: Whether it looks at measured quantities.
-        covariates: The clinical covariates it uses.
+        covariates: The clinical covariates it uses, as it encodes them.
     """
 
     scans: bool
     quantities: bool
-    covariates: tuple[str, ...]
+    covariates: tuple[Covariate, ...]
 
 
 class Optimiser(Protocol):

@@ -59,7 +59,6 @@ class Frequencies:
 
     def write(self, directory: Path) -> None:
         """Write the logits as JSON."""
-        directory.mkdir(parents=True, exist_ok=True)
         write_json(directory / RECORD_FILE, {"logits": list(self.values)})
 
     @classmethod

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from pcrnet.cohort.table import Patient
@@ -30,11 +30,12 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import IntegrityError
+from pcrnet.models.allowance import TooLargeError, allowance
 from pcrnet.models.contract import FitRequest, FittedModel, Logits, Needs, Shown
 from pcrnet.models.frequencies import Frequencies
 from pcrnet.models.rivals.tabular import TabularModel, without
 from pcrnet.models.shrinkage import choose_factors
-from pcrnet.storage import atomic_path, read_record, taking_apart, write_json
+from pcrnet.storage import read_record, taking_apart, write_bytes, write_json
 
 RECORD_FILE = "network.json"
 START_FOLDER = "start"
@@ -129,8 +130,7 @@ class NetworkModel:
         """The scans where networks are kept, and what the start needs."""
         start = self.start.needs()
         own = self.encodings[0].covariates if self.encodings else ()
-        names = dict.fromkeys([*start.covariates, *(covariate.name for covariate in own)])
-        return Needs(bool(self.networks), start.quantities, tuple(names))
+        return Needs(bool(self.networks), start.quantities, start.covariates or own)
 
     def describe(self) -> Mapping[str, Any]:
         """Number of networks and weights, the factors, and the start."""
@@ -150,8 +150,7 @@ class NetworkModel:
                 name: value.detach().cpu().contiguous()
                 for name, value in network.state_dict().items()
             }
-            with atomic_path(directory / _weights_file(index)) as temporary:
-                save_file(state, temporary)
+            write_bytes(directory / _weights_file(index), save(state))
         write_json(
             directory / RECORD_FILE,
             {
@@ -186,7 +185,7 @@ class NetworkModel:
         if factors.shape != (3,) or not ((factors >= 0) & (factors <= 1)).all():
             raise IntegrityError("the factors are damaged", file=path, remedy=_REMEDY)
         networks = tuple(
-            _read_network(directory / _weights_file(index), build(encoding))
+            _read_network(directory / _weights_file(index), build, encoding)
             for index, encoding in enumerate(encodings)
         )
         return cls(start, networks, encodings, factors)
@@ -258,11 +257,18 @@ def _weights_file(index: int) -> str:
     return f"network-{index}.safetensors"
 
 
-def _read_network(path: Path, network: nn.Module) -> nn.Module:
+def _read_network(path: Path, build: Build, encoding: ClinicalEncoding) -> nn.Module:
     try:
         state = load_file(path)
+        # The settings may have been altered: the weights show how large the network can be.
+        with allowance(sum(value.numel() for value in state.values())):
+            network = build(encoding)
         network.load_state_dict(state)
-    except (SafetensorError, RuntimeError, OSError) as error:
+    except TooLargeError as error:
+        raise IntegrityError(
+            "the settings describe a larger network than its weights", file=path, remedy=_REMEDY
+        ) from error
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
         raise IntegrityError(
             f"the weights cannot be loaded ({type(error).__name__})", file=path, remedy=_REMEDY
         ) from error

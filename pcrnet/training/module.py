@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
 from pcrnet.data.seeds import derive_seed
-from pcrnet.models.network import PcrNet
 from pcrnet.training.losses import joint_negative_log_likelihood
 
 
@@ -25,7 +24,7 @@ class PcrModule(LightningModule):
             exactly.
     """
 
-    def __init__(self, network: PcrNet, config: TrainingConfig, seed: int) -> None:
+    def __init__(self, network: nn.Module, config: TrainingConfig, seed: int) -> None:
         super().__init__()
         self.network = network
         self.config = config

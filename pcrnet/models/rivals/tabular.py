@@ -30,7 +30,7 @@ from pcrnet.models.contract import FitRequest, Logits, Needs, Shown
 from pcrnet.models.rivals.chain import RidgeChain
 from pcrnet.models.rivals.imputation import Imputation, Standardisation
 from pcrnet.models.rivals.ridge import FloatArray, Ridge
-from pcrnet.storage import atomic_path, read_record, taking_apart, write_json
+from pcrnet.storage import read_record, taking_apart, write_bytes, write_json
 
 if TYPE_CHECKING:
     from torch import device
@@ -105,8 +105,8 @@ class TabularModel:
 
     def needs(self) -> Needs:
         """Quantities and covariates; never the scans themselves."""
-        names = tuple(covariate.name for covariate in self.encoding.covariates)
-        return Needs(scans=False, quantities=bool(self.specs), covariates=names)
+        covariates = self.encoding.covariates
+        return Needs(scans=False, quantities=bool(self.specs), covariates=covariates)
 
     def describe(self) -> Mapping[str, Any]:
         """Numbers of features, and the penalties."""
@@ -124,11 +124,10 @@ class TabularModel:
 
     def write(self, directory: Path) -> None:
         """Write arrays as safetensors, names and the encoding as JSON."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
-        directory.mkdir(parents=True, exist_ok=True)
-        with atomic_path(directory / ARRAYS_FILE) as temporary:
-            save_file({k: np.ascontiguousarray(v) for k, v in self._arrays().items()}, temporary)
+        arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
+        write_bytes(directory / ARRAYS_FILE, save(arrays))
         write_json(
             directory / RECORD_FILE,
             {
@@ -273,7 +272,7 @@ def _read_arrays(path: Path, features: int) -> dict[str, FloatArray]:
     from safetensors.numpy import load_file
 
     try:
-        arrays = load_file(path)
+        arrays: dict[str, FloatArray] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise IntegrityError("the ridge cannot be loaded", file=path, remedy=_REMEDY) from error
     vectors = ("centre", "spread", "low", "high", "mean", "scale", "breast", "nodes")
