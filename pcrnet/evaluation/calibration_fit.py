@@ -15,6 +15,7 @@ from pcrnet.evaluation.newton import Derivatives, minimise
 _STARTING_SLOPES = (1.0, 0.1, 3.0)
 """Per spread of the logits. Partly known outcomes make a mixture, which may have several optima."""
 
+_CONSTANT = 1e-5
 _TIGHTEST_TIE = 1e-3
 """Slopes tied closer than this, per spread of the logits, are equal; the fit stays well posed."""
 
@@ -30,12 +31,15 @@ def fit_chain(
     weighs like one further patient, half responder and half not, so it fades with n, ignores the
     scale of the logits, and keeps the fit finite with nine patients or one class.
     """
-    mean, spread = logits.mean(axis=0), _spread(logits[:, 0])
-    # In units of the spread the parameters are of the order of 1, whatever the network's scale.
+    mean = logits.mean(axis=0)
+    # In units of their spreads the slopes are of the order of 1, whatever the scale of a logit:
+    # one of them may be constant but for a trace where another is not.
+    spread = np.array([_spread(logits[:, k]) for k in range(3)])
     centred = (logits - mean) / spread
     design = np.stack([centred, np.ones_like(centred)])
-    ties = np.array([[-1.0, 1.0, 0.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 1.0, 0.0, 0.0, 0.0]])
-    ties /= max(shrinkage * spread, _TIGHTEST_TIE)
+    second, third = spread[0] / spread[1:]
+    ties = np.array([[-1.0, second, 0.0, 0.0, 0.0, 0.0], [-1.0, 0.0, third, 0.0, 0.0, 0.0]])
+    ties /= max(shrinkage * spread[0], _TIGHTEST_TIE)
     drawn = np.array([0, 3, 4, 5])
 
     def objective(parameters: FloatArray) -> Derivatives:
@@ -51,7 +55,9 @@ def fit_chain(
         return value, gradient + ties.T @ gap, hessian + ties.T @ ties
 
     lower = np.array([0.0, 0.0, 0.0, -np.inf, -np.inf, -np.inf])
-    starts = [np.array([slope] * 3 + [0.0] * 3) for slope in _STARTING_SLOPES]
+    # Each start has one slope in the logits' own units, and no logit beyond a few units.
+    equal = spread / spread.max()
+    starts = [np.append(slope * equal, np.zeros(3)) for slope in _STARTING_SLOPES]
     best = minimise(objective, starts, lower)
     slopes = best[:3] / spread
     return slopes, best[3:] - slopes * mean
@@ -134,9 +140,10 @@ def fit_temperature(logits: FloatArray, allowed: BoolArray) -> tuple[float, Floa
 
 
 def _spread(values: FloatArray) -> float:
-    # Values that differ by rounding alone are constant, and a constant has no scale.
+    # Values that differ by rounding alone are constant, and a constant has no scale; nor has a
+    # logit that differs by less than what any probability is told with.
     spread = float(np.sqrt(np.mean((values - values.mean(axis=0)) ** 2)))
-    return spread if spread > 1e-9 * float(np.abs(values).max()) else 1.0
+    return spread if spread > max(1e-9 * float(np.abs(values).max()), _CONSTANT) else 1.0
 
 
 def _softmax_curvature(prob: FloatArray) -> FloatArray:

@@ -15,6 +15,7 @@ GRADIENT_TOLERANCE = 1e-8
 _STEPS = 200
 _HALVINGS = 60
 _SUFFICIENT = 1e-4
+_DECREMENT = 1e-10
 
 
 def minimise(
@@ -32,7 +33,8 @@ def minimise(
         lower: (p,) lower bounds, −∞ where there is none.
 
     Returns:
-        (p,) parameters whose projected gradient is below 1e-8 in every component.
+        (p,) parameters whose projected gradient is below 1e-8 in every component, or from which
+        no step lowers the objective by more than its rounding.
 
     Raises:
         ArithmeticError: No start converges (the objective is not smooth or not bounded below).
@@ -65,7 +67,10 @@ def _descend(
             ):
                 break
         else:
-            return None
+            # The Newton decrement does not depend on the units of the parameters: where it is
+            # nothing, gradients of very different scales keep the components above their tolerance.
+            nothing_left = -float(gradient @ step) <= _DECREMENT * (1 + abs(value))
+            return point if nothing_left else None
         point, (value, gradient, hessian) = trial, new
     return None
 

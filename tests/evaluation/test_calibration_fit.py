@@ -131,3 +131,16 @@ def test_log_cells_are_the_logs_of_the_cells_and_finite_where_those_vanish():
     logits = np.random.default_rng(0).normal(size=(50, 3)) * 5
     np.testing.assert_allclose(log_cells(logits), np.log(joint_cells(logits)), rtol=1e-10)
     assert np.isfinite(log_cells(np.array([[1e4, -1e4, 1e4]]))).all()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_chain_is_fitted_whatever_the_scales_of_the_three_logits(seed):
+    generator = np.random.default_rng(seed)
+    n = int(generator.integers(8, 200))
+    scales = 10.0 ** generator.uniform(-7, 2, 3)
+    logits = generator.normal(size=(n, 3)) * scales + generator.normal(size=3) * 3
+    allowed = np.eye(4, dtype=bool)[generator.integers(0, 4, n)]
+    slopes, intercepts = fit_chain(logits, allowed, 0.25)
+    assert np.isfinite(slopes).all()
+    assert np.isfinite(intercepts).all()
+    assert (slopes >= 0).all()
