@@ -235,7 +235,8 @@ def bca_interval(
     acceleration = -np.sum(jackknife**3) / (6 * spread**1.5) if spread > 0 else 0.0
     z = normal_quantile(confidence)
     shifted = bias + np.array([-z, z])
-    levels = ndtr(bias + shifted / (1 - acceleration * shifted))
+    # A denominator below 0 would turn the tail over; its limit is the end of the samples.
+    levels = ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, 1e-9))
     low, high = np.quantile(samples, levels)
     return float(low), float(high)
 
