@@ -11,10 +11,14 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 _HEAVY = {"torch", "pytorch_lightning", "lightning", "monai", "torchio"}
 
-_BASE = {"errors", "storage", "config", "__version__"}
+_TEXT = {"csv_text", "identity", "table_file"}
+_BASE = {"errors", "storage", "config", "__version__"} | _TEXT
 _MAY_IMPORT = {
     "errors": set(),
     "storage": {"errors"},
+    "csv_text": {"errors"},
+    "identity": set(),
+    "table_file": {"errors", "csv_text"},
     "config": {"errors"},
     # checks of a cohort read its images, and images are read for the patients of a cohort.
     "cohort": _BASE | {"imaging"},
@@ -120,7 +124,19 @@ def test_deployment_takes_only_calibration_and_the_predictions_contract_from_eva
 
 
 @pytest.mark.parametrize(
-    "room", ["cohort", "config", "errors", "evaluation", "imaging", "simulation", "storage"]
+    "room",
+    [
+        "cohort",
+        "config",
+        "csv_text",
+        "errors",
+        "identity",
+        "table_file",
+        "evaluation",
+        "imaging",
+        "simulation",
+        "storage",
+    ],
 )
 def test_a_room_without_a_network_imports_no_deep_learning(room):
     for module in (name for name in _SOURCES if _room(name) == room):

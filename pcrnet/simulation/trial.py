@@ -6,8 +6,6 @@ same byte for byte however many processes made it and however often they were in
 
 from __future__ import annotations
 
-import csv
-import io
 import multiprocessing
 import os
 import zlib
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.config import SimulationConfig
+from pcrnet.csv_text import csv_of_records
 from pcrnet.errors import RunError
 from pcrnet.simulation.anatomy import healthy_breast
 from pcrnet.simulation.enrolment import (
@@ -241,8 +240,4 @@ def _oracle_row(enrolment: Enrolment) -> dict[str, object]:
 
 
 def _table(rows: Sequence[dict[str, object]]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    return csv_of_records(list(rows[0]), rows)
