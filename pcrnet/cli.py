@@ -16,6 +16,7 @@ from pcrnet import __version__
 from pcrnet.cohort.importers.command import add_importers, run_importer
 from pcrnet.config import Experiment, SimulationConfig, load_experiment
 from pcrnet.errors import PcrnetError
+from pcrnet.evaluation.command import add_table_options, columns_of
 
 if TYPE_CHECKING:
     from pcrnet.deploy.predictor import PredictionTable
@@ -127,8 +128,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         metavar="P.csv",
-        help="a table; give the option again for each repeat of cross-validation",
+        help="a table, CSV or XLSX; give the option again for each repeat of cross-validation",
     )
+    add_table_options(evaluate)
     evaluate.add_argument("--bundle", type=Path, metavar="BUNDLE")
     evaluate.add_argument("--cohort", type=Path, metavar="COHORT.csv")
     evaluate.add_argument("--out", type=Path, metavar="DIR")
@@ -283,6 +285,7 @@ def _predicted(bundle: Path, cohort: Path, device: str) -> PredictionTable:
 def _evaluate(options: argparse.Namespace) -> None:
     from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
 
+    columns = columns_of(options)
     runs = [Path(word) for word in options.words if not _is_setting(word)]
     overrides = [word for word in options.words if _is_setting(word)] + options.overrides
     external = options.bundle is not None and options.cohort is not None
@@ -301,7 +304,14 @@ def _evaluate(options: argparse.Namespace) -> None:
         tables = options.predictions or [options.out / "predictions.csv"]
         if external:
             _predict_others(options.bundle, options.cohort, tables[0])
-        report = evaluate_table(tables[0], options.out, config, repeats=tables[1:], progress=_say)
+        report = evaluate_table(
+            tables[0],
+            options.out,
+            config,
+            repeats=tables[1:],
+            columns=columns,
+            progress=_say,
+        )
     sys.stdout.write(f"report: {report}\n")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config import EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
+from pcrnet.evaluation.column_map import ColumnMap
 from pcrnet.evaluation.comparisons import (
     compare_together,
     compare_variants,
@@ -73,6 +74,7 @@ def evaluate_table(
     *,
     repeats: Sequence[Path] = (),
     patients: Path | None = None,
+    columns: ColumnMap | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Judge any table of predictions; without ``fold`` it is one external test set.
@@ -83,6 +85,7 @@ def evaluate_table(
         config: Draws, seed and protocol of the evaluation.
         repeats: Tables of the same patients from further repeats of cross-validation.
         patients: Table of covariates by ``patient_id``; other columns of the predictions when None.
+        columns: What the columns of the predictions mean, where they have other names.
         progress: Called with a short sentence before each part.
 
     Returns:
@@ -95,7 +98,9 @@ def evaluate_table(
     """
     tell = progress or _silent
     tell("reading the table")
-    sources = read_table(predictions, patients, repeats=repeats)
+    sources = read_table(predictions, patients, repeats=repeats, columns=columns)
+    for remark in sources.remarks:
+        tell(f"{predictions.name}: {remark}")
     return _write_report(analyse(sources, config, progress=tell), out, tell)
 
 
