@@ -29,6 +29,7 @@ from pcrnet.evaluation.report import render_report
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
 from pcrnet.evaluation.subgroups import grouping_covariates, judge_subgroups
+from pcrnet.evaluation.words import cautions, how_to_lock
 from pcrnet.storage import write_json, write_text
 
 Progress = Callable[[str], None]
@@ -101,7 +102,11 @@ def evaluate_table(
     sources = read_table(predictions, patients, repeats=repeats, columns=columns)
     for remark in sources.remarks:
         tell(f"{predictions.name}: {remark}")
-    return _write_report(analyse(sources, config, progress=tell), out, tell)
+    analysis = analyse(sources, config, progress=tell)
+    page = _write_report(analysis, out, tell)
+    for caution in (*cautions(analysis), *_missing_thresholds(analysis)):
+        tell(caution)
+    return page
 
 
 def analyse(
@@ -156,6 +161,15 @@ def _with_fixed_threshold(sources: Sources, config: EvaluationConfig) -> Sources
 
     again = tuple(filled(repeat) for repeat in sources.repeats)
     return replace(sources, predictions=filled(sources.predictions), repeats=again)
+
+
+def _missing_thresholds(analysis: Analysis) -> list[str]:
+    return [
+        f"{head.label} has no locked threshold, so nothing is said at an operating point: "
+        f"{how_to_lock(head.head)}"
+        for head in analysis.heads
+        if head.table is None
+    ]
 
 
 def _table_one(sources: Sources, head: Head) -> TableOne | None:

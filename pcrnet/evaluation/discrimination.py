@@ -44,7 +44,7 @@ class Delong:
 def delong(scores: FloatArray, label: FloatArray, fold: IntArray | None = None) -> Delong:
     """AUCs and their covariance by the midrank algorithm (Sun & Xu 2014, IEEE SPL 21:1389).
 
-    A patient's placement is the share of the other class, within her fold, that her score ranks
+    A patient's placement is the share of the other class, within the fold, that the score ranks
     rightly (ties count half). The AUC is the share of all within-fold pairs; its variance sums the
     variances of the folds, in which the spread of the placements about their fold's mean is pooled
     over the folds (LeDell, Petersen & van der Laan 2015, EJS 9:1583), so that a fold with a single

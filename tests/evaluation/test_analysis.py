@@ -93,7 +93,7 @@ def test_the_page_says_what_was_simulated_and_what_the_trial_found(report: Path)
     assert "Simulated data" in page
     assert "[simulated]" in page
     assert re.search(r"Co-primary endpoint yT0 yN0, baseline \+ interim: (not )?met", page)
-    assert "460 women at 3 sites, simulated" in page
+    assert "460 patients at 3 sites, simulated" in page
     for section in ("flow", "table-one", "power", "subgroups", "ablations", "cases", "checklist"):
         assert f'id="{section}"' in page
 
