@@ -143,13 +143,14 @@ def find_columns(
     free = [name for name in header if name not in named.values()]
     for name in CONTRACT:
         alike = [column for column in free if compact(column) == compact(name)]
-        if name in named or name in free or not alike:
-            column = named.get(name, name)
-            found |= {name: column} if column in header else {}
+        if name in named:
+            found |= {name: named[name]} if named[name] in header else {}
+        elif name in free:
+            found[name] = name
         elif len(alike) == 1:
             found[name] = alike[0]
             remarks.append(f"the column {alike[0]!r} was read as {name}")
-        else:
+        elif alike:
             problems.append(
                 PredictionsError(
                     f"the columns {', '.join(alike)} may all be it",

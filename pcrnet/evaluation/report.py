@@ -236,6 +236,7 @@ def _provenance(analysis: Analysis) -> list[tuple[str, str]]:
     """What made the numbers: the run's environment, then the settings of this evaluation."""
     rows = [("evaluated with pcrnet", __version__)]
     rows += list(_flattened(analysis.sources.environment))
+    rows += [("the table was read", remark) for remark in analysis.sources.remarks]
     rows.append(("bootstrap draws", str(analysis.config.bootstrap_draws)))
     rows.append(("bootstrap seed", str(analysis.config.seed)))
     if analysis.sources.experiment is not None:

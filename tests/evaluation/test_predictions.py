@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pcrnet.errors import PredictionsError, PredictionsListError
@@ -208,3 +209,20 @@ def test_optional_columns_are_written_only_where_they_are_known(tmp_path):
     header = (tmp_path / "p.csv").read_text().splitlines()[0]
     assert header == "patient_id,yT0,yN0,yT0yN0,prob_yT0,prob_yN0,prob_yT0yN0"
     assert same(read_predictions(tmp_path / "p.csv"), coherent(3))
+
+
+def test_text_that_a_spreadsheet_would_run_is_guarded_and_read_back_exactly(tmp_path):
+    names = ("=1+1", "'=1+1", "+49 a", "-5", "@x", "'plain'")
+    table = Predictions(
+        patient_id=names,
+        prob={"yT0": np.linspace(0, 1, 6)},
+        site=names,
+        other={"=note": ("=HYPERLINK()", "-cmd", "-0.5", "", "b", "c")},
+    )
+    write_predictions(tmp_path / "p.csv", table)
+    cells = pd.read_csv(tmp_path / "p.csv", dtype=str, keep_default_na=False)
+    for text in [*cells.columns, *cells.to_numpy().ravel()]:
+        if text.startswith(("=", "+", "-", "@")):
+            float(text)
+    back = read_predictions(tmp_path / "p.csv")
+    assert (back.patient_id, back.site, back.other) == (names, names, table.other)
