@@ -122,12 +122,15 @@ def analyse(
     weights = draw_weights(len(predictions), config.bootstrap_draws, config.seed)
     order = [head for head in READING_ORDER if head in predictions.heads]
     repeats = sources.all_repeats
-    heads = tuple(analyse_head(repeats, head, config, weights) for head in order)
+    heads = []
+    for head in order:
+        tell(f"judging {HEAD_LABELS[head]}")
+        heads.append(analyse_head(repeats, head, config, weights))
     tell("subgroups and comparisons")
     return Analysis(
         sources=sources,
         config=config,
-        heads=heads,
+        heads=tuple(heads),
         conditional=average_metrics([conditional_metrics(repeat) for repeat in repeats]),
         subgroups={head: judge_subgroups(sources, head) for head in predictions.heads},
         comparisons=compare_variants(sources),

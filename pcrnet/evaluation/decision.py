@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pcrnet.evaluation.arrays import BoolArray, FloatArray
+from pcrnet.evaluation.arrays import BoolArray, CountArray, FloatArray, in_blocks
 from pcrnet.evaluation.curves import pointwise_band
 from pcrnet.evaluation.intervals import Estimate, proportion
 
@@ -91,7 +91,7 @@ def net_benefit(responder: BoolArray, risk: FloatArray, thresholds: FloatArray) 
 def decision_curve(
     responder: BoolArray,
     risk: FloatArray,
-    weights: FloatArray,
+    weights: CountArray,
     *,
     thresholds: FloatArray = THRESHOLDS,
     confidence: float = 0.95,
@@ -105,7 +105,9 @@ def decision_curve(
         thresholds: Shape ``(T,)``, in [0, 1).
         confidence: Level of the band.
     """
-    draws = _weighted_net_benefit(responder, risk, thresholds, weights)
+    draws = in_blocks(
+        lambda block: _weighted_net_benefit(responder, risk, thresholds, block), weights
+    )
     low, high = pointwise_band(draws, confidence)
     everybody = np.ones(responder.size)
     return DecisionCurve(

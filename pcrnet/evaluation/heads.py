@@ -10,7 +10,7 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config import EvaluationConfig
 from pcrnet.evaluation import operating_point
-from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
+from pcrnet.evaluation.arrays import BoolArray, CountArray, IntArray
 from pcrnet.evaluation.curves import precision_recall_curve, roc_curve
 from pcrnet.evaluation.decision import Consequences, consequences, decision_curve
 from pcrnet.evaluation.discrimination import ROUNDING, auc
@@ -27,7 +27,7 @@ _NO_THRESHOLD = Confusion(0, 0, 0, 0)
 
 
 def analyse_head(
-    repeats: Sequence[Predictions], head: Head, config: EvaluationConfig, weights: FloatArray
+    repeats: Sequence[Predictions], head: Head, config: EvaluationConfig, weights: CountArray
 ) -> HeadResult:
     """Everything about one outcome.
 

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, log_expit, logit
 from scipy.stats import norm
 
-from pcrnet.evaluation.arrays import FloatArray, why_undefined
+from pcrnet.evaluation.arrays import CountArray, FloatArray, in_blocks, why_undefined
 from pcrnet.evaluation.curves import Curve
 from pcrnet.evaluation.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.newton import Derivatives, minimise
@@ -105,7 +105,7 @@ def spiegelhalter_test(prob: FloatArray, label: FloatArray) -> tuple[Estimate, E
 
 
 def smooth_calibration(
-    prob: FloatArray, label: FloatArray, weights: FloatArray, confidence: float = 0.95
+    prob: FloatArray, label: FloatArray, weights: CountArray, confidence: float = 0.95
 ) -> Curve | None:
     """Observed share of response over the predicted probability, with its pointwise band.
 
@@ -128,7 +128,7 @@ def smooth_calibration(
     grid = np.linspace(prob.min(), prob.max(), _GRID_POINTS)
     kernel = _tricube(grid[:, None] - prob, math.floor(_SPAN * len(prob) + 1e-10))
     curve = _local_line(grid, prob, label, kernel, np.ones((1, len(prob))))[0]
-    draws = _local_line(grid, prob, label, kernel, weights)
+    draws = in_blocks(lambda block: _local_line(grid, prob, label, kernel, block), weights)
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
     return Curve(grid, curve, low, high)
