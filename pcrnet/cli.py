@@ -20,6 +20,7 @@ from pcrnet.config.data import SimulationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import PcrnetError
+from pcrnet.evaluation.command import add_table_options, columns_of
 from pcrnet.storage import is_stream, require_writable
 
 if TYPE_CHECKING:
@@ -146,19 +147,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_importers(add("import", _import, "a public data set or a DICOM tree as a cohort table"))
 
-    simulate = add("simulate", _simulate, "write an in-silico trial as a real cohort folder")
-    simulate.add_argument("out", type=Path, metavar="OUT")
-    defaults = SimulationConfig()
-    simulate.add_argument(
-        "--world",
-        choices=get_args(SimulationConfig.model_fields["world"].annotation),
-        default=defaults.world,
-        help="what tells response: the amount of residue or its pattern (default: amount)",
-    )
-    simulate.add_argument("--patients", type=int, default=defaults.patients)
-    simulate.add_argument("--seed", type=int, default=defaults.seed)
-    simulate.add_argument("--sites", type=int, default=defaults.sites)
-    simulate.add_argument("--mri-spacing-mm", type=float, default=defaults.mri_spacing_mm)
+    _add_simulation(add("simulate", _simulate, "write an in-silico trial as a real cohort folder"))
 
     predict = add("predict", _predict, "predict the patients of a cohort table with a bundle")
     predict.add_argument("bundle", type=Path, metavar="BUNDLE")
@@ -185,13 +174,29 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         metavar="P.csv",
-        help="a table; give the option again for each repeat of cross-validation",
+        help="a table, CSV or XLSX; give the option again for each repeat of cross-validation",
     )
+    add_table_options(evaluate)
     evaluate.add_argument("--bundle", type=Path, metavar="BUNDLE")
     evaluate.add_argument("--cohort", type=Path, metavar="COHORT.csv")
     _add_digest(evaluate)
     evaluate.add_argument("--out", type=Path, metavar="DIR")
     return parser
+
+
+def _add_simulation(simulate: argparse.ArgumentParser) -> None:
+    simulate.add_argument("out", type=Path, metavar="OUT")
+    defaults = SimulationConfig()
+    simulate.add_argument(
+        "--world",
+        choices=get_args(SimulationConfig.model_fields["world"].annotation),
+        default=defaults.world,
+        help="what tells response: the amount of residue or its pattern (default: amount)",
+    )
+    simulate.add_argument("--patients", type=int, default=defaults.patients)
+    simulate.add_argument("--seed", type=int, default=defaults.seed)
+    simulate.add_argument("--sites", type=int, default=defaults.sites)
+    simulate.add_argument("--mri-spacing-mm", type=float, default=defaults.mri_spacing_mm)
 
 
 def _add_digest(command: argparse.ArgumentParser) -> None:
@@ -368,6 +373,7 @@ def _predicted(
 def _evaluate(options: argparse.Namespace) -> None:
     from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
 
+    columns = columns_of(options)
     runs = [Path(word) for word in options.words if not _is_setting(word)]
     overrides = [word for word in options.words if _is_setting(word)] + options.overrides
     external = options.bundle is not None and options.cohort is not None
@@ -387,7 +393,14 @@ def _evaluate(options: argparse.Namespace) -> None:
         tables = options.predictions or [options.out / "predictions.csv"]
         if external:
             _predict_others(options.bundle, options.cohort, options.sha256, tables[0])
-        report = evaluate_table(tables[0], options.out, config, repeats=tables[1:], progress=_say)
+        report = evaluate_table(
+            tables[0],
+            options.out,
+            config,
+            repeats=tables[1:],
+            columns=columns,
+            progress=_say,
+        )
     sys.stdout.write(f"report: {report}\n")
 
 

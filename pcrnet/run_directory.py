@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import importlib.metadata
 import platform
@@ -17,10 +16,10 @@ from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import parse_experiment
 from pcrnet.config.plain_yaml import read_yaml
+from pcrnet.csv_text import csv_of_records
 from pcrnet.errors import RunError
 from pcrnet.machine import available_cores
 from pcrnet.storage import (
-    atomic_path,
     make_folder,
     sha256_json,
     write_json,
@@ -188,28 +187,16 @@ class RunDirectory:
             *covariates,
             *(f"{timepoint}.days" for timepoint in timepoints),
         ]
-        with atomic_path(self.patients) as temporary, temporary.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-            writer.writeheader()
-            for patient in patients:
-                days = {
-                    f"{name}.days": visit.days
-                    for name, visit in patient.visits.items()
-                    if visit.days is not None
-                }
-                known = {
-                    name: text
-                    for name in covariates
-                    if (text := patient.covariates.get(name)) is not None
-                }
-                writer.writerow(
-                    {
-                        "patient_id": patient.patient_id,
-                        "site": patient.site or "",
-                        **known,
-                        **days,
-                    }
-                )
+        records = (
+            {
+                "patient_id": patient.patient_id,
+                "site": patient.site,
+                **{name: patient.covariates.get(name) for name in covariates},
+                **{f"{name}.days": visit.days for name, visit in patient.visits.items()},
+            }
+            for patient in patients
+        )
+        write_text(self.patients, csv_of_records(columns, records))
 
 
 def _deciding(experiment: Experiment) -> dict[str, Any]:

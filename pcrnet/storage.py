@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pcrnet.csv_text import unguard
 from pcrnet.errors import IntegrityError, OutputError
 
 _CHUNK_BYTES = 1 << 20
@@ -233,7 +234,7 @@ def read_rows(
         header, *rows = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
         if header != list(columns):
             raise ValueError("its columns are not those that were written")
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        return [dict(zip(columns, map(unguard, row), strict=True)) for row in rows]
 
 
 def read_bounded(path: Path, *, remedy: str = _RESTORE, max_bytes: int = MAX_RECORD_BYTES) -> bytes:

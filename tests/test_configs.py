@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,4 +89,26 @@ def test_a_configuration_trains_reports_and_ships(
     result = train(load_experiment([config, *FEW, *CHANGED.get(name, []), *where]))
     assert result.report.is_file()
     assert (result.bundle / "bundle.json").is_file()
+    assert result.metrics["yT0yN0"]["auc"]["n"] > 0
+
+
+@pytest.mark.slow
+def test_the_smoke_configuration_as_shipped_comes_through_to_its_report(tmp_path: Path) -> None:
+    command = [sys.executable, "train.py", "configs/smoke.yaml", f"run.root={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "smoke" / "report" / "index.html").is_file()
+    assert (tmp_path / "smoke" / "bundle" / "bundle.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("patients", "seed"), [(24, 11), (40, 2)])
+def test_trials_of_other_sizes_and_seeds_come_through_to_their_reports(
+    patients: int, seed: int, tmp_path: Path
+) -> None:
+    size = [f"data.simulation.patients={patients}", "data.simulation.mri_spacing_mm=6.0"]
+    seeds = [f"data.simulation.seed={seed}", f"run.seed={seed}"]
+    settings = [*FEW, *size, *seeds, f"run.root={tmp_path}"]
+    result = train(load_experiment([str(ROOT / "configs/smoke.yaml"), *settings]))
+    assert result.report.is_file()
     assert result.metrics["yT0yN0"]["auc"]["n"] > 0

@@ -11,12 +11,16 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 _HEAVY = {"torch", "pytorch_lightning", "lightning", "monai", "torchio"}
 
-_BASE = {"errors", "storage", "machine", "processes", "config", "__version__"}
+_TEXT = {"csv_text", "identity", "table_file"}
+_BASE = {"errors", "storage", "machine", "processes", "config", "__version__"} | _TEXT
 _MAY_IMPORT = {
     "errors": set(),
-    "storage": {"errors"},
+    "storage": {"errors", "csv_text"},
     "machine": set(),
     "processes": {"errors", "machine"},
+    "csv_text": set(),
+    "identity": set(),
+    "table_file": {"errors", "csv_text"},
     "config": {"errors", "storage"},
     # checks of a cohort read its images, and images are read for the patients of a cohort.
     "cohort": _BASE | {"imaging"},
@@ -135,11 +139,14 @@ def test_deployment_takes_only_calibration_and_the_predictions_contract_from_eva
     [
         "cohort",
         "config",
+        "csv_text",
         "errors",
         "evaluation",
+        "identity",
         "imaging",
         "machine",
         "processes",
+        "table_file",
         "simulation",
         "storage",
     ],

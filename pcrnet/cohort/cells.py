@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,11 +28,6 @@ def name_problems(text: str, column: str) -> Iterator[CohortError]:
             field=column,
             remedy="use letters, digits, - and _",
         )
-
-
-def name_key(text: str) -> str:
-    """What two spellings of one name have in common: neither case, spaces nor Unicode form."""
-    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def parse_days(text: str, column: str) -> float | None:

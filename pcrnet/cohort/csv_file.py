@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+from pcrnet.csv_text import unguard
 from pcrnet.errors import CohortError
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -13,6 +14,8 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Read the header and every row that holds anything.
+
+    A formula that :func:`pcrnet.csv_text.guard` made harmless is the text that it was.
 
     Returns:
         The column names; and for each row its number, as a spreadsheet counts (the header is row
@@ -46,7 +49,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             remedy="check the quotation marks, or save the table anew as CSV UTF-8",
         ) from error
     rows = [
-        (number, [cell.strip() for cell in cells])
+        (number, [unguard(cell.strip()) for cell in cells])
         for number, cells in enumerate(records, start=1)
         if any(cell.strip() for cell in cells)
     ]

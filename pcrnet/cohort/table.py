@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pcrnet.cohort.cells import find_file, name_key, name_problems, parse_days
+from pcrnet.cohort.cells import find_file, name_problems, parse_days
 from pcrnet.cohort.columns import Columns, VisitColumns, read_columns
 from pcrnet.cohort.csv_file import read_rows
 from pcrnet.cohort.outcome import Outcome, OutcomeDefinition, parse_outcome
 from pcrnet.cohort.proposal import propose_settings
 from pcrnet.errors import CohortError, ProblemListError
+from pcrnet.identity import name_key
 
 _MASK = "mask"
 SETTINGS_OF_SCANS = ("data.timepoints", "data.branches")

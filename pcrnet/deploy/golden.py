@@ -7,7 +7,6 @@ network is shown (:mod:`pcrnet.deploy.golden_inputs`).
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,12 @@ from numpy.typing import NDArray
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
+from pcrnet.csv_text import csv_of_records
 from pcrnet.data.clinical import Covariate, NumericCovariate
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.volume import Volume
 from pcrnet.models.contract import FittedModel
-from pcrnet.storage import atomic_path
+from pcrnet.storage import write_text
 
 CASES = ("complete", "first-visit", "one-channel")
 """All scans; the first timepoint alone; a single channel, of which no covariate is known."""
@@ -35,10 +35,7 @@ def write_golden_cohort(
     rows = [_write_case(directory, case, data, imaging, model) for case in CASES]
     path = directory / "cohort.csv"
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_text(path, csv_of_records(columns, rows))
     return path
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
+from pcrnet.evaluation.column_map import ColumnMap
 from pcrnet.evaluation.comparisons import (
     compare_together,
     compare_variants,
@@ -28,6 +29,7 @@ from pcrnet.evaluation.report import render_report
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
 from pcrnet.evaluation.subgroups import grouping_covariates, judge_subgroups
+from pcrnet.evaluation.words import cautions, how_to_lock
 from pcrnet.storage import write_json, write_text
 
 Progress = Callable[[str], None]
@@ -73,6 +75,7 @@ def evaluate_table(
     *,
     repeats: Sequence[Path] = (),
     patients: Path | None = None,
+    columns: ColumnMap | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Judge any table of predictions; without ``fold`` it is one external test set.
@@ -83,6 +86,7 @@ def evaluate_table(
         config: Draws, seed and protocol of the evaluation.
         repeats: Tables of the same patients from further repeats of cross-validation.
         patients: Table of covariates by ``patient_id``; other columns of the predictions when None.
+        columns: What the columns of the predictions mean, where they have other names.
         progress: Called with a short sentence before each part.
 
     Returns:
@@ -95,8 +99,14 @@ def evaluate_table(
     """
     tell = progress or _silent
     tell("reading the table")
-    sources = read_table(predictions, patients, repeats=repeats)
-    return _write_report(analyse(sources, config, progress=tell), out, tell)
+    sources = read_table(predictions, patients, repeats=repeats, columns=columns)
+    for remark in sources.remarks:
+        tell(f"{predictions.name}: {remark}")
+    analysis = analyse(sources, config, progress=tell)
+    page = _write_report(analysis, out, tell)
+    for caution in (*cautions(analysis), *_missing_thresholds(analysis)):
+        tell(caution)
+    return page
 
 
 def analyse(
@@ -112,12 +122,15 @@ def analyse(
     weights = draw_weights(len(predictions), config.bootstrap_draws, config.seed)
     order = [head for head in READING_ORDER if head in predictions.heads]
     repeats = sources.all_repeats
-    heads = tuple(analyse_head(repeats, head, config, weights) for head in order)
+    heads = []
+    for head in order:
+        tell(f"judging {HEAD_LABELS[head]}")
+        heads.append(analyse_head(repeats, head, config, weights))
     tell("subgroups and comparisons")
     return Analysis(
         sources=sources,
         config=config,
-        heads=heads,
+        heads=tuple(heads),
         conditional=average_metrics([conditional_metrics(repeat) for repeat in repeats]),
         subgroups={head: judge_subgroups(sources, head) for head in predictions.heads},
         comparisons=compare_variants(sources),
@@ -151,6 +164,15 @@ def _with_fixed_threshold(sources: Sources, config: EvaluationConfig) -> Sources
 
     again = tuple(filled(repeat) for repeat in sources.repeats)
     return replace(sources, predictions=filled(sources.predictions), repeats=again)
+
+
+def _missing_thresholds(analysis: Analysis) -> list[str]:
+    return [
+        f"{head.label} has no locked threshold, so nothing is said at an operating point: "
+        f"{how_to_lock(head.head)}"
+        for head in analysis.heads
+        if head.table is None
+    ]
 
 
 def _table_one(sources: Sources, head: Head) -> TableOne | None:

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+CountArray = npt.NDArray[np.uint16] | npt.NDArray[np.float64]
+"""How often each bootstrap draw (row) holds each patient."""
+
+BLOCK_ELEMENTS = 1 << 22
+"""Elements of a block of bootstrap draws: bounds the memory, not the result's precision."""
+
+
+def in_blocks(statistic: Callable[[FloatArray], FloatArray], weights: CountArray) -> FloatArray:
+    """A statistic of each bootstrap draw, computed some draws at a time.
+
+    Args:
+        statistic: From counts (m, n) to values, m rows of them.
+        weights: (draws, n) counts.
+    """
+    draws, n = weights.shape
+    block = max(1, BLOCK_ELEMENTS // max(n, 1))
+    return np.concatenate(
+        [
+            statistic(weights[start : start + block].astype(np.float64))
+            for start in range(0, draws, block)
+        ]
+    )
 
 
 def why_undefined(score: FloatArray, label: FloatArray, *, classes: int = 2) -> str | None:

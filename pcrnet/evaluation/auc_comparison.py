@@ -10,7 +10,14 @@ import numpy as np
 from scipy import stats
 
 from pcrnet.evaluation.arrays import FloatArray, IntArray, why_undefined
-from pcrnet.evaluation.discrimination import ROUNDING, Delong, auc_method, delong, why_no_pair
+from pcrnet.evaluation.discrimination import (
+    ROUNDING,
+    Delong,
+    auc_method,
+    delong,
+    why_no_pair,
+    why_no_variance,
+)
 from pcrnet.evaluation.intervals import Estimate, Interval, normal_quantile
 
 
@@ -75,6 +82,11 @@ def compare_auc(
     result = delong(np.stack([first, second]), label, fold)
     contrast = np.array([1.0, -1.0])
     difference = float(contrast @ result.auc)
+    if np.isnan(result.covariance).any():
+        reason = why_no_variance(math.nan)
+        return AucComparison(
+            Estimate(difference, None, None, len(label), method, reason), None, None
+        )
     variance = float(contrast @ result.covariance @ contrast)
     negligible = ROUNDING * float(np.trace(result.covariance))
     if variance <= negligible and abs(difference) < ROUNDING:
@@ -107,8 +119,7 @@ def compare_auc_unpaired(
     difference = float(one.auc[0] - other.auc[0])
     variances = float(one.covariance[0, 0]), float(other.covariance[0, 0])
     # A group without variance would lend the difference a certainty that it does not have.
-    if not all(variance > ROUNDING**2 for variance in variances):
-        reason = "no interval: the difference has no variance in these patients"
+    if reason := why_no_variance(variances[0]) or why_no_variance(variances[1]):
         return AucComparison(Estimate(difference, None, None, n, method, reason), None, None)
     error = math.sqrt(sum(variances))
     freedom = sum(variances) ** 2 / (

@@ -149,7 +149,7 @@ def fit_calibrator(config: CalibrationConfig, logits: FloatArray, allowed: BoolA
     """Fit the calibrator of ``config``; chain and temperature by penalised maximum likelihood.
 
     The likelihood of a patient is the probability of the cells that agree with what is known of
-    her outcome, so partly known outcomes contribute their marginal and unknown ones nothing.
+    the outcome, so partly known outcomes contribute their marginal and unknown ones nothing.
     The fit is deterministic and converges to a gradient of 1e-8. Isotonic curves are fitted to the
     patients whose outcome decides them.
 

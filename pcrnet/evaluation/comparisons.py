@@ -1,4 +1,4 @@
-"""What the prediction rests on: other predictions of the same women, and nodes given the breast."""
+"""What the prediction rests on: other predictions of the same patients, nodes given the breast."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def compare_together(sources: Sources) -> dict[str, dict[Head, GlobalComparison]
 
 
 def conditional_metrics(predictions: Predictions) -> dict[str, Estimate]:
-    """yT0yN0 given yT0: how well nodes are told among women whose breast is free of tumour.
+    """yT0yN0 given yT0: how well nodes are told among patients whose breast is free of tumour.
 
     The conditional probability is P(yT0yN0) / P(yT0). Empty where a head was not predicted or no
-    woman is known to have yT0.
+    patient is known to have yT0.
     """
     if not {"yT0", "yT0yN0"} <= set(predictions.heads):
         return {}
@@ -60,12 +60,12 @@ def conditional_metrics(predictions: Predictions) -> dict[str, Estimate]:
     if not len(inside):
         return {}
     label = inside.label["yT0yN0"]
-    # A woman whom the model gives no chance of yT0 has none of yT0yN0 either.
+    # A patient whom the model gives no chance of yT0 has none of yT0yN0 either.
     breast = np.maximum(inside.prob["yT0"], np.finfo(float).tiny)
     prob = np.minimum(inside.prob["yT0yN0"] / breast, 1.0)
     return {
         "auc": auc(prob, label, inside.fold),
-        "observed": proportion(int(label.sum()), label.size, of="woman with yT0"),
+        "observed": proportion(int(label.sum()), label.size, of="patient with yT0"),
         "predicted": _mean(prob),
     }
 
@@ -91,7 +91,7 @@ def _compared_heads(main: Predictions, other: Predictions) -> Iterator[tuple[Hea
 
 
 def _compared_rates(main: Predictions, other: Predictions, head: Head) -> dict[str, RateComparison]:
-    """Sensitivity and specificity in pairs, over the women for whom both thresholds are locked."""
+    """Sensitivity and specificity in pairs, over the patients with both thresholds locked."""
     if head not in main.threshold or head not in other.threshold:
         return {}
     cuts = [table.threshold[head] for table in (main, other)]

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.errors import PredictionsError
 from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
+from pcrnet.identity import has_unseen, name_key
+from pcrnet.table_file import rows_in_words
 
 COHERENCE_TOLERANCE = 1e-6
 """How far rounding by others may bend the joint distribution of a row."""
 
-_ROWS_SHOWN = 5
+
+@dataclass(frozen=True)
+class Breach:
+    """One kind of breach in one column."""
+
+    rows: BoolArray | None
+    """Which patients it concerns, shape ``(n,)``; None for the table as a whole."""
+    problem: str
+    field: str
+    remedy: str = ""
 
 
 def find_problems(
@@ -21,6 +33,7 @@ def find_problems(
     numbers: Mapping[str, FloatArray],
     fold: IntArray | None,
     texts: Mapping[str, Sequence[object]],
+    rows: Sequence[int] = (),
 ) -> list[PredictionsError]:
     """List every breach of the contract; an empty list means none.
 
@@ -30,6 +43,7 @@ def find_problems(
             …) to its values; NaN is an empty cell, infinity a cell that held no number.
         fold: (n,) fold numbers; negative where the cell held none.
         texts: The remaining columns, of which only the length is checked.
+        rows: Row of each patient in the table; counted from 2 when empty, below the header.
     """
     n = len(patient_id)
     columns: dict[str, Sequence[object] | FloatArray | IntArray] = {**numbers, **texts}
@@ -41,14 +55,25 @@ def find_problems(
         if len(values) != n
     ]
     # Rows can be compared with one another only where all columns have them.
-    return lengths or list(_content_problems(patient_id, numbers, fold))
+    return lengths or [_located(breach, rows) for breach in _breaches(patient_id, numbers, fold)]
 
 
-def _content_problems(
+def _located(breach: Breach, rows: Sequence[int]) -> PredictionsError:
+    where = ""
+    if breach.rows is not None:
+        concerned = np.flatnonzero(breach.rows)
+        # Row 1 of the file is the header.
+        numbers = [rows[place] if rows else int(place) + 2 for place in concerned]
+        where = f"{rows_in_words(numbers)}: "
+    return PredictionsError(where + breach.problem, field=breach.field, remedy=breach.remedy)
+
+
+def _breaches(
     patient_id: tuple[str, ...], numbers: Mapping[str, FloatArray], fold: IntArray | None
-) -> Iterator[PredictionsError]:
+) -> Iterator[Breach]:
     if not any(name.startswith("prob_") for name in numbers):
-        yield PredictionsError(
+        yield Breach(
+            None,
             "no probability column",
             field="prob_<head>",
             remedy=f"name at least one of {', '.join(f'prob_{head}' for head in HEADS)}",
@@ -60,7 +85,7 @@ def _content_problems(
         else:
             yield from _range_problems(name, values, optional=name.startswith("threshold_"))
     if fold is not None and (fold < 0).any():
-        yield _at(
+        yield Breach(
             fold < 0,
             "a fold is a whole number from 0",
             field="fold",
@@ -71,55 +96,81 @@ def _content_problems(
     yield from _incoherences("uncalibrated_prob_", numbers)
 
 
-def _patient_problems(patient_id: tuple[str, ...]) -> Iterator[PredictionsError]:
-    keys = np.array(["".join(name.split()).casefold() for name in patient_id], dtype=np.str_)
+def _patient_problems(patient_id: tuple[str, ...]) -> Iterator[Breach]:
+    unseen = np.array([has_unseen(name) for name in patient_id], dtype=np.bool_)
+    if unseen.any():
+        yield Breach(
+            unseen,
+            "the name holds characters that cannot be seen",
+            field="patient_id",
+            remedy="type it anew; zero-width spaces and control characters come with copying",
+        )
+    keys = np.array([name_key(name) for name in patient_id], dtype=np.str_)
     if (unnamed := keys == "").any():
-        yield _at(unnamed, "no patient is named", field="patient_id")
-    names, index, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    for repeated in np.flatnonzero((counts > 1) & (names != "")):
-        yield _at(
-            index == repeated,
-            "the same patient in several rows (case and spaces are ignored)",
+        yield Breach(unnamed, "no patient is named", field="patient_id")
+    _, index, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    repeated = (counts[index] > 1) & ~unnamed if len(keys) else unnamed
+    if repeated.any():
+        yield Breach(
+            repeated,
+            "the same patient in several rows (case, spaces and Unicode form are ignored)",
             field="patient_id",
             remedy="keep one row a patient; average metrics over repeats, never predictions",
         )
 
 
-def _label_problems(name: str, values: FloatArray) -> Iterator[PredictionsError]:
+def _label_problems(name: str, values: FloatArray) -> Iterator[Breach]:
     wrong = ~(np.isnan(values) | np.isin(values, (0.0, 1.0)))
     if wrong.any():
         one_two = set(values[~np.isnan(values)]) <= {1.0, 2.0}
-        yield _at(
+        yield Breach(
             wrong,
             f"a label is 0, 1 or empty, found {_shown(values[wrong])}",
             field=name,
-            remedy="the labels are coded {1, 2}: code complete response as 1 and residue as 0"
+            remedy="the labels are coded {1, 2}: name complete response, for example --positive 1"
             if one_two
-            else "1 is complete response, 0 residual disease, an empty cell unknown",
+            else "1 is complete response, 0 residual disease, an empty cell unknown; of two other "
+            "values name the first by --positive",
         )
 
 
-def _range_problems(name: str, values: FloatArray, *, optional: bool) -> Iterator[PredictionsError]:
+def _range_problems(name: str, values: FloatArray, *, optional: bool) -> Iterator[Breach]:
     inside = (values >= 0.0) & (values <= 1.0)
     wrong = ~(inside | np.isnan(values)) if optional else ~inside
     if wrong.any():
-        yield _at(
+        yield Breach(
             wrong,
             f"expected a number from 0 to 1, found {_shown(values[wrong])}",
             field=name,
-            remedy="leave the cell empty where no threshold was locked"
-            if optional
-            else "leave patients without a prediction out of the table",
+            remedy=_scale_hint(values)
+            or (
+                "leave the cell empty where no threshold was locked"
+                if optional
+                else "leave patients without a prediction out of the table"
+            ),
         )
 
 
-def _contradictions(numbers: Mapping[str, FloatArray]) -> Iterator[PredictionsError]:
+def _scale_hint(values: FloatArray) -> str:
+    """What the numbers of a column look like where they are no probabilities."""
+    known = values[np.isfinite(values)]
+    outside = (known < 0) | (known > 1)
+    if 2 * outside.sum() <= len(known):
+        return ""
+    if (known >= 0).all() and (known <= 100).all():
+        return "these look like per cent: divide them by 100, or say --scale percent"
+    if (known < 0).any() and (np.abs(known) < 100).all():
+        return "these look like logits: turn them into probabilities, or say --scale logit"
+    return ""
+
+
+def _contradictions(numbers: Mapping[str, FloatArray]) -> Iterator[Breach]:
     breast, nodes, joint = (numbers[head] for head in HEADS)
     wrong = ((joint == 1) & ((breast == 0) | (nodes == 0))) | (
         (joint == 0) & (breast == 1) & (nodes == 1)
     )
     if wrong.any():
-        yield _at(
+        yield Breach(
             wrong,
             "yT0yN0 contradicts yT0 and yN0",
             field="yT0yN0",
@@ -127,10 +178,12 @@ def _contradictions(numbers: Mapping[str, FloatArray]) -> Iterator[PredictionsEr
         )
 
 
-def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[PredictionsError]:
+def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[Breach]:
     breast, nodes, joint = (numbers.get(f"{prefix}{head}") for head in HEADS)
     if joint is None:
         return
+    given = [values for values in (breast, nodes, joint) if values is not None]
+    possible = np.all([(values >= 0.0) & (values <= 1.0) for values in given], axis=0)
     excess = []
     if breast is not None:
         excess.append(("P(yT0yN0) exceeds P(yT0)", joint - breast))
@@ -139,21 +192,14 @@ def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[Pr
     if breast is not None and nodes is not None:
         excess.append(("P(yT0yN0) is less than P(yT0) + P(yN0) − 1", breast + nodes - 1 - joint))
     for text, amount in excess:
-        if (wrong := amount > COHERENCE_TOLERANCE).any():
-            yield _at(
+        # What is no probability at all has been named already.
+        if (wrong := possible & (amount > COHERENCE_TOLERANCE)).any():
+            yield Breach(
                 wrong,
                 text,
                 field=f"{prefix}yT0yN0",
                 remedy="mend the model, or evaluate one head at a time in tables of its own",
             )
-
-
-def _at(rows: BoolArray, problem: str, *, field: str, remedy: str = "") -> PredictionsError:
-    # Row 1 of the file is the header.
-    numbers = [str(number) for number in np.flatnonzero(rows) + 2]
-    more = f" and {len(numbers) - _ROWS_SHOWN} more" if len(numbers) > _ROWS_SHOWN else ""
-    where = f"row{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:_ROWS_SHOWN])}{more}"
-    return PredictionsError(f"{where}: {problem}", field=field, remedy=remedy)
 
 
 def _shown(values: FloatArray) -> str:

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
+from pcrnet.evaluation.arrays import (
+    BLOCK_ELEMENTS,
+    BoolArray,
+    CountArray,
+    FloatArray,
+    IntArray,
+    in_blocks,
+)
 
 GRID: FloatArray = np.linspace(0.0, 1.0, 101)
 """False positive rates (ROC) and recalls (precision-recall) at which curves are evaluated."""
@@ -25,20 +32,26 @@ class Curve:
     high: FloatArray
 
 
-def draw_weights(n: int, draws: int, seed: int) -> FloatArray:
+def draw_weights(n: int, draws: int, seed: int) -> CountArray:
     """Bootstrap draws as counts: how often each draw holds each patient, shape ``(draws, n)``.
 
     One matrix serves every curve and every head of a report, so that their bands belong together.
     """
     generator = np.random.default_rng(seed)
-    return generator.multinomial(n, np.full(n, 1.0 / n), size=draws).astype(np.float64)
+    shares = np.full(n, 1.0 / n)
+    counts = np.empty((draws, n), dtype=np.uint16)
+    block = max(1, BLOCK_ELEMENTS // max(n, 1))
+    for start in range(0, draws, block):
+        rows = counts[start : start + block]
+        rows[:] = generator.multinomial(n, shares, size=len(rows))
+    return counts
 
 
 def roc_curve(
     responder: BoolArray,
     score: FloatArray,
     fold: IntArray,
-    weights: FloatArray,
+    weights: CountArray,
     *,
     confidence: float = 0.95,
 ) -> Curve:
@@ -57,12 +70,13 @@ def roc_curve(
     """
     everyone = np.ones((1, responder.size))
     point = _mean_roc(responder, score, fold, everyone)[0]
-    low, high = pointwise_band(_mean_roc(responder, score, fold, weights), confidence)
+    draws = in_blocks(lambda block: _mean_roc(responder, score, fold, block), weights)
+    low, high = pointwise_band(draws, confidence)
     return Curve(GRID, point, low, high)
 
 
 def precision_recall_curve(
-    responder: BoolArray, prob: FloatArray, weights: FloatArray, *, confidence: float = 0.95
+    responder: BoolArray, prob: FloatArray, weights: CountArray, *, confidence: float = 0.95
 ) -> Curve:
     """Precision (PPV) over recall (sensitivity) of calibrated probabilities, pooled over folds.
 
@@ -76,7 +90,8 @@ def precision_recall_curve(
         confidence: Level of the pointwise band.
     """
     point = _precision(responder, prob, np.ones((1, responder.size)))[0]
-    low, high = pointwise_band(_precision(responder, prob, weights), confidence)
+    draws = in_blocks(lambda block: _precision(responder, prob, block), weights)
+    low, high = pointwise_band(draws, confidence)
     return Curve(GRID, point, low, high)
 
 

@@ -1,6 +1,6 @@
 """Decision curves: what acting on the predictions would bring, and what it would miss.
 
-The decision is to spare a woman surgery; she is spared when her predicted probability of complete
+The decision is to spare a patient surgery, who is spared when the predicted probability of complete
 response exceeds a threshold t (strictly: ``risk > t``, as in R's dcurves). The threshold says how
 many needless operations one missed residual tumour is worth: t = 0.9 holds missing one as bad as
 nine needless operations. Nobody is spared today, so treat-none (operate on all) has net benefit 0.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pcrnet.evaluation.arrays import BoolArray, FloatArray
+from pcrnet.evaluation.arrays import BoolArray, CountArray, FloatArray, in_blocks
 from pcrnet.evaluation.curves import pointwise_band
 from pcrnet.evaluation.intervals import Estimate, proportion
 
@@ -26,9 +26,9 @@ THRESHOLDS: FloatArray = np.arange(1, 100) / 100.0
 class DecisionCurve:
     """Net benefit over thresholds, as a share of patients; every array has shape ``(T,)``.
 
-    One hundred times the net benefit is also the *net number of operations avoided* per 100 women
-    compared with operating on all: seen from the residual tumour, (NB_model − NB_all) divided by
-    the odds of its threshold 1 − t is TP − FP·t/(1 − t), which is the same number.
+    One hundred times the net benefit is also the *net number of operations avoided* per 100
+    patients compared with operating on all: seen from the residual tumour, (NB_model − NB_all)
+    divided by the odds of its threshold 1 − t is TP − FP·t/(1 − t), which is the same number.
     """
 
     thresholds: FloatArray
@@ -42,7 +42,7 @@ class DecisionCurve:
 
 @dataclass(frozen=True)
 class Consequences:
-    """What happens to 100 women when those called complete responders are spared surgery."""
+    """What happens to 100 patients when those called complete responders are spared surgery."""
 
     spared: Estimate
     """Spared surgery, per 100."""
@@ -60,7 +60,7 @@ class Consequences:
 
     @property
     def icons(self) -> tuple[int, int, int, int]:
-        """Whole women out of 100: rightly spared, missed, needlessly and rightly operated on."""
+        """Whole patients out of 100: rightly spared, missed, needlessly and rightly operated on."""
         shares = (
             _known(self.rightly),
             _known(self.missed),
@@ -91,7 +91,7 @@ def net_benefit(responder: BoolArray, risk: FloatArray, thresholds: FloatArray) 
 def decision_curve(
     responder: BoolArray,
     risk: FloatArray,
-    weights: FloatArray,
+    weights: CountArray,
     *,
     thresholds: FloatArray = THRESHOLDS,
     confidence: float = 0.95,
@@ -105,7 +105,9 @@ def decision_curve(
         thresholds: Shape ``(T,)``, in [0, 1).
         confidence: Level of the band.
     """
-    draws = _weighted_net_benefit(responder, risk, thresholds, weights)
+    draws = in_blocks(
+        lambda block: _weighted_net_benefit(responder, risk, thresholds, block), weights
+    )
     low, high = pointwise_band(draws, confidence)
     everybody = np.ones(responder.size)
     return DecisionCurve(
@@ -119,10 +121,10 @@ def decision_curve(
 
 
 def consequences(responder: BoolArray, spared: BoolArray) -> Consequences:
-    """Count what sparing ``spared`` does, per 100 women, with Wilson intervals."""
+    """Count what sparing ``spared`` does, per 100 patients, with Wilson intervals."""
 
-    def per_hundred(women: BoolArray) -> Estimate:
-        share = proportion(int(women.sum()), women.size, of="patients with a known outcome")
+    def per_hundred(patients: BoolArray) -> Estimate:
+        share = proportion(int(patients.sum()), patients.size, of="patients with a known outcome")
         if share.value is None or share.low is None or share.high is None:
             return share
         return replace(share, value=100 * share.value, low=100 * share.low, high=100 * share.high)
@@ -141,7 +143,7 @@ def _weighted_net_benefit(
     """Net benefit of each draw, shape ``(draws, T)``."""
     spared = risk[:, None] > thresholds
     odds = thresholds / (1.0 - thresholds)
-    # Each patient's contribution is linear in how often she was drawn: one matrix product.
+    # Each patient's contribution is linear in how often the patient was drawn: one matrix product.
     gain = spared * np.where(responder[:, None], 1.0, -odds)
     patients = weights.sum(axis=1, keepdims=True)
     return np.where(patients > 0, weights @ gain / np.maximum(patients, 1.0), np.nan)

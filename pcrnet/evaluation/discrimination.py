@@ -44,7 +44,7 @@ class Delong:
 def delong(scores: FloatArray, label: FloatArray, fold: IntArray | None = None) -> Delong:
     """AUCs and their covariance by the midrank algorithm (Sun & Xu 2014, IEEE SPL 21:1389).
 
-    A patient's placement is the share of the other class, within her fold, that her score ranks
+    A patient's placement is the share of the other class, within the fold, that the score ranks
     rightly (ties count half). The AUC is the share of all within-fold pairs; its variance sums the
     variances of the folds, in which the spread of the placements about their fold's mean is pooled
     over the folds (LeDell, Petersen & van der Laan 2015, EJS 9:1583), so that a fold with a single
@@ -75,8 +75,10 @@ def delong(scores: FloatArray, label: FloatArray, fold: IntArray | None = None) 
             spread[k] += deviation @ deviation.T
             freedom[k] += placement.shape[1] - 1
             share[k] += weight**2 / placement.shape[1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        covariance = (spread / freedom[:, None, None] * share[:, None, None]).sum(axis=0)
+    # Without a degree of freedom there is no variance: a spread that rounding alone has made must
+    # not be divided by zero, which would be infinite instead of unknown.
+    per_freedom = np.divide(share, freedom, out=np.full(2, np.nan), where=freedom > 0)
+    covariance = (spread * per_freedom[:, None, None]).sum(axis=0)
     smaller = sum(min(int(positive.sum()), int(negative.sum())) for positive, negative in both)
     return Delong(auc, covariance, smaller)
 
@@ -111,12 +113,7 @@ def auc(
         reason = f"degenerate: all pairs are ranked {'rightly' if perfect else 'wrongly'}"
         method = f"exact over {result.disjoint_pairs} disjoint pairs"
         return Estimate(float(round(value)), low, high, len(label), method, reason)
-    if not variance > ROUNDING**2:
-        reason = (
-            "no interval: a class has a single patient"
-            if math.isnan(variance)
-            else "no interval: the patients of each class are all ranked alike, without variance"
-        )
+    if reason := why_no_variance(variance):
         return Estimate(value, None, None, len(label), method, reason)
     low, high = logit_wald_interval(value, math.sqrt(variance), confidence)
     return Estimate(value, low, high, len(label), method)
@@ -143,6 +140,10 @@ def auc_fold_mean(
         note = f"{len(rows) - len(usable)} of {len(rows)} folds have one class and are left out"
     if len(areas) < 2:
         return Estimate(value, None, None, len(label), method, note or "a single fold")
+    if np.ptp(areas) < ROUNDING:
+        alike = "no interval: all folds have the same AUC"
+        note = f"{alike}; {note}" if note else alike
+        return Estimate(value, None, None, len(label), method, note)
     error = float(areas.std(ddof=1)) / math.sqrt(len(areas))
     half = float(stats.t.ppf((1 + confidence) / 2, len(areas) - 1)) * error
     low, high = max(value - half, 0.0), min(value + half, 1.0)
@@ -170,6 +171,15 @@ def why_no_pair(label: FloatArray, fold: IntArray | None) -> str | None:
     if any(len(np.unique(label[fold == k])) == 2 for k in np.unique(fold)):
         return None
     return "no fold has patients of both classes"
+
+
+def why_no_variance(variance: float) -> str | None:
+    """Say why the variance of an AUC carries no interval, or None where it does."""
+    if math.isnan(variance):
+        return "no interval: a class has a single patient"
+    if not variance > ROUNDING**2:
+        return "no interval: the patients of each class are all ranked alike, without variance"
+    return None
 
 
 def auc_method(fold: IntArray | None, scale: str = "logit scale") -> str:

@@ -152,7 +152,7 @@ def draw_decision_curve(curve: DecisionCurve, *, to: Path) -> str:
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.2 * top, 1.08 * top)
         axes.set_xlabel("threshold probability of response")
-        axes.set_ylabel("net operations avoided per 100 women")
+        axes.set_ylabel("net operations avoided per 100 patients")
         axes.legend(loc="upper right")
         return save_figure(figure, to)
 

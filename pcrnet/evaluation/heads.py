@@ -10,10 +10,10 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation import operating_point
-from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
+from pcrnet.evaluation.arrays import BoolArray, CountArray, IntArray
 from pcrnet.evaluation.curves import precision_recall_curve, roc_curve
 from pcrnet.evaluation.decision import Consequences, consequences, decision_curve
-from pcrnet.evaluation.discrimination import auc
+from pcrnet.evaluation.discrimination import ROUNDING, auc
 from pcrnet.evaluation.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.metrics import head_metrics
 from pcrnet.evaluation.operating_point import Confusion, confusion, predictive_values_at
@@ -27,7 +27,7 @@ _NO_THRESHOLD = Confusion(0, 0, 0, 0)
 
 
 def analyse_head(
-    repeats: Sequence[Predictions], head: Head, config: EvaluationConfig, weights: FloatArray
+    repeats: Sequence[Predictions], head: Head, config: EvaluationConfig, weights: CountArray
 ) -> HeadResult:
     """Everything about one outcome.
 
@@ -162,6 +162,9 @@ def _observed_less_predicted(predictions: Predictions, head: Head) -> Estimate:
     if error.size < 2:
         return Estimate.undefined("fewer than two patients", n=error.size, method=method)
     mean, half = float(error.mean()), normal_quantile(0.95) * float(error.std(ddof=1))
+    if np.ptp(error) < ROUNDING:
+        reason = "no interval: outcome less probability is the same in every patient"
+        return Estimate(mean, None, None, error.size, method, reason)
     half /= math.sqrt(error.size)
     return Estimate(mean, mean - half, mean + half, error.size, method)
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaincinv, expit, logit, ndtr, ndtri
 
-from pcrnet.evaluation.arrays import FloatArray
+from pcrnet.evaluation.arrays import BLOCK_ELEMENTS, FloatArray
 
 Interval = tuple[float, float]
 
-_CHUNK_ELEMENTS = 1 << 22
-"""Elements of a block of bootstrap counts: bounds the memory, not the result's precision."""
+_MOST_LEFT_OUT = 2000
+"""Most groups of patients that the jackknife leaves out one after another."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def bootstrap_counts(
     """
     n = len(strata)
     members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    block = max(1, _CHUNK_ELEMENTS // max(n, 1))
+    block = max(1, BLOCK_ELEMENTS // max(n, 1))
     for start in range(0, draws, block):
         rows = min(block, draws - start)
         counts = np.zeros((rows, n))
@@ -235,23 +235,38 @@ def bca_interval(
     acceleration = -np.sum(jackknife**3) / (6 * spread**1.5) if spread > 0 else 0.0
     z = normal_quantile(confidence)
     shifted = bias + np.array([-z, z])
-    levels = ndtr(bias + shifted / (1 - acceleration * shifted))
+    # A denominator below 0 would turn the tail over; its limit is the end of the samples.
+    levels = ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, 1e-9))
     low, high = np.quantile(samples, levels)
     return float(low), float(high)
 
 
 def _jackknife(statistic: CountStatistic, strata: FloatArray) -> FloatArray:
+    """Leave-one-out values less their mean within the stratum, (n,).
+
+    Of more than 2,000 patients small groups of one stratum are left out together, (groups,): their
+    deviations are sums of those of their patients, with the same skewness over the same spread.
+    """
     n = len(strata)
-    block = max(1, _CHUNK_ELEMENTS // max(n, 1))
-    values = np.empty(n)
-    for start in range(0, n, block):
-        rows = np.arange(start, min(start + block, n))
-        counts = np.ones((len(rows), n))
-        counts[np.arange(len(rows)), rows] = 0.0
-        values[rows] = statistic(counts)
-    deviations = np.zeros(n)
-    for stratum in np.unique(strata):
-        inside = (strata == stratum) & np.isfinite(values)
+    size = -(-n // _MOST_LEFT_OUT)
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    groups = [
+        (number, inside[start : start + size])
+        for number, inside in enumerate(members)
+        for start in range(0, len(inside), size)
+    ]
+    block = max(1, BLOCK_ELEMENTS // max(n, 1))
+    values = np.empty(len(groups))
+    for start in range(0, len(groups), block):
+        left_out = groups[start : start + block]
+        counts = np.ones((len(left_out), n))
+        for row, (_, patients) in enumerate(left_out):
+            counts[row, patients] = 0.0
+        values[start : start + block] = statistic(counts)
+    of_stratum = np.array([number for number, _ in groups])
+    deviations = np.zeros(len(groups))
+    for number in range(len(members)):
+        inside = (of_stratum == number) & np.isfinite(values)
         if inside.any():
             deviations[inside] = values[inside] - values[inside].mean()
     return deviations

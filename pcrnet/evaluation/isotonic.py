@@ -40,7 +40,7 @@ class MonotoneCurve:
 def curve_sizes(allowed: BoolArray) -> tuple[tuple[str, int], ...]:
     """For each curve, what must be known of a patient who carries it, and how many such there are.
 
-    A patient carries a curve when her outcome decides its event; the mixtures that a partly known
+    A patient carries a curve when the outcome decides its event; the mixtures that a partly known
     outcome makes carry none.
     """
     return tuple(
@@ -54,7 +54,7 @@ def fit_isotonic(
 ) -> tuple[MonotoneCurve, MonotoneCurve, MonotoneCurve]:
     """The three curves, each by pooling adjacent violators (Zadrozny & Elkan 2002, KDD:694).
 
-    Each is mixed with one further patient, half responder and half not, wherever she may lie, so
+    Each is mixed with one further patient, half responder and half not, wherever it may lie, so
     that no probability is 0 or 1.
 
     Args:

@@ -6,7 +6,6 @@ ones are pooled as "other". A table with names or dates in it therefore shows no
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from pcrnet.errors import PredictionsError
 from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
+from pcrnet.table_file import is_unknown, read_text_table
 
 SMALLEST_LEVEL = 5
 """Fewest patients behind a value that is shown."""
@@ -66,17 +66,17 @@ def read_covariates(path: Path, patient_ids: Sequence[str]) -> tuple[Covariate, 
     Raises:
         PredictionsError: No ``patient_id`` column, a duplicate, or a patient who is not in it.
     """
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        columns = [name for name in reader.fieldnames or () if name != "patient_id"]
-        if "patient_id" not in (reader.fieldnames or ()):
-            raise PredictionsError("has no such column", file=path, field="patient_id")
-        rows: dict[str, dict[str, str]] = {}
-        for row in reader:
-            identifier = row["patient_id"]
-            if identifier in rows:
-                raise PredictionsError("appears twice", patient=identifier, file=path)
-            rows[identifier] = row
+    table = read_text_table(path, error=PredictionsError)
+    columns = [name for name in table.header if name != "patient_id"]
+    if "patient_id" not in table.header:
+        raise PredictionsError("has no such column", file=path, field="patient_id")
+    rows: dict[str, dict[str, str]] = {}
+    for _, cells in table.rows:
+        row = dict(zip(table.header, cells, strict=True))
+        identifier = row["patient_id"]
+        if identifier in rows:
+            raise PredictionsError("appears twice", patient=identifier, file=path)
+        rows[identifier] = row
     for identifier in patient_ids:
         if identifier not in rows:
             raise PredictionsError(
@@ -87,7 +87,10 @@ def read_covariates(path: Path, patient_ids: Sequence[str]) -> tuple[Covariate, 
             )
     return covariates_of(
         {
-            name: [(rows[identifier][name] or "").strip() for identifier in patient_ids]
+            name: [
+                "" if is_unknown(cell := rows[identifier][name]) else cell
+                for identifier in patient_ids
+            ]
             for name in columns
         }
     )

@@ -34,7 +34,7 @@ def _common_figures(analysis: Analysis, folder: Path) -> Iterator[PageFigure]:
         yield PageFigure(
             "flow",
             "Flow of patients.",
-            "From the rows of the cohort table to the women in whom each outcome is known.",
+            "From the rows of the cohort table to the patients in whom each outcome is known.",
             draw_flow(
                 [(step.step, step.n, step.reason) for step in analysis.sources.flow],
                 [(head.label, head.n, head.responders) for head in analysis.heads],
@@ -46,8 +46,8 @@ def _common_figures(analysis: Analysis, folder: Path) -> Iterator[PageFigure]:
         yield PageFigure(
             "fold_spread",
             "Spread over folds.",
-            "AUC of every outer fold: how far one part of the women, and the models that predicted "
-            "it, can differ from another.",
+            "AUC of every outer fold: how far one part of the patients, and the models that "
+            "predicted it, can differ from another.",
             draw_fold_spread(spread, to=folder / "fold_spread"),
         )
     if any(analysis.subgroups.values()):
@@ -55,7 +55,7 @@ def _common_figures(analysis: Analysis, folder: Path) -> Iterator[PageFigure]:
         yield PageFigure(
             "forest",
             "AUC in subgroups.",
-            "With its 95 % confidence interval; at the right responders of all women.",
+            "With its 95 % confidence interval; at the right responders of all patients.",
             draw_forest(labels, panels, "AUC", to=folder / "forest"),
         )
     if analysis.comparisons:
@@ -63,7 +63,7 @@ def _common_figures(analysis: Analysis, folder: Path) -> Iterator[PageFigure]:
         yield PageFigure(
             "comparisons",
             "AUC from less.",
-            "Each line is another prediction of the same women; at the right what it loses.",
+            "Each line is another prediction of the same patients; at the right what it loses.",
             draw_forest(labels, panels, "AUC", to=folder / "comparisons"),
         )
 
@@ -121,7 +121,7 @@ def _head_figures(analysis: Analysis, head: HeadResult, folder: Path) -> Iterato
 
 def _subgroup_forest(analysis: Analysis) -> tuple[list[str], list[ForestPanel]]:
     """A heading before the levels of each covariate; the same lines for every outcome."""
-    labels = ["All women"]
+    labels = ["All patients"]
     for group in analysis.subgroups[analysis.main.head]:
         labels += [readable(group.covariate)] if group.first else []
         labels.append(group.level)

@@ -4,31 +4,29 @@ Columns: ``patient_id``; optional ``site`` and ``fold`` (without ``fold`` the ta
 test set); labels ``yT0``, ``yN0``, ``yT0yN0`` (0, 1 or empty for unknown); ``prob_<head>`` for at
 least one head; optional ``uncalibrated_prob_<head>``, ``threshold_<head>`` (locked on other
 patients) and ``scans`` (``timepoint.channel``, ``;`` between); any other column is kept as text.
+
+A table of somebody else may have other names (:class:`pcrnet.evaluation.column_map.ColumnMap`; on
+the command line ``--id``, ``--prob``, ``--label``, ``--threshold``), labels (``--positive``) and
+units (``--scale``), and any of the forms that :mod:`pcrnet.table_file` reads.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from pcrnet.cohort.outcome import HEADS, Head
+from pcrnet.csv_text import csv_text
 from pcrnet.errors import PredictionsError, PredictionsListError
 from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
+from pcrnet.evaluation.column_map import PREFIXES, ColumnMap
 from pcrnet.evaluation.contract import find_problems
+from pcrnet.evaluation.prediction_table import PredictionTable, read_prediction_table
 from pcrnet.storage import write_text
-
-_PREFIXES = ("prob_", "uncalibrated_prob_", "threshold_")
-_COLUMNS = frozenset(
-    {"patient_id", "site", "fold", "scans", *HEADS}
-    | {f"{prefix}{head}" for prefix in _PREFIXES for head in HEADS}
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class Predictions:
     """Checked predictions of n patients; the arrays are copies and read-only.
 
     Attributes:
-        patient_id: Pseudonyms, unique whatever their case and spaces.
+        patient_id: Pseudonyms, unique by :func:`pcrnet.identity.name_key`.
         prob: Head to (n,) probabilities of complete response in [0, 1]; one head or more.
         label: Head to (n,) labels as floats: 1 complete response, 0 residual disease, NaN unknown.
             All three heads are always there. An unknown yT0yN0 is filled in where yT0 and yN0 are
@@ -49,6 +47,7 @@ class Predictions:
         scans: ``timepoint.channel`` present, for each patient.
         other: Any other column, as text.
         source: Name of the table in error messages.
+        rows: Row of each patient there; counted from 2 when empty, below the header.
 
     Raises:
         PredictionsListError: Every breach of the contract, each with its rows and column.
@@ -64,8 +63,9 @@ class Predictions:
     scans: tuple[tuple[str, ...], ...] | None = None
     other: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: InitVar[str] = "predictions"
+    rows: InitVar[tuple[int, ...]] = ()
 
-    def __post_init__(self, source: str) -> None:
+    def __post_init__(self, source: str, rows: tuple[int, ...]) -> None:
         unknown = np.full(len(self.patient_id), np.nan)
         labels = {head: self.label.get(head, unknown) for head in HEADS}
         for name, columns in (
@@ -78,7 +78,7 @@ class Predictions:
             object.__setattr__(self, name, frozen)
         if self.fold is not None:
             object.__setattr__(self, "fold", _frozen_fold(self.fold))
-        if problems := self._problems():
+        if problems := self._problems(rows):
             raise PredictionsListError(f"{source} breaks the contract of predictions", problems)
         object.__setattr__(self, "label", _with_joint_label(self.label))
 
@@ -87,7 +87,7 @@ class Predictions:
         groups = (self.label, self.prob, self.uncalibrated_prob, self.threshold)
         return {
             f"{prefix}{head}": values
-            for prefix, columns in zip(("", *_PREFIXES), groups, strict=True)
+            for prefix, columns in zip(("", *PREFIXES), groups, strict=True)
             for head, values in columns.items()
         }
 
@@ -133,39 +133,38 @@ class Predictions:
             self, prob=self.uncalibrated_prob, uncalibrated_prob={}, threshold={}
         )
 
-    def _problems(self) -> list[PredictionsError]:
+    def _problems(self, rows: tuple[int, ...]) -> list[PredictionsError]:
         texts: dict[str, Sequence[object]] = dict(self.other)
         if self.site is not None:
             texts["site"] = self.site
         if self.scans is not None:
             texts["scans"] = self.scans
-        return find_problems(self.patient_id, self.numbers(), self.fold, texts)
+        return find_problems(self.patient_id, self.numbers(), self.fold, texts, rows)
 
 
-def read_predictions(path: Path) -> Predictions:
-    """Read and check a predictions table (UTF-8 CSV).
+def read_predictions(path: Path, columns: ColumnMap | None = None) -> Predictions:
+    """Read and check a predictions table; see :func:`take_predictions`."""
+    return take_predictions(read_prediction_table(path, columns or ColumnMap()), path.name)
+
+
+def take_predictions(table: PredictionTable, source: str) -> Predictions:
+    """Check a table that has been read.
 
     Raises:
-        PredictionsError: The file is no table with the needed columns.
-        PredictionsListError: Cells break the contract; all of them are listed.
+        PredictionsListError: Cells break the contract; one message a kind of breach.
     """
-    columns = _read_columns(path)
-
-    def numbers(prefix: str) -> dict[Head, FloatArray]:
-        names = {head: f"{prefix}{head}" for head in HEADS if f"{prefix}{head}" in columns}
-        return {head: _parse_numbers(columns[name]) for head, name in names.items()}
-
     return Predictions(
-        patient_id=columns["patient_id"],
-        prob=numbers("prob_"),
-        label=numbers(""),
-        site=columns.get("site"),
-        fold=_parse_folds(columns["fold"]) if "fold" in columns else None,
-        uncalibrated_prob=numbers("uncalibrated_prob_"),
-        threshold=numbers("threshold_"),
-        scans=_parse_scans(columns["scans"]) if "scans" in columns else None,
-        other={name: values for name, values in columns.items() if name not in _COLUMNS},
-        source=path.name,
+        patient_id=table.patient_id,
+        prob=table.prob,
+        label=table.label,
+        site=table.site,
+        fold=table.fold,
+        uncalibrated_prob=table.uncalibrated_prob,
+        threshold=table.threshold,
+        scans=table.scans,
+        other=table.other,
+        source=source,
+        rows=table.rows,
     )
 
 
@@ -182,11 +181,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     if predictions.scans is not None:
         columns["scans"] = [";".join(scans) for scans in predictions.scans]
     columns |= predictions.other
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([columns, *zip(*columns.values(), strict=True)]))
 
 
 def _integer_text(value: float) -> str:
@@ -213,72 +208,3 @@ def _with_joint_label(label: Mapping[Head, FloatArray]) -> dict[Head, FloatArray
     both = label["yT0"] * label["yN0"]
     joint = np.where(np.isnan(label["yT0yN0"]), both, label["yT0yN0"])
     return {**label, "yT0yN0": _frozen(joint)}
-
-
-def _read_columns(path: Path) -> dict[str, tuple[str, ...]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PredictionsError(
-            f"no readable CSV table ({type(error).__name__})",
-            file=path,
-            remedy="name a CSV file in UTF-8 with commas between the cells",
-        ) from None
-    if len(rows) < 2:
-        raise PredictionsError("no patient in the table", file=path)
-    header = [name.strip() for name in rows[0]]
-    problems = list(_header_problems(header)) + [
-        PredictionsError(f"row {number}: {len(row)} cells for {len(header)} columns")
-        for number, row in enumerate(rows[1:], start=2)
-        if len(row) != len(header)
-    ]
-    if problems:
-        raise PredictionsListError(f"{path.name} is no table of predictions", problems)
-    cells = zip(*([cell.strip() for cell in row] for row in rows[1:]), strict=True)
-    return dict(zip(header, cells, strict=True))
-
-
-def _header_problems(header: list[str]) -> Iterator[PredictionsError]:
-    if "patient_id" not in header:
-        yield PredictionsError("the column is missing", field="patient_id")
-    if not any(f"prob_{head}" in header for head in HEADS):
-        yield PredictionsError(
-            "no probability column",
-            field="prob_<head>",
-            remedy=f"name at least one of {', '.join(f'prob_{head}' for head in HEADS)}",
-        )
-    for name in sorted({name for name in header if header.count(name) > 1}):
-        yield PredictionsError("the column is there more than once", field=name)
-    for name in header:
-        for prefix in _PREFIXES:
-            if name.startswith(prefix) and name.removeprefix(prefix) not in HEADS:
-                yield PredictionsError(
-                    "no such head", field=name, remedy=f"the heads are {', '.join(HEADS)}"
-                )
-
-
-def _parse_numbers(cells: tuple[str, ...]) -> FloatArray:
-    return np.array([_parse_number(cell) for cell in cells], dtype=np.float64)
-
-
-def _parse_number(cell: str) -> float:
-    # An empty cell is NaN, unknown; infinity marks text that is no number, so that the check
-    # refuses it instead of taking it for unknown.
-    if not cell:
-        return math.nan
-    try:
-        value = float(cell)
-    except ValueError:
-        return math.inf
-    return math.inf if math.isnan(value) else value
-
-
-def _parse_folds(cells: tuple[str, ...]) -> IntArray:
-    return np.array(
-        [int(cell) if cell.isdecimal() and len(cell) < 10 else -1 for cell in cells], dtype=np.int64
-    )
-
-
-def _parse_scans(cells: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(scan.strip() for scan in cell.split(";") if scan.strip()) for cell in cells)

@@ -9,6 +9,7 @@ from pcrnet import __version__
 from pcrnet.evaluation.decision import Consequences
 from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.results import Analysis, Comparison, Confirmation
+from pcrnet.evaluation.words import cautions
 
 Json = dict[str, object]
 
@@ -63,8 +64,8 @@ def metrics_record(analysis: Analysis) -> Json:
         "files_sha256": dict(sources.digests),
         "pcrnet": __version__,
     }
-    if sources.experiment is not None and sources.experiment.evaluation.caution:
-        record["caution"] = sources.experiment.evaluation.caution
+    if found := cautions(analysis):
+        record["caution"] = " ".join(found)
     if analysis.confirmation is not None:
         record["endpoints"] = _endpoints(analysis.confirmation)
     return record

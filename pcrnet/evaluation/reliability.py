@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import expit, log_expit, logit
 from scipy.stats import norm
 
-from pcrnet.evaluation.arrays import FloatArray, why_undefined
+from pcrnet.evaluation.arrays import CountArray, FloatArray, in_blocks, why_undefined
 from pcrnet.evaluation.curves import Curve
 from pcrnet.evaluation.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.newton import Derivatives, minimise
@@ -42,13 +43,13 @@ def calibration_in_the_large(
     if reason := why_undefined(prob, label) or _why_no_logit(prob):
         return Estimate.undefined(reason, n=len(label), method=method)
     offset = logit(prob)
-    design = np.ones((len(label), 1))
-    coefficient, covariance = _fit_logistic(design, label, offset)
-    variance = float(covariance[0, 0])
-    if robust:
-        variance **= 2
-        variance *= float(np.sum((label - expit(offset + coefficient[0])) ** 2))
-    return _wald(coefficient[0], variance, len(label), method, confidence)
+    intercept = _fit_intercept(offset, label)
+    fitted = expit(offset + intercept)
+    information = float(np.sum(fitted * (1 - fitted)))
+    meat = float(np.sum((label - fitted) ** 2)) if robust else information
+    # Probabilities so extreme that the fitted ones are all 0 or 1 carry no information.
+    variance = meat / information**2 if information**2 > 0 else math.inf
+    return _wald(intercept, variance, len(label), method, confidence)
 
 
 def calibration_line(
@@ -68,8 +69,11 @@ def calibration_line(
     if reason:
         missing = Estimate.undefined(reason, n=n, method=method)
         return missing, missing
-    design = np.column_stack([logit(prob), np.ones(n)])
-    coefficient, covariance = _fit_logistic(design, label, np.zeros(n))
+    fitted = _fit_line(logit(prob), label)
+    if fitted is None:
+        missing = Estimate.undefined("the logistic fit does not converge", n=n, method=method)
+        return missing, missing
+    coefficient, covariance = fitted
     slope, intercept = (
         _wald(coefficient[k], covariance[k, k], n, method, confidence) for k in (0, 1)
     )
@@ -101,7 +105,7 @@ def spiegelhalter_test(prob: FloatArray, label: FloatArray) -> tuple[Estimate, E
 
 
 def smooth_calibration(
-    prob: FloatArray, label: FloatArray, weights: FloatArray, confidence: float = 0.95
+    prob: FloatArray, label: FloatArray, weights: CountArray, confidence: float = 0.95
 ) -> Curve | None:
     """Observed share of response over the predicted probability, with its pointwise band.
 
@@ -124,7 +128,7 @@ def smooth_calibration(
     grid = np.linspace(prob.min(), prob.max(), _GRID_POINTS)
     kernel = _tricube(grid[:, None] - prob, math.floor(_SPAN * len(prob) + 1e-10))
     curve = _local_line(grid, prob, label, kernel, np.ones((1, len(prob))))[0]
-    draws = _local_line(grid, prob, label, kernel, weights)
+    draws = in_blocks(lambda block: _local_line(grid, prob, label, kernel, block), weights)
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
     return Curve(grid, curve, low, high)
@@ -164,24 +168,52 @@ def _local_line(
     return np.clip(line, 0.0, 1.0)
 
 
-def _fit_logistic(
-    design: FloatArray, label: FloatArray, offset: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Coefficients (p,) of a logistic regression and their covariance (p, p)."""
+def _fit_intercept(offset: FloatArray, label: FloatArray) -> float:
+    """The α at which the mean of expit(offset + α) is that of the labels, of both classes.
+
+    The mean rises in α, and were every offset the largest (smallest) one, α would be the lower
+    (upper) end of the bracket.
+    """
+    centre = float(logit(label.mean()))
+    return float(
+        brentq(
+            lambda intercept: float(np.sum(expit(offset + intercept) - label)),
+            centre - float(offset.max()) - 1.0,
+            centre - float(offset.min()) + 1.0,
+            xtol=1e-12,
+        )
+    )
+
+
+def _fit_line(x: FloatArray, label: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """Slope and intercept (2,) of a logistic regression on ``x`` and their covariance (2, 2).
+
+    None where Newton's method does not converge or the covariance does not exist.
+    """
+    # In units of its spread about its mean, so that no scale of x makes the fit ill-conditioned.
+    mean, spread = float(x.mean()), float(x.std())
+    design = np.column_stack([(x - mean) / spread, np.ones_like(x)])
+    back = np.array([[1.0 / spread, 0.0], [-mean / spread, 1.0]])
 
     def objective(coefficient: FloatArray) -> Derivatives:
-        score = design @ coefficient + offset
+        score = design @ coefficient
         prob = np.asarray(expit(score))
         signed = np.where(label == 1, score, -score)
         hessian = (design * (prob * (1 - prob))[:, None]).T @ design
         return float(-log_expit(signed).sum()), design.T @ (prob - label), hessian
 
-    start = np.zeros(design.shape[1])
-    coefficient = minimise(objective, [start], np.full(len(start), -np.inf))
-    return coefficient, np.linalg.inv(objective(coefficient)[2]).astype(np.float64)
+    try:
+        coefficient = minimise(objective, [np.zeros(2)], np.full(2, -np.inf))
+        covariance = np.linalg.inv(objective(coefficient)[2]).astype(np.float64)
+    except (ArithmeticError, np.linalg.LinAlgError):
+        return None
+    return back @ coefficient, back @ covariance @ back.T
 
 
 def _wald(value: float, variance: float, n: int, method: str, confidence: float) -> Estimate:
+    if not 0.0 < variance < math.inf:
+        reason = "no interval: the probabilities leave it without a finite variance"
+        return Estimate(float(value), None, None, n, method, reason)
     half = normal_quantile(confidence) * math.sqrt(variance)
     return Estimate(float(value), float(value - half), float(value + half), n, method)
 
@@ -194,7 +226,7 @@ def _why_no_logit(prob: FloatArray) -> str | None:
 
 def _why_no_slope(prob: FloatArray, label: FloatArray) -> str | None:
     responders, others = prob[label == 1], prob[label == 0]
-    if np.ptp(prob) == 0:
+    if np.ptp(logit(prob)) == 0:
         return "all probabilities are equal: no slope"
     if others.max() <= responders.min() or responders.max() <= others.min():
         return "perfect separation: the slope is infinite"

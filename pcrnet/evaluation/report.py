@@ -27,7 +27,7 @@ from pcrnet.evaluation.tables import (
     rate_rows,
     recalibration_rows,
 )
-from pcrnet.evaluation.words import SURGERY, meaning, p_value, write_words
+from pcrnet.evaluation.words import SURGERY, how_to_lock, meaning, p_short, p_value, write_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -82,6 +82,7 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         "figures": figures,
         "words": write_words(analysis),
         "surgery": SURGERY,
+        "how_to_lock": how_to_lock(analysis.main.head),
         "meanings": {head: meaning(head, experiment) for head in HEAD_LABELS},
         "hundred": _hundred(analysis.main),
         "metric_groups": metric_groups(analysis.heads),
@@ -117,7 +118,7 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
 
 @dataclass(frozen=True)
 class Icon:
-    """One woman of the hundred; lengths in the units of the drawing."""
+    """One patient of the hundred; lengths in the units of the drawing."""
 
     x: float
     y: float
@@ -128,7 +129,7 @@ class Icon:
 
 @dataclass(frozen=True)
 class IconGroup:
-    """One of the four kinds of women, with its key."""
+    """One of the four kinds of patients, with its key."""
 
     count: int
     colour: str
@@ -138,14 +139,14 @@ class IconGroup:
 
 @dataclass(frozen=True)
 class Hundred:
-    """One hundred women as circles, ten by ten."""
+    """One hundred patients as circles, ten by ten."""
 
     groups: tuple[IconGroup, ...]
 
     @property
     def icons(self) -> list[Icon]:
         """The circles, row by row; called wrongly is hollow, so that grey print still tells."""
-        women = [group for group in self.groups for _ in range(group.count)]
+        patients = [group for group in self.groups for _ in range(group.count)]
         return [
             Icon(
                 x=10.5 + 21.0 * (place % 10),
@@ -154,7 +155,7 @@ class Hundred:
                 fill="none" if group.hollow else group.colour,
                 stroke=group.colour if group.hollow else "none",
             )
-            for place, group in enumerate(women)
+            for place, group in enumerate(patients)
         ]
 
 
@@ -235,6 +236,7 @@ def _provenance(analysis: Analysis) -> list[tuple[str, str]]:
     """What made the numbers: the run's environment, then the settings of this evaluation."""
     rows = [("evaluated with pcrnet", __version__)]
     rows += list(_flattened(analysis.sources.environment))
+    rows += [("the table was read", remark) for remark in analysis.sources.remarks]
     rows.append(("bootstrap draws", str(analysis.config.bootstrap_draws)))
     rows.append(("bootstrap seed", str(analysis.config.seed)))
     if analysis.sources.experiment is not None:
@@ -263,6 +265,7 @@ def _environment() -> Environment:
     environment.filters["readable"] = readable
     environment.filters["outcome"] = lambda head: HEAD_LABELS[head]
     environment.filters["p_value"] = p_value
+    environment.filters["p_short"] = p_short
     return environment
 
 

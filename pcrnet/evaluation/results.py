@@ -43,7 +43,7 @@ class HeadResult:
 
     head: Head
     n: int
-    """Women in whom the outcome is known."""
+    """Patients in whom the outcome is known."""
     responders: int
     metrics: Mapping[str, Estimate]
     """Averaged over the repeats; everything below ``spread`` is of the first."""
@@ -82,7 +82,7 @@ class SubgroupResult:
 
 @dataclass(frozen=True)
 class ComparedHead:
-    """One outcome predicted another way, against the main prediction in the same women."""
+    """One outcome predicted another way, against the main prediction in the same patients."""
 
     auc: Estimate
     difference: Estimate
@@ -96,7 +96,7 @@ class ComparedHead:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Another prediction of the same women: with scans dropped, or by a simpler model."""
+    """Another prediction of the same patients: with scans dropped, or by a simpler model."""
 
     kind: str
     """``ablations`` or ``baselines``."""
@@ -140,7 +140,7 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class FailureCase:
-    """A woman whose prediction was wrong, and how wrong."""
+    """A patient whose prediction was wrong, and how wrong."""
 
     patient_id: str
     prob: float
@@ -162,7 +162,7 @@ class Analysis:
     heads: tuple[HeadResult, ...]
     """In reading order; at least one."""
     conditional: Mapping[str, Estimate]
-    """yT0yN0 given yT0, among women with yT0."""
+    """yT0yN0 given yT0, among patients with yT0."""
     subgroups: Mapping[Head, tuple[SubgroupResult, ...]]
     comparisons: tuple[Comparison, ...]
     together: Mapping[str, Mapping[Head, GlobalComparison]]

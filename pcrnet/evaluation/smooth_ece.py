@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy.fft import dct
 
-from pcrnet.evaluation.arrays import FloatArray, why_undefined
+from pcrnet.evaluation.arrays import BLOCK_ELEMENTS, FloatArray, why_undefined
 from pcrnet.evaluation.intervals import Estimate
 
 _MODES = 256
@@ -75,8 +75,10 @@ def smooth_ece(
         )
     spectrum = np.cos(np.pi * np.arange(_MODES) * prob[:, None]) / n
     error = float(_fixed_points((label - prob)[None] @ spectrum)[0])
-    simulated = (generator.random((draws, n)) < prob).astype(np.float64) - prob
-    null = _fixed_points(simulated @ spectrum)
+    block = max(1, BLOCK_ELEMENTS // n)
+    sizes = [min(block, draws - start) for start in range(0, draws, block)]
+    simulated = ((generator.random((rows, n)) < prob) - prob for rows in sizes)
+    null = _fixed_points(np.concatenate([outcomes @ spectrum for outcomes in simulated]))
     tail = (1 - confidence) / 2
     low, high = np.quantile(null, [tail, 1 - tail])
     return SmoothEce(

@@ -12,9 +12,11 @@ import numpy as np
 from pcrnet import __version__
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
-from pcrnet.errors import ConfigError, RunError
+from pcrnet.errors import ConfigError, PredictionsError, RunError
+from pcrnet.evaluation.column_map import ColumnMap, did_you_mean, near_columns
 from pcrnet.evaluation.patients import Covariate, covariates_of, read_covariates
-from pcrnet.evaluation.predictions import Predictions, read_predictions
+from pcrnet.evaluation.prediction_table import read_prediction_table
+from pcrnet.evaluation.predictions import Predictions, read_predictions, take_predictions
 from pcrnet.storage import read_json, sha256_file
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -58,6 +60,8 @@ class Sources:
     environment: Mapping[str, Any] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     """File to the SHA-256 of its bytes."""
+    remarks: tuple[str, ...] = ()
+    """How the table was taken where it is not written as the contract has it."""
 
     @property
     def all_repeats(self) -> tuple[Predictions, ...]:
@@ -109,7 +113,11 @@ def read_run(run: Path) -> Sources:
 
 
 def read_table(
-    predictions: Path, patients: Path | None = None, *, repeats: Sequence[Path] = ()
+    predictions: Path,
+    patients: Path | None = None,
+    *,
+    repeats: Sequence[Path] = (),
+    columns: ColumnMap | None = None,
 ) -> Sources:
     """Read a table of predictions, ours or anybody's, with the covariates that are beside it.
 
@@ -117,22 +125,44 @@ def read_table(
         predictions: The table.
         patients: Table of covariates; the other columns of the predictions when None.
         repeats: Tables of the same patients from further repeats of cross-validation.
+        columns: What the columns of the tables mean, where they have other names.
 
     Raises:
-        PredictionsError: A table breaks its contract.
+        PredictionsError: A table breaks its contract, or no outcome of what it predicts is known.
         RunError: A repeat holds other patients.
     """
-    table = read_predictions(predictions)
+    columns = columns or ColumnMap()
+    raw = read_prediction_table(predictions, columns)
+    table = take_predictions(raw, predictions.name)
+    _check_outcomes(table, predictions)
     files = [predictions, *repeats, *([] if patients is None else [patients])]
     return Sources(
         name=predictions.stem,
         predictions=table,
-        repeats=tuple(_read_again(path, table) for path in repeats),
+        repeats=tuple(_read_again(path, table, columns) for path in repeats),
         covariates=covariates_of(table.other)
         if patients is None
         else read_covariates(patients, table.patient_id),
         environment={"pcrnet": __version__},
+        remarks=raw.remarks,
         digests={_short_name(path, files): sha256_file(path) for path in files},
+    )
+
+
+def _check_outcomes(table: Predictions, path: Path) -> None:
+    """Refuse a table that predicts and says of nobody what came of it."""
+    known = [head for head, label in table.label.items() if not np.isnan(label).all()]
+    if set(known) & set(table.heads):
+        return
+    near = near_columns(table.other, "label")
+    found = f"; outcomes of {', '.join(known)} are known, which has no probabilities" * bool(known)
+    head = table.heads[-1]
+    raise PredictionsError(
+        f"no outcome is known of what it predicts{found}{did_you_mean(near)}",
+        file=path.name,
+        field=", ".join(table.heads),
+        remedy=f"give the outcome as 0, 1 or empty in a column {head}, or name its column: "
+        f"--label {head}={near[0] if near else 'COLUMN'}",
     )
 
 
@@ -153,11 +183,11 @@ def _read_variants(run: Path, kind: str, predictions: Predictions) -> dict[str, 
     return variants
 
 
-def _read_again(path: Path, first: Predictions) -> Predictions:
+def _read_again(path: Path, first: Predictions, columns: ColumnMap | None = None) -> Predictions:
     """Another prediction of the same patients."""
     if not path.is_file():
         raise _unfinished("the file is missing: the run has not finished", path)
-    again = read_predictions(path)
+    again = read_predictions(path, columns)
     if again.patient_id != first.patient_id or again.heads != first.heads:
         raise RunError(
             "holds other patients or outcomes, or in another order, than the first table",

@@ -50,6 +50,8 @@ METRIC_GROUPS: dict[str, dict[str, str]] = {
 
 _NET_BENEFIT_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
+_P = frozenset({"spiegelhalter_p"})
+
 _COMPARISON_TITLES = {
     "ablations": "With scans withheld",
     "baselines": "Simpler models",
@@ -67,6 +69,9 @@ class MetricRow:
     """Why no estimate of the row has an interval, where it is the same for all."""
     spreads: tuple[Spread | None, ...] = ()
     """Over the repeats, one for each estimate."""
+
+    is_p: bool = False
+    """Whether the measure is a p-value, which is never shown as 0."""
 
     @property
     def cells(self) -> list[tuple[Estimate, Spread | None]]:
@@ -109,7 +114,7 @@ def _metric_row(heads: Sequence[HeadResult], name: str, label: str) -> MetricRow
     estimates = tuple(head.metrics.get(name, missing) for head in heads)
     method = next((estimate.method for estimate in estimates if estimate.method), "")
     spreads = tuple(head.spread.get(name) for head in heads)
-    return MetricRow(label, estimates, method, _common_reason(estimates), spreads)
+    return MetricRow(label, estimates, method, _common_reason(estimates), spreads, name in _P)
 
 
 def _common_reason(estimates: Sequence[Estimate]) -> str:
@@ -128,7 +133,8 @@ def recalibration_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
         if all(name in head.uncalibrated and name in head.metrics for head in heads):
             pairs = ((head.uncalibrated[name], head.metrics[name]) for head in heads)
             estimates = tuple(estimate for pair in pairs for estimate in pair)
-            rows.append(MetricRow(label, estimates, reason=_common_reason(estimates)))
+            reason = _common_reason(estimates)
+            rows.append(MetricRow(label, estimates, reason=reason, is_p=name in _P))
     return rows
 
 
@@ -141,7 +147,7 @@ def predictive_value_rows(heads: Sequence[HeadResult]) -> list[tuple[PredictiveV
 
 @dataclass(frozen=True)
 class NetBenefitRow:
-    """Net operations avoided per 100 women at one threshold: value, low, high for each head."""
+    """Net operations avoided per 100 patients at one threshold: value, low, high for each head."""
 
     threshold: float
     odds: float

@@ -29,6 +29,15 @@ _ORGANS: Mapping[Head, str] = {
 }
 
 
+_SLOPE_AGREES = (0.8, 1.25)
+_LEVEL_AGREES = (-0.2, 0.2)
+"""Where the whole interval must lie for a sentence to say that calibration is as it should be; a
+level of 0.2 on the logit scale moves a probability by 0.05 at most."""
+
+
+_NOT_COMPUTED = Estimate.undefined("not computed", n=0, method="")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What became of a co-primary endpoint; ``kind`` is met, failed or open."""
@@ -46,7 +55,7 @@ class Words:
     caution: str
     """Why the results are not to be believed as they stand; empty where there is no reason."""
     operating_point: str
-    """What the locked threshold means for 100 women; empty without one."""
+    """What the locked threshold means for 100 patients; empty without one."""
     verdicts: tuple[Verdict, ...]
     facts: tuple[tuple[str, str], ...]
     """Name and text of what was predicted, from what, in whom and how."""
@@ -60,11 +69,11 @@ class Words:
 
 def write_words(analysis: Analysis) -> Words:
     """Put the results into sentences."""
-    main, experiment = analysis.main, analysis.sources.experiment
+    main = analysis.main
     return Words(
         title=f"Complete response of {_ORGANS[main.head]}: how well it was predicted",
         lead=_lead(analysis),
-        caution="" if experiment is None else experiment.evaluation.caution,
+        caution=" ".join(cautions(analysis)),
         operating_point=_operating_point(main),
         verdicts=_verdicts(analysis.confirmation),
         facts=_facts(analysis),
@@ -73,6 +82,32 @@ def write_words(analysis: Analysis) -> Words:
         conditional=_conditional(analysis),
         together=_together(analysis),
     )
+
+
+def cautions(analysis: Analysis) -> tuple[str, ...]:
+    """Why the results are not to be believed as they stand."""
+    experiment = analysis.sources.experiment
+    if experiment is not None:
+        return (experiment.evaluation.caution,) if experiment.evaluation.caution else ()
+    reversed_heads = [head for head in analysis.heads if _looks_reversed(head)]
+    if not reversed_heads:
+        return ()
+    areas = _listed(
+        [f"{head.label} {with_interval(head.metrics['auc'])}" for head in reversed_heads]
+    )
+    return (
+        f"The coding looks reversed: the AUC is below 0.5 for {areas}. Check that the label 1 "
+        "means complete response (--positive names another one), and that the probability is that "
+        "of complete response and not 1 − p.",
+    )
+
+
+def _looks_reversed(head: HeadResult) -> bool:
+    auc = head.metrics["auc"]
+    if auc.value is None:
+        return False
+    perfectly = auc.value == 0.0 and min(head.responders, head.n - head.responders) >= 3
+    return perfectly or (auc.high is not None and auc.high < 0.5)
 
 
 def meaning(head: Head, experiment: Experiment | None) -> str:
@@ -91,18 +126,18 @@ def with_interval(estimate: Estimate, digits: int = 2) -> str:
     if estimate.value is None:
         return f"not defined ({estimate.reason})"
     text = f"{estimate.value:.{digits}f}"
-    if estimate.low is None or estimate.high is None:
-        return text
-    return f"{text} (95 % CI {estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+    if estimate.low is not None and estimate.high is not None:
+        text += f" (95 % CI {estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+    return text.replace("-", "−")
 
 
 def _lead(analysis: Analysis) -> str:
     main, auc = analysis.main, analysis.main.metrics["auc"]
     if auc.value is None:
-        return f"{main.label} could not be judged in {main.n} women: {auc.reason}."
+        return f"{main.label} could not be judged in {main.n} patients: {auc.reason}."
     source = _from_what(analysis.sources.experiment)
     return (
-        f"In {main.n} women, predictions {source}told {main.label} from residual tumour with an "
+        f"In {main.n} patients, predictions {source}told {main.label} from residual tumour with an "
         f"AUC of {with_interval(auc)}."
     )
 
@@ -118,10 +153,11 @@ def _operating_point(main: HeadResult) -> str:
     result = main.consequences
     if result is None:
         return ""
+    rightly, missed, _, _ = result.icons
     return (
-        f"Were {SURGERY[main.head]} spared to the women called {main.label}, then of 100 women "
-        f"{_whole(result.spared)} would be spared it, {_whole(result.rightly)} of them rightly; "
-        f"in {_whole(result.missed)} residual tumour would be missed."
+        f"Were {SURGERY[main.head]} spared to the patients called {main.label}, then of 100 "
+        f"patients {rightly + missed} would be spared it, {rightly} of them rightly; "
+        f"in {missed} residual tumour would be missed."
     )
 
 
@@ -147,9 +183,9 @@ def _verdicts(confirmation: Confirmation | None) -> tuple[Verdict, ...]:
 def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     sources, experiment = analysis.sources, analysis.sources.experiment
     sites = len(set(sources.predictions.site or ()))
-    women = f"{len(sources.predictions)} women" + (f" at {sites} sites" if sites > 1 else "")
+    patients = f"{len(sources.predictions)} patients" + (f" at {sites} sites" if sites > 1 else "")
     facts = [
-        ("Patients", f"{women}, simulated" if sources.simulated else women),
+        ("Patients", f"{patients}, simulated" if sources.simulated else patients),
         ("Predicted", f"{analysis.main.label}: {meaning(analysis.main.head, experiment)}"),
     ]
     if experiment is None:
@@ -191,27 +227,56 @@ def _calibrator(config: CalibrationConfig) -> str:
 
 
 def _calibration(main: HeadResult) -> str:
-    slope = main.metrics.get("calibration_slope")
-    if slope is None or slope.value is None or slope.low is None or slope.high is None:
+    """Slope and level together: either alone may be right while the other is far off."""
+    slope = main.metrics.get("calibration_slope", _NOT_COMPUTED)
+    large = main.metrics.get("calibration_in_the_large", _NOT_COMPUTED)
+    if slope.value is None and large.value is None:
         return ""
-    if slope.high < 1:
-        judged = "; the predictions are too extreme"
-    elif slope.low > 1:
-        judged = "; the predictions are too timid"
-    else:
-        judged = ", which agrees with the ideal of 1"
-    return f"For {main.label} the calibration slope is {with_interval(slope)}{judged}."
+    judged = [
+        _judged(
+            slope,
+            1.0,
+            _SLOPE_AGREES,
+            "the predictions are too extreme",
+            "the predictions are too timid",
+        ),
+        _judged(
+            large, 0.0, _LEVEL_AGREES, "response is overestimated", "response is underestimated"
+        ),
+    ]
+    return (
+        f"For {main.label} the calibration slope is {with_interval(slope)} and calibration in the "
+        f"large is {with_interval(large)}: {'; '.join(judged)}."
+    )
+
+
+def _judged(
+    estimate: Estimate, ideal: float, agrees: tuple[float, float], below: str, above: str
+) -> str:
+    """What an interval says of the ideal: left out, met, or not told."""
+    name = "the slope" if ideal else "the level"
+    if estimate.low is None or estimate.high is None:
+        return f"of {name} nothing can be said"
+    if estimate.high < ideal:
+        return below
+    if estimate.low > ideal:
+        return above
+    if agrees[0] <= estimate.low and estimate.high <= agrees[1]:
+        return f"{name} agrees with the ideal of {ideal:.0f}"
+    return f"{name} may be the ideal of {ideal:.0f}, but the interval is too wide to say so"
 
 
 def _consequences(main: HeadResult) -> str:
     result = main.consequences
     if result is None:
         return ""
+    rightly, missed, needless, _ = result.icons
     return (
-        f"At the locked threshold for {main.label}, of 100 women {_range(result.spared)} would be "
-        f"spared {SURGERY[main.head]}: {_range(result.rightly)} of them rightly, while residual "
-        f"tumour would be missed in {_range(result.missed)}. A further {_range(result.needless)} "
-        "would be operated on although nothing was left."
+        f"At the locked threshold for {main.label}, of 100 patients "
+        f"{_range(rightly + missed, result.spared)} would be spared {SURGERY[main.head]}: "
+        f"{_range(rightly, result.rightly)} of them rightly, while residual tumour would be missed "
+        f"in {_range(missed, result.missed)}. A further {_range(needless, result.needless)} would "
+        "be operated on although nothing was left."
     )
 
 
@@ -221,7 +286,7 @@ def _conditional(analysis: Analysis) -> str:
     auc, observed = analysis.conditional["auc"], analysis.conditional["observed"]
     predicted = analysis.conditional["predicted"]
     return (
-        f"Among the {auc.n} women without tumour in the breast, P(yT0 yN0) / P(yT0) told free "
+        f"Among the {auc.n} patients without tumour in the breast, P(yT0 yN0) / P(yT0) told free "
         f"nodes from involved ones with an AUC of {with_interval(auc)}. The nodes were free in "
         f"{with_interval(observed)} of them; predicted was {with_interval(predicted)}."
     )
@@ -240,20 +305,30 @@ def _together(analysis: Analysis) -> str:
     return f"Tested together for {main.label}, whether all AUCs are the same: {'; '.join(tests)}."
 
 
+def how_to_lock(head: Head) -> str:
+    """How the user of a table supplies a threshold."""
+    return (
+        f"give one that was locked on other patients, in a column threshold_{head} or by "
+        f"--threshold {head}=NUMBER"
+    )
+
+
+def p_short(p: float) -> str:
+    """``0.012``, or ``< 0.001``: never 0."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def p_value(p: float | None) -> str:
     """``= 0.012``, ``< 0.001``, or that there is none."""
     if p is None:
         return "not defined"
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    return p_short(p) if p < 0.001 else f"= {p_short(p)}"
 
 
-def _whole(per_hundred: Estimate) -> str:
-    return f"{per_hundred.value or 0.0:.0f}"
-
-
-def _range(per_hundred: Estimate) -> str:
+def _range(whole: int, per_hundred: Estimate) -> str:
+    """A count out of 100, rounded together with the others, and its limits."""
     limits = (limit or 0.0 for limit in (per_hundred.low, per_hundred.high))
-    return f"{_whole(per_hundred)} ({' to '.join(f'{limit:.0f}' for limit in limits)})"
+    return f"{whole} ({' to '.join(f'{limit:.0f}' for limit in limits)})"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,8 +6,6 @@ same byte for byte however many processes made it and however often they were in
 
 from __future__ import annotations
 
-import csv
-import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.config.data import SimulationConfig
+from pcrnet.csv_text import csv_of_records
 from pcrnet.errors import RunError
 from pcrnet.processes import in_processes, worth_starting
 from pcrnet.simulation.biology import Patient
@@ -257,8 +256,4 @@ def _latent_row(patient: Patient) -> dict[str, object]:
 
 
 def _table(rows: Sequence[dict[str, object]]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    return csv_of_records(list(rows[0]), rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from pcrnet.csv_text import csv_of_records
 from pcrnet.errors import NotFiniteError
-from pcrnet.storage import atomic_path
+from pcrnet.storage import write_text
 from pcrnet.training.events import EpochReport
 from pcrnet.training.finite import first_not_finite, not_finite
 from pcrnet.training.resume import keep
@@ -68,10 +68,7 @@ class History(Callback):
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV."""
-        with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, self.COLUMNS, restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        write_text(path, csv_of_records(self.COLUMNS, self.rows))
 
 
 class Progress(Callback):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,20 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import NetworkConfig
+from pcrnet.csv_text import csv_text
 from pcrnet.data.splits import Splits
 from pcrnet.errors import IntegrityError, RunError
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.models.contract import FitRequest
 from pcrnet.models.kinds import KINDS, fit_model
 from pcrnet.storage import (
-    atomic_path,
     read_record,
     read_rows,
     sha256_file,
     sha256_json,
     taking_apart,
     write_json,
+    write_text,
 )
 from pcrnet.training.devices import computing_device
 from pcrnet.training.events import EpochReport, Remark
@@ -181,11 +181,8 @@ def read_logits(directory: Path) -> dict[str, NDArray[np.float64]]:
 
 
 def _write_logits(path: Path, names: Sequence[str], logits: NDArray[np.float64]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["patient_id", *_LOGIT_COLUMNS])
-        for name, row in zip(names, logits.tolist(), strict=True):
-            writer.writerow([name, *map(repr, row)])
+    rows = ([name, *row] for name, row in zip(names, logits.tolist(), strict=True))
+    write_text(path, csv_text([["patient_id", *_LOGIT_COLUMNS], *rows]))
 
 
 def partition(plan: FitPlan, job: FitJob) -> tuple[list[Patient], list[Patient]]:

@@ -8,13 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, RunError
 from pcrnet.evaluation import analysis as analysis_module
 from pcrnet.evaluation.analysis import analyse, evaluate_run, evaluate_table
-from pcrnet.evaluation.sources import read_table
+from pcrnet.evaluation.patients import covariates_of
+from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.record import metrics_record
+from pcrnet.evaluation.report import render_report
+from pcrnet.evaluation.sources import Sources, read_table
 
 FEW = EvaluationConfig(bootstrap_draws=200)
 HEADS = ("yT0yN0", "yT0", "yN0")
@@ -88,7 +94,7 @@ def test_the_page_says_what_was_simulated_and_what_the_trial_found(report: Path)
     assert "Simulated data" in page
     assert "[simulated]" in page
     assert re.search(r"Co-primary endpoint yT0 yN0, baseline \+ interim: (not )?met", page)
-    assert "460 women at 3 sites, simulated" in page
+    assert "460 patients at 3 sites, simulated" in page
     for section in ("flow", "table-one", "power", "subgroups", "ablations", "cases", "checklist"):
         assert f'id="{section}"' in page
 
@@ -192,3 +198,75 @@ def test_nothing_of_free_text_reaches_the_report(tmp_path: Path) -> None:
         if file.is_file():
             assert b"canary" not in file.read_bytes(), file
     assert "<b>column</b>" not in page.read_text()
+
+
+# Few different scores make ties, rare labels tiny classes; the ends of the scale have no logit or
+# a very long one.
+SCORES = st.sampled_from([0.5, 0.4, 0.6, 0.3, 0.1, 0.9, 1 / 3, 0.0, 1.0, 1e-300, 1 - 1e-16])
+LABELS = st.sampled_from([0.0, 0.0, 1.0, np.nan])
+PATIENTS = st.tuples(
+    st.tuples(LABELS, LABELS),
+    st.tuples(SCORES, SCORES, SCORES),
+    st.sampled_from(["A", "B", ""]),
+    st.integers(0, 3),
+    st.sampled_from([0.5, 0.4, np.nan]),
+    st.sampled_from(["", "x", "y"]),
+)
+
+
+def table_of(patients: list[tuple], *, folds: bool, locked: bool, joint: bool) -> Sources:
+    label, scores, site, fold, threshold, grade = zip(*patients, strict=True)
+    (breast_label, nodes_label), (p, other, q) = np.array(label).T, np.array(scores).T
+    prob = {"yT0": p, "yN0": 1 - p + p * q, "yT0yN0": p * q} if joint else {"yT0": p}
+    predictions = Predictions(
+        patient_id=tuple(f"P{number}" for number in range(len(patients))),
+        prob=prob,
+        label={"yT0": breast_label, "yN0": nodes_label},
+        site=site,
+        fold=np.array(fold) if folds else None,
+        uncalibrated_prob={"yT0": other},
+        threshold={"yT0": np.array(threshold)} if locked else {},
+        scans=tuple(("baseline.pet",) * (number % 2) for number in fold),
+    )
+    rival = Predictions(
+        predictions.patient_id, {"yT0": other}, predictions.label, fold=predictions.fold
+    )
+    ages = [str(40 + number * 7 % 13) for number in range(len(patients))]
+    return Sources(
+        name="table",
+        predictions=predictions,
+        covariates=covariates_of({"age": ages, "grade": grade}),
+        baselines={"one": rival, "two": rival},
+    )
+
+
+def alone(score: float, label: float, site: str) -> tuple:
+    return (label, label), (score, score, score), site, 0, 0.5, ""
+
+
+SINGLE_RESIDUAL = [alone(0.1, 1, "A"), alone(0.2, 1, "A"), alone(0.6, 1, "A"), alone(0.5, 0, "A")]
+SOUND_SITE = [alone(score, score > 0.35, "B") for score in (0.1, 0.3, 0.4, 0.6, 0.9, 0.3)]
+
+
+@pytest.mark.slow
+@settings(max_examples=100, derandomize=True, deadline=None, database=None)
+@given(st.lists(PATIENTS, min_size=4, max_size=60), st.booleans(), st.booleans(), st.booleans())
+@example(SINGLE_RESIDUAL + SOUND_SITE, False, False, False)
+@example(
+    [alone(0.99, 0, "A")] * 25 + [alone(0.01, 0, "B")] * 17 + [alone(0.01, 1, "B")], *[False] * 3
+)
+def test_no_table_is_too_degenerate_for_a_report(patients, folds, locked, joint) -> None:
+    analysis = analyse(table_of(patients, folds=folds, locked=locked, joint=joint), FEW)
+    page = render_report(analysis, {})
+    assert ">nan<" not in page
+    json.dumps(metrics_record(analysis), allow_nan=False)
+    for head in analysis.heads:
+        for estimate in head.metrics.values():
+            assert estimate.reason or (estimate.low is not None and estimate.high is not None)
+
+
+@pytest.mark.parametrize("rows", [["a,1,0.3"], ["a,1,0.3", "b,0,0.3"], ["a,,0.3", "b,1,0"]])
+def test_the_smallest_tables_have_all_their_figures(tmp_path: Path, rows: list[str]) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["patient_id,yT0,prob_yT0", *rows]) + "\n")
+    assert evaluate_table(table, tmp_path / "report", FEW).is_file()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcrnet.evaluation.arrays import why_undefined
+from pcrnet.evaluation import arrays, curves
+from pcrnet.evaluation.arrays import in_blocks, why_undefined
+from pcrnet.evaluation.curves import draw_weights
 
 CASES = [
     ([], [], 2, "no patient"),
@@ -29,3 +31,14 @@ def test_sound_data_have_no_reason_and_one_class_may_do():
     score = np.array([0.1, 0.2])
     assert why_undefined(score, np.array([0.0, 1.0])) is None
     assert why_undefined(score, np.array([1.0, 1.0]), classes=1) is None
+
+
+def test_blocks_of_draws_change_no_number(monkeypatch):
+    values = np.arange(12.0)
+    weights = draw_weights(12, 50, seed=3)
+    whole = in_blocks(lambda counts: counts @ values, weights)
+    monkeypatch.setattr(arrays, "BLOCK_ELEMENTS", 30)
+    monkeypatch.setattr(curves, "BLOCK_ELEMENTS", 30)
+    np.testing.assert_array_equal(in_blocks(lambda counts: counts @ values, weights), whole)
+    np.testing.assert_array_equal(draw_weights(12, 50, seed=3), weights)
+    assert (weights.sum(axis=1) == 12).all()

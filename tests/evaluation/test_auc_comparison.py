@@ -143,13 +143,28 @@ def test_groups_that_a_score_cannot_rank_are_not_compared():
     sound = ScoredGroup(sound[0][0], sound[1])
     flat = ScoredGroup(np.ones(6), np.array([1.0, 0, 1, 0, 1, 0]))
     method = "unpaired DeLong, Wald, Satterthwaite"
-    none = Estimate(0.0, None, None, 12, method, NO_VARIANCE)
+    alike = "no interval: the patients of each class are all ranked alike, without variance"
+    none = Estimate(0.0, None, None, 12, method, alike)
     assert compare_auc_unpaired(flat, flat) == AucComparison(none, None, None)
-    assert compare_auc_unpaired(flat, sound).difference.reason == NO_VARIANCE
+    assert compare_auc_unpaired(flat, sound).difference.reason == alike
     unanimous = ScoredGroup(flat.score, np.ones(6))
     for pair in ((sound, unanimous), (unanimous, sound)):
         missing = Estimate.undefined("one class only: every label is 1", n=16, method=method)
         assert compare_auc_unpaired(*pair) == AucComparison(missing, None, None)
+
+
+@pytest.mark.parametrize("score", [[0.1, 0.2, 0.6, 0.5], [0.5, 0.6, 0.4, 0.4]])
+def test_a_group_with_a_single_patient_of_a_class_lends_no_variance(score):
+    # With these scores the single patient's placement differs from its mean by rounding, or not.
+    single = ScoredGroup(np.array(score), np.array([1.0, 1, 1, 0]))
+    sound = ScoredGroup(np.array([0.9, 0.2, 0.4, 0.3, 0.5]), np.array([1.0, 1, 0, 0, 1]))
+    alone = "no interval: a class has a single patient"
+    for pair in ((single, sound), (sound, single)):
+        compared = compare_auc_unpaired(*pair)
+        assert (compared.difference.low, compared.z, compared.p) == (None, None, None)
+        assert compared.difference.reason == alone
+    paired = compare_auc(single.score, single.score[::-1], single.label)
+    assert (paired.difference.reason, paired.p) == (alone, None)
 
 
 def test_one_unusable_model_of_two_is_named():

@@ -202,6 +202,27 @@ def test_fold_with_a_single_patient_of_a_class_does_no_harm():
     assert estimate.low < estimate.value < estimate.high
 
 
+def test_a_spread_of_rounding_alone_is_no_variance():
+    # Three ranks out of one: the mean placement 1/3 is no binary fraction, 0/0 became inf.
+    label = np.array([1.0, 1, 1, 0])
+    estimate = auc(np.array([0.1, 0.2, 0.6, 0.5]), label)
+    assert estimate.value == pytest.approx(1 / 3)
+    assert (estimate.low, estimate.high) == (None, None)
+    assert estimate.reason == "no interval: a class has a single patient"
+
+
+def test_folds_with_one_and_the_same_area_have_no_spread_to_judge_by():
+    label, fold = np.array([1.0, 0, 1, 0, 1]), np.array([0, 0, 1, 1, 2])
+    estimate = auc_fold_mean(np.array([0.9, 0.1, 0.8, 0.2, 0.5]), label, fold)
+    assert (estimate.value, estimate.low, estimate.high) == (1.0, None, None)
+    assert estimate.reason == (
+        "no interval: all folds have the same AUC; 1 of 3 folds have one class and are left out"
+    )
+    assert auc_fold_mean(np.array([0.9, 0.1, 0.8, 0.2]), label[:4], fold[:4]).reason == (
+        "no interval: all folds have the same AUC"
+    )
+
+
 def test_fold_mean_weighs_folds_alike_and_names_those_left_out():
     label = np.array([1.0, 0, 1, 0, 1, 1, 0, 0, 1, 1])
     score = np.array([0.9, 0.1, 0.2, 0.8, 0.9, 0.6, 0.7, 0.1, 0.5, 0.6])

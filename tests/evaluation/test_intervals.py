@@ -189,7 +189,7 @@ def test_blocks_bound_the_memory_and_change_no_number(monkeypatch):
         )
 
     whole = estimate()
-    monkeypatch.setattr(intervals, "_CHUNK_ELEMENTS", 240)
+    monkeypatch.setattr(intervals, "BLOCK_ELEMENTS", 240)
     assert estimate() == whole
     blocks = list(bootstrap_counts(np.zeros(30), 205, np.random.default_rng(1)))
     assert [len(block) for block in blocks] == [8] * 25 + [5]
@@ -354,3 +354,22 @@ def test_stratum_without_which_nothing_is_defined_has_no_influence_on_the_skew()
 
     estimate = bootstrap_estimate(statistic, strata, draws=400, generator=np.random.default_rng(0))
     assert estimate.low < estimate.value < estimate.high
+
+
+def test_leaving_out_groups_gives_the_limits_of_leaving_out_one(monkeypatch):
+    values = np.random.default_rng(4).exponential(size=1500) ** 2
+    strata = np.repeat([0.0, 1.0], [500, 1000])
+
+    def estimate():
+        generator = np.random.default_rng(1)
+        return bootstrap_estimate(mean_of(values), strata, draws=2000, generator=generator)
+
+    alone = estimate()
+    monkeypatch.setattr(intervals, "_MOST_LEFT_OUT", 300)
+    together = estimate()
+    width = alone.high - alone.low
+    assert together.low == pytest.approx(alone.low, abs=0.02 * width)
+    assert together.high == pytest.approx(alone.high, abs=0.02 * width)
+    monkeypatch.setattr(intervals, "_jackknife", lambda statistic, strata: np.zeros(1))
+    symmetric = estimate()
+    assert abs(symmetric.high - alone.high) > 0.02 * width

@@ -96,7 +96,7 @@ def test_the_table_is_read_in_the_order_of_the_predictions(tmp_path: Path) -> No
         ("id,age\nP1,3\n", "no such column"),
         ("patient_id,age\nP1,3\nP1,4\n", "appears twice"),
         ("patient_id,age\nP2,3\n", "no row in this table"),
-        ("", "no such column"),
+        ("", "is empty"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -233,3 +233,28 @@ def test_curve_stays_between_0_and_1_and_survives_ties():
 )
 def test_no_curve_where_nothing_can_be_said(prob, label):
     assert smooth_calibration(prob, label, no_draws(len(prob))) is None
+
+
+def test_calibration_in_the_large_is_found_from_afar():
+    # Newton's method from 0 oscillates between the two groups of predictions.
+    prob = np.repeat([0.99, 0.01], [25, 18])
+    label = np.append(np.zeros(42), 1.0)
+    estimate = calibration_in_the_large(prob, label)
+    fitted = expit(logit(prob) + estimate.value)
+    assert fitted.mean() == pytest.approx(label.mean())
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_probabilities_too_extreme_for_a_variance_are_named():
+    prob = np.array([1e-300, 1e-300, 1 - 1e-16, 1 - 1e-16, 1 - 1e-16])
+    label = np.array([0.0, 1, 1, 1, 0])
+    estimate = calibration_in_the_large(np.repeat([1e-300, 1e-30], [3, 2]), label)
+    assert estimate.value is not None
+    large = calibration_in_the_large(prob, np.array([0.0, 0, 1, 1, 1]))
+    assert (large.low, large.reason) == (
+        None,
+        "no interval: the probabilities leave it without a finite variance",
+    )
+    indistinct = np.array([0.3, np.nextafter(0.3, 1), 0.3, 0.3, 0.3])
+    slope, _ = calibration_line(indistinct, label)
+    assert slope.value is None or np.isfinite(slope.value)

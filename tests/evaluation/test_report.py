@@ -63,7 +63,7 @@ def test_each_way_of_estimating_says_what_it_is_worth(analysis: Analysis, small_
     ("columns", "text"),
     [
         (("",), "no locked thresholds"),
-        (("threshold_yT0",), "locked before these women were predicted"),
+        (("threshold_yT0",), "locked before these patients were predicted"),
     ],
 )
 def test_an_external_set_of_one_head(tmp_path: Path, columns: tuple[str], text: str) -> None:
@@ -74,7 +74,7 @@ def test_an_external_set_of_one_head(tmp_path: Path, columns: tuple[str], text: 
     path.write_text(f"patient_id,yT0,prob_yT0{more}\n{rows}")
     page = page_of(analyse(read_table(path), FEW))
     assert text in page
-    assert "All women are one external test set" in page
+    assert "All patients are one external test set" in page
     assert 'id="use"' in page
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pcrnet.errors import PcrnetError, PredictionsError, RunError
+from pcrnet.evaluation.column_map import ColumnMap
 from pcrnet.evaluation.patients import NumericCovariate
 from pcrnet.evaluation.sources import read_run, read_table
 from pcrnet.storage import sha256_file
@@ -123,3 +124,32 @@ def test_a_run_without_its_last_repeat_has_not_finished(small_run: Path) -> None
     config.write_text(config.read_text().replace("repeats: 1", "repeats: 2"))
     with pytest.raises(RunError, match="has not finished"):
         read_run(small_run)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "remedy"),
+    [
+        ("patient_id,prob_yT0\na,0.1\n", "no outcome is known", "--label yT0=COLUMN"),
+        ("patient_id,yT0,prob_yT0\na,NA,0.1\n", "no outcome is known", "--label yT0=COLUMN"),
+        ("patient_id,pCR,prob_yT0\na,1,0.1\n", "did you mean pCR", "--label yT0=pCR"),
+        ("patient_id,yN0,prob_yT0\na,1,0.1\n", "outcomes of yN0 are known", "--label yT0"),
+    ],
+)
+def test_a_table_that_says_of_nobody_what_came_of_it_is_refused(
+    tmp_path: Path, text: str, problem: str, remedy: str
+) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(text)
+    with pytest.raises(PredictionsError, match=problem) as caught:
+        read_table(path)
+    assert remedy in caught.value.remedy
+
+
+def test_repeats_are_read_by_the_same_columns(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("case;pCR;score\na;no;0,1\nb;yes;0,7\n")
+    columns = ColumnMap.of_words(identifier="case", prob=["score"], label=["pCR"], positive="yes")
+    found = read_table(path, repeats=[path], columns=columns)
+    assert found.repeats[0].prob["yT0yN0"].tolist() == [0.1, 0.7]
+    assert found.predictions.label["yT0yN0"].tolist() == [0.0, 1.0]
+    assert len(found.remarks) == 2

@@ -8,8 +8,6 @@ study date, and dates appear as days since the patient's first study.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -26,6 +24,7 @@ from pcrnet.cohort.importers.table_writer import (
     path_cell,
     write_import,
 )
+from pcrnet.csv_text import csv_of_records
 from pcrnet.errors import CohortError, ImageError, ProblemListError
 from pcrnet.imaging.dicom_frames import read_frames
 from pcrnet.imaging.dicom_series import open_series
@@ -119,11 +118,8 @@ def list_dicom_tree(
         if progress is not None:
             progress(done, len(found))
     lines = _without_doubles(lines)
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, [one.name for one in fields(ListedSeries)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(line) for line in lines)
-    write_text(listing, stream.getvalue())
+    columns = [one.name for one in fields(ListedSeries)]
+    write_text(listing, csv_of_records(columns, map(asdict, lines)))
     return lines
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+from pcrnet.csv_text import unguard
 from pcrnet.errors import CohortError
+from pcrnet.table_file import read_records
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_SUFFIXES = (".csv", ".tsv", ".xlsx")
 
 
 def read_sheet(path: Path, sheet: str | None = None) -> list[dict[str, str]]:
     """Read a CSV, TSV or XLSX table; its first row names the columns.
 
     Args:
-        path: The file; its ending says the format.
+        path: The file, in any form that :mod:`pcrnet.table_file` reads.
         sheet: Name of the sheet in an XLSX file; the first one if None or absent.
 
     Returns:
@@ -24,24 +25,14 @@ def read_sheet(path: Path, sheet: str | None = None) -> list[dict[str, str]]:
         CohortError: A file that cannot be read, or no reader for XLSX installed.
     """
     suffix = path.suffix.lower()
-    try:
-        if suffix in _SEPARATORS:
-            text = path.read_text(encoding="utf-8-sig")
-            rows = list(csv.reader(text.splitlines(), delimiter=_SEPARATORS[suffix]))
-        elif suffix == ".xlsx":
-            rows = _read_xlsx(path, sheet)
-        else:
-            raise _unreadable(path, f"{suffix or 'no ending'} is no spreadsheet")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, type(error).__name__) from None
+    if suffix not in _SUFFIXES:
+        raise _unreadable(path, f"{suffix or 'no ending'} is no spreadsheet")
+    records, _ = read_records(path, error=CohortError, sheet=sheet)
+    rows = [[unguard(cell) for cell in cells] for _, cells in records]
     if not rows:
         raise _unreadable(path, "it is empty")
-    header = [name.strip() for name in rows[0]]
-    return [
-        dict(zip(header, (cell.strip() for cell in row), strict=False))
-        for row in rows[1:]
-        if any(cell.strip() for cell in row)
-    ]
+    header = rows[0]
+    return [dict(zip(header, row, strict=False)) for row in rows[1:] if any(row)]
 
 
 def find_file(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -53,36 +44,6 @@ def find_file(folder: Path, names: tuple[str, ...]) -> Path | None:
 def known(text: str) -> str:
     """A cell without the ways in which spreadsheets write unknown."""
     return "" if text.casefold() in {"", "na", "nan", "n/a", "none", "null", "unknown"} else text
-
-
-def _read_xlsx(path: Path, sheet: str | None) -> list[list[str]]:
-    try:
-        from openpyxl import load_workbook
-        from openpyxl.utils.exceptions import InvalidFileException
-    except ImportError:
-        raise CohortError(
-            "reading XLSX needs the package openpyxl",
-            file=path.name,
-            remedy="pip install 'pcrnet[xlsx]', or save the sheet as CSV UTF-8 beside it",
-        ) from None
-    from zipfile import BadZipFile
-
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        raise _unreadable(path, type(error).__name__) from None
-    chosen = book[sheet] if sheet in book.sheetnames else book.worksheets[0]
-    rows = [[_text(value) for value in row] for row in chosen.iter_rows(values_only=True)]
-    book.close()
-    return rows
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _unreadable(path: Path, reason: str) -> CohortError:

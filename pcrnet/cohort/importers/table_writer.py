@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from pathlib import Path
 
 from pcrnet.cohort.outcome import OUTCOME_COLUMNS, OutcomeDefinition
 from pcrnet.config.plain_yaml import plain_text
+from pcrnet.csv_text import csv_text
 from pcrnet.errors import CohortError
 from pcrnet.storage import write_text
 
@@ -179,9 +178,7 @@ def _write_table(
                 *(patient.covariates.get(name, "") for name in covariates),
             ]
         )
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    write_text(table, stream.getvalue())
+    write_text(table, csv_text(rows))
 
 
 def path_cell(path: Path | None, folder: Path) -> str:
