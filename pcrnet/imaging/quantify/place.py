@@ -54,6 +54,12 @@ class Place:
         """The lesion and 4 mm around it."""
         return np.asarray(self.outside_mm <= BED_MM)
 
+    def bed_box(self, margin: int) -> tuple[slice, ...]:
+        """The box around the bed and some voxels more, for filters that need no more."""
+        index = np.argwhere(self.bed)
+        pairs = zip(index.min(axis=0), index.max(axis=0), strict=True)
+        return tuple(slice(max(int(a) - margin, 0), int(b) + margin + 1) for a, b in pairs)
+
     @cached_property
     def near(self) -> Mask:
         """The shell from 6 to 20 mm around the lesion."""

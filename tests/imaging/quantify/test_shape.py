@@ -31,7 +31,7 @@ def test_a_ball_has_gyration_ratio_one_is_compact_whole_and_as_thick_as_itself(
     assert found["compactness_fraction"] == pytest.approx(1.0, abs=0.02)
     assert found["largest_fraction"] == 1.0
     assert found["components_ln"] == 0.0
-    assert found["thickness_ratio_ln"] == pytest.approx(0.0, abs=0.12)
+    assert found["thickness_ratio_ln"] == pytest.approx(0.0, abs=0.16)
 
 
 def test_a_cube_gyrates_by_half_its_edge(place):
