@@ -26,6 +26,7 @@ class VisitFields:
         lesion: Channel to scan on the fine grid; only those that cover the bed.
         excess: PET channel, and ``dce``, to uptake and early enhancement above near tissue.
         late: Late enhancement; None where there is none.
+        around: PET channel to scan on the coarse grid.
         far: PET channel to the median of the far body; NaN where it shows none.
         spots: PET channel to its hot spots outside the bed.
     """
@@ -33,6 +34,7 @@ class VisitFields:
     lesion: Mapping[str, Sampled]
     excess: Mapping[str, Excess]
     late: Sampled | None
+    around: Mapping[str, Sampled]
     far: Mapping[str, float]
     spots: Mapping[str, nodes.Spots]
 
@@ -95,6 +97,7 @@ def sample_visit(
         lesion=lesion,
         excess=excess,
         late=late,
+        around=around,
         far={name: far_level(scan, region) for name, scan in around.items()},
         spots={name: found for name, found in spots.items() if found is not None},
     )
