@@ -50,7 +50,8 @@ class IndexEntry:
     Attributes:
         patient_id: Pseudonym.
         row: Row of the table.
-        pictures: All scans, then each registration; none where the patient cannot be shown.
+        pictures: All scans, where the quantities are measured, then each registration; none where
+            the patient cannot be shown.
         measurements: One for each visit with scans.
         problem: Why the patient cannot be shown.
     """
@@ -120,6 +121,11 @@ def _draw_patient(
     pictures: dict[str, tuple[str, bytes]] = {}
     if page.sheet is not None:
         pictures["all scans"] = (f"row-{patient.row}.jpg", page.sheet)
+    if page.outlines is not None:
+        pictures["where the quantities are measured"] = (
+            f"quantities-{patient.row}.jpg",
+            page.outlines,
+        )
     for timepoint, picture in page.alignments.items():
         about = f"{timepoint} before and after registration"
         pictures[about] = (f"row-{patient.row}-{timepoint}.jpg", picture)

@@ -28,6 +28,8 @@ from pcrnet.imaging.measurements import VisitMeasurements, last_mask, measure_vi
 from pcrnet.imaging.panels import Plane, axis_of, draw_missing, draw_note, extent_mm
 from pcrnet.imaging.patient_scans import PatientScans, read_patient
 from pcrnet.imaging.preprocess import on_one_grid
+from pcrnet.imaging.quantify.measure import survey_scans
+from pcrnet.imaging.quantify.outlines import outline_picture
 from pcrnet.imaging.sheet import Sheet
 
 _PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
@@ -41,12 +43,14 @@ class PatientPage:
     Attributes:
         sheet: All scans, JPEG; None where the patient cannot be shown.
         alignments: Later visit to its registration before and after, JPEG.
+        outlines: What the quantities are measured on, JPEG; None where there is nothing to show.
         measurements: One for each visit with scans.
         problem: Why the patient cannot be shown.
     """
 
     sheet: bytes | None = None
     alignments: Mapping[str, bytes] = field(default_factory=dict)
+    outlines: bytes | None = None
     measurements: tuple[VisitMeasurements, ...] = ()
     problem: str | None = None
 
@@ -60,6 +64,7 @@ class _Shown:
     visits: frozenset[str]
     spacing_mm: tuple[float, float, float]
     alignments: Mapping[str, bytes]
+    outlines: bytes | None
     measurements: tuple[VisitMeasurements, ...]
 
 
@@ -68,26 +73,33 @@ def patient_page(
 ) -> PatientPage:
     """Look at one patient. What keeps the network from the scans is stated in their place."""
     try:
-        shown = _look_at(patient, data, imaging)
+        shown = _look_at(patient, data, imaging, SIMULATED if simulated else "")
     except PcrnetError as error:
         return PatientPage(problem=str(error))
     sheet = _draw(patient.patient_id, shown, data.timepoints, simulated=simulated)
-    return PatientPage(sheet, shown.alignments, shown.measurements)
+    return PatientPage(sheet, shown.alignments, shown.outlines, shown.measurements)
 
 
-def _look_at(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> _Shown:
+def _look_at(patient: Patient, data: DataConfig, imaging: ImagingConfig, warning: str) -> _Shown:
     """All that needs the scans as acquired, which take up to gigabytes."""
     scans = read_patient(patient, data, imaging)
     fine = for_display(imaging)
     tensor = on_one_grid(scans, patient, data, fine)
     kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
     masks = _masks_on_grid(scans, data.timepoints, fine)
+    survey = survey_scans(scans, data, imaging)
+    title = f"{patient.patient_id} · where the quantities are measured"
     return _Shown(
         scans=Scans.of(tensor, data.channels, kinds, fine.spacing_mm, masks),
         days=tensor.days,
         visits=frozenset(scans.volumes),
         spacing_mm=fine.spacing_mm,
-        alignments={of: _draw_alignment(patient, scans, of) for of in scans.alignments},
+        alignments={
+            of: _draw_alignment(patient, scans, of)
+            for of, alignment in scans.alignments.items()
+            if alignment.accepted
+        },
+        outlines=outline_picture(survey, data, imaging, title=title, warning=warning),
         measurements=tuple(measure_visits(scans)),
     )
 

@@ -23,7 +23,9 @@ def test_the_whole_cohort_is_one_page_with_its_pictures_beside_it(small_cohort, 
     html = index.read_text(encoding="utf-8")
     assert told == [(1, 3), (2, 3), (3, 3)]
     shown = re.findall(r'<img [^>]*src="([^"]+)" width="(\d+)" height="(\d+)" loading="lazy"', html)
-    assert [path for path, *_ in shown] == ["pictures/row-2.jpg", "pictures/row-3.jpg"]
+    assert [path for path, *_ in shown] == [
+        f"pictures/{name}-{row}.jpg" for row in (2, 3) for name in ("row", "quantities")
+    ]
     for path, *size in shown:
         with Image.open(out / path) as picture:
             assert picture.size == tuple(map(int, size))
@@ -50,7 +52,7 @@ def test_processes_draw_the_same_sheet_in_the_order_of_the_table(small_cohort, t
         quality_sheet(small_cohort, DATA, imaging, out, workers=workers)
         sheets.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()})
     assert sheets[0] == sheets[1]
-    assert len(sheets[0]) == 4  # the index, two patients and one registration
+    assert len(sheets[0]) == 6  # the index, two pictures of two patients, and one registration
 
 
 def test_a_fault_in_one_page_is_named_and_costs_no_other(small_cohort, tmp_path, monkeypatch):

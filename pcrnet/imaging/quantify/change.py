@@ -9,11 +9,11 @@ import numpy as np
 
 from pcrnet.imaging.quantify import shape
 from pcrnet.imaging.quantify.adc import UNIT
+from pcrnet.imaging.quantify.excess import Excess
 from pcrnet.imaging.quantify.joint import correlation
 from pcrnet.imaging.quantify.place import Place
 from pcrnet.imaging.quantify.quantity import Quantity, Values
 from pcrnet.imaging.quantify.sampled import smoothed
-from pcrnet.imaging.quantify.uptake import Excess
 
 _SMOOTHING_MM = 2.5
 _FLOOR_SHARE = 0.1
@@ -87,7 +87,7 @@ def differences(
 
 def measure_residue(first: Excess, later: Excess, place: Place) -> dict[str, float]:
     """What is left above half of the first visit's peak over background."""
-    share = (later.values - later.background) / max(first.full, 1e-6)
+    share = later.share_of(first)
     region = shape.above(share, 0.5, place.bed, place.voxel_ml)
     weights = shape.membership(share, place.bed, place.voxel_ml)
     now, then = (float((place.bed & (s >= 0.5)).sum()) for s in (share, first.share))
@@ -107,10 +107,8 @@ def measure_voxelwise(first: Excess, later: Excess, place: Place) -> dict[str, f
 
     The fields are blurred by 2.5 mm and softened by a tenth of the peak.
     """
-    scale = max(first.full, 1e-6)
     before, after = (
-        smoothed((e.values - e.background) / scale, place, _SMOOTHING_MM)[place.bed]
-        for e in (first, later)
+        smoothed(e.share_of(first), place, _SMOOTHING_MM)[place.bed] for e in (first, later)
     )
     ratio = np.log(np.maximum(after, 0.0) + _FLOOR_SHARE) - np.log(
         np.maximum(before, 0.0) + _FLOOR_SHARE

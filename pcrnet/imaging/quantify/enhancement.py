@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from pcrnet.imaging.quantify import shape
+from pcrnet.imaging.quantify.excess import Excess
 from pcrnet.imaging.quantify.place import Place
 from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
 from pcrnet.imaging.quantify.sampled import Sampled
-from pcrnet.imaging.quantify.uptake import Excess, pattern
+from pcrnet.imaging.quantify.uptake import pattern
 
 FTV_PE = 0.7
 """Early enhancement from which a voxel counts as tumour (Hylton et al., Radiology 2016)."""
@@ -100,13 +101,12 @@ def enhancement_excess(pe: Sampled, place: Place) -> Excess:
     around = pe.values[place.near & pe.tissue]
     background = float(np.median(around)) if around.size else 0.0
     full = float(np.percentile(pe.values[place.bed], 95)) - background
-    return Excess(pe.values, background, full)
+    return Excess(pe.values, background, full, scale=1.0)
 
 
-def measure_enhancement(pe: Sampled, place: Place) -> dict[str, float]:
+def measure_enhancement(found: Excess, place: Place) -> dict[str, float]:
     """Everything about the early phase of one visit."""
-    values, bed = pe.values, place.bed
-    found = enhancement_excess(pe, place)
+    values, bed = found.values, place.bed
     near = found.background
     mean = float(values[place.lesion].mean())
     weights = shape.membership(found.share, bed, place.voxel_ml)
@@ -126,10 +126,9 @@ def measure_enhancement(pe: Sampled, place: Place) -> dict[str, float]:
     }
 
 
-def measure_washout(early: Sampled, late: Sampled, place: Place) -> dict[str, float]:
+def measure_washout(early: Excess, late: Sampled, place: Place) -> dict[str, float]:
     """SER of what enhances most; 1 is a plateau, more is washout."""
-    found = enhancement_excess(early, place)
-    region = shape.above(early.values, found.background + found.full / 2, place.bed, place.voxel_ml)
+    region = shape.above(early.share, 0.5, place.bed, place.voxel_ml)
     return {"ser_ratio": _median_ser(early.values, late.values, region)}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pcrnet.imaging.quantify.adc import UNIT
+from pcrnet.imaging.quantify.excess import Excess
 from pcrnet.imaging.quantify.place import Place
 from pcrnet.imaging.quantify.quantity import Quantity, Values
 from pcrnet.imaging.quantify.sampled import Sampled, smoothed
-from pcrnet.imaging.quantify.uptake import uptake_excess
 
 LOW_ADC = 1.2
 """10⁻³ mm²/s; viable tumour lies below, most benign tissue above."""
@@ -31,13 +31,13 @@ QUANTITIES = (
 )
 
 
-def measure_joint(pet: Sampled, adc: Sampled, place: Place) -> dict[str, float]:
+def measure_joint(pet: Excess, adc: Sampled, place: Place) -> dict[str, float]:
     """How uptake and diffusion go together, over the voxels of the bed with an ADC above 0."""
     smooth = smoothed(np.maximum(adc.values, 0.0), place, _SMOOTHING_MM)
     used = place.bed & (adc.values > 0)
     if used.sum() < 8:
         return {quantity.name: float("nan") for quantity in QUANTITIES}
-    share = uptake_excess(pet, place).share[used]
+    share = pet.share[used]
     diffusion = smooth[used]
     weights = np.clip(share, 0.0, 1.0)
     dense = (share >= 0.5) & (diffusion < LOW_ADC)

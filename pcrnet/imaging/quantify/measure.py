@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,11 +18,11 @@ from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig, NoAlignment, RigidAlignment
 from pcrnet.imaging.alignment import align_visits, transform_of
 from pcrnet.imaging.patient_scans import PatientScans, read_patient
-from pcrnet.imaging.quantify.location import locate_lesion
-from pcrnet.imaging.quantify.place import lay_region, place_mask
+from pcrnet.imaging.quantify.location import LesionLocation, locate_lesion
+from pcrnet.imaging.quantify.place import Place, Region, lay_region, place_mask
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags, VisitRegistration
 from pcrnet.imaging.quantify.specs import LESION_VOLUME, Channels, quantity_specs
-from pcrnet.imaging.quantify.visit import measure_change, measure_visit, sample_visit
+from pcrnet.imaging.quantify.visit import VisitFields, measure_change, measure_visit, sample_visit
 from pcrnet.imaging.registration import Alignment
 from pcrnet.imaging.volume import Volume
 
@@ -50,69 +51,87 @@ def measure_scans(
         data: Which channels and visits.
         imaging: What kind each channel is of.
     """
-    measured = measurements(scans, data, imaging)
+    survey = survey_scans(scans, data, imaging)
     values = dict.fromkeys((spec.name for spec in quantity_specs(data, imaging)), math.nan)
     for timepoint in data.timepoints:
         days = patient.visits[timepoint].days
         values[f"{timepoint}.days"] = math.nan if days is None else float(days)
-    values.update(measured.values)
-    return Quantities(values=values, flags=measured.flags)
-
-
-def measurements(scans: PatientScans, data: DataConfig, imaging: ImagingConfig) -> Quantities:
-    """What could be measured on the scans alone; names of what could not are absent."""
-    kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
-    lesion = locate_lesion(scans.volumes, scans.masks, kinds)
-    alignments = scans.alignments
-    if isinstance(imaging.alignment, NoAlignment):
-        alignments = align_visits(scans.volumes, _KEPT, lesion.mask)
-    values: dict[str, float] = {}
-    first = data.timepoints[0]
-    given = scans.masks.get(first)
-    if given is not None:
-        voxel_ml = abs(float(np.linalg.det(given.affine[:3, :3]))) / 1000.0
-        values[LESION_VOLUME] = math.log(int((given.array > 0).sum()) * voxel_ml)
-    to_visit = transform_of(alignments, lesion.timepoint)
-    mask = lesion.in_first_frame(to_visit)
-    if mask is not None:
-        values |= _measure_visits(scans.volumes, mask, alignments, data, imaging)
+    values[LESION_VOLUME] = _mask_volume_ln_ml(scans.masks.get(data.timepoints[0]))
+    values |= measure_survey(survey, data, imaging)
     return Quantities(
-        values={
-            name: value if math.isfinite(value) else math.nan for name, value in values.items()
-        },
+        values=values,
         flags=QuantityFlags(
-            lesion=lesion.source,
-            lesion_of=lesion.timepoint,
-            lesion_quality=lesion.quality,
-            registrations={t: _registration(a) for t, a in alignments.items()},
+            lesion=survey.lesion.source,
+            lesion_of=survey.lesion.timepoint,
+            lesion_quality=survey.lesion.quality,
+            registrations={t: _registration(a) for t, a in survey.alignments.items()},
             present=tuple(f"{t}.{c}" for t, volumes in scans.volumes.items() for c in volumes),
         ),
     )
 
 
-def _measure_visits(
-    volumes: Mapping[str, Mapping[str, Volume]],
-    mask: Volume,
-    alignments: Mapping[str, Alignment],
-    data: DataConfig,
-    imaging: ImagingConfig,
-) -> dict[str, float]:
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A patient's scans where they are measured.
+
+    Attributes:
+        lesion: Where the lesion is said to be, and by whom.
+        alignments: Later visit to how it lies against the first.
+        place: The lesion and what lies close to it; None without a lesion.
+        region: The body around it; None without a lesion.
+        visits: Timepoint to its fields, in order of time; none without a lesion.
+    """
+
+    lesion: LesionLocation
+    alignments: Mapping[str, Alignment]
+    place: Place | None = None
+    region: Region | None = None
+    visits: Mapping[str, VisitFields] = field(default_factory=dict)
+
+
+def survey_scans(scans: PatientScans, data: DataConfig, imaging: ImagingConfig) -> Survey:
+    """Locate the lesion, register the visits, and bring all scans to where they are measured."""
+    kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
+    lesion = locate_lesion(scans.volumes, scans.masks, kinds)
+    alignments = scans.alignments
+    if isinstance(imaging.alignment, NoAlignment):
+        alignments = align_visits(scans.volumes, _KEPT, lesion.mask)
+    mask = lesion.in_first_frame(transform_of(alignments, lesion.timepoint))
+    if mask is None or not scans.volumes:
+        return Survey(lesion, alignments)
     place = place_mask(mask)
-    region = lay_region(place, list(next(iter(volumes.values())).values()))
+    region = lay_region(place, list(next(iter(scans.volumes.values())).values()))
     channels = Channels.of(data, imaging)
-    fields = {
-        timepoint: sample_visit(scans, transform_of(alignments, timepoint), place, region, channels)
-        for timepoint, scans in volumes.items()
+    visits = {
+        timepoint: sample_visit(
+            volumes, transform_of(alignments, timepoint), place, region, channels
+        )
+        for timepoint, volumes in scans.volumes.items()
     }
-    found = {t: measure_visit(visit, place, channels) for t, visit in fields.items()}
+    return Survey(lesion, alignments, place, region, visits)
+
+
+def measure_survey(survey: Survey, data: DataConfig, imaging: ImagingConfig) -> dict[str, float]:
+    """Name to value of what could be measured on the scans; the rest is absent."""
+    if survey.place is None:
+        return {}
+    place, channels = survey.place, Channels.of(data, imaging)
+    found = {t: measure_visit(visit, place, channels) for t, visit in survey.visits.items()}
     values = {f"{t}.{name}": value for t, of in found.items() for name, value in of.items()}
     first = data.timepoints[0]
-    for timepoint in fields:
-        if first in fields and timepoint != first:
-            pair = ((fields[t], found[t]) for t in (first, timepoint))
+    for timepoint in survey.visits:
+        if first in survey.visits and timepoint != first:
+            pair = ((survey.visits[t], found[t]) for t in (first, timepoint))
             changes = measure_change(*pair, place, channels)
             values |= {f"{timepoint}_vs_{first}.{name}": v for name, v in changes.items()}
-    return values
+    return {name: value if math.isfinite(value) else math.nan for name, value in values.items()}
+
+
+def _mask_volume_ln_ml(mask: Volume | None) -> float:
+    if mask is None or not (mask.array > 0).any():
+        return math.nan
+    voxel_ml = abs(float(np.linalg.det(mask.affine[:3, :3]))) / 1000.0
+    return math.log(int((mask.array > 0).sum()) * voxel_ml)
 
 
 def _registration(alignment: Alignment) -> VisitRegistration:

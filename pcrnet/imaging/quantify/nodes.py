@@ -26,6 +26,7 @@ _TRACKING_MM = 10.0
 _APART_MM = 15.0
 _FLOOR = 0.3  # of the far body's level
 _NOISE_DEVIATIONS = 3.0
+_ORGAN = 4.0  # times the far body's level: wide and this hot is heart, kidney, bladder or brain
 
 QUANTITIES = (
     Quantity(
@@ -97,6 +98,9 @@ def find_spots(pet: Sampled, region: Region) -> Spots | None:
     smooth = gaussian_filter(pet.values, 0.5)
     opened = grey_opening(smooth, footprint=_ball(WIDEST_MM / 2))
     height = (smooth - opened) / level
+    allowed &= opened <= _ORGAN * level
+    if not allowed.any():
+        return None
     middle = float(np.median(height[allowed]))
     noise = 1.4826 * float(np.median(np.abs(height[allowed] - middle)))
     return Spots(np.asarray(height - middle), allowed, noise, region)

@@ -54,6 +54,12 @@ class Place:
         """The lesion and 4 mm around it."""
         return np.asarray(self.outside_mm <= BED_MM)
 
+    def bed_box(self, margin: int) -> tuple[slice, ...]:
+        """The box around the bed and some voxels more, for filters that need no more."""
+        index = np.argwhere(self.bed)
+        pairs = zip(index.min(axis=0), index.max(axis=0), strict=True)
+        return tuple(slice(max(int(a) - margin, 0), int(b) + margin + 1) for a, b in pairs)
+
     @cached_property
     def near(self) -> Mask:
         """The shell from 6 to 20 mm around the lesion."""
@@ -103,8 +109,6 @@ def place_mask(mask: Volume) -> Place:
     Args:
         mask: Label image in the frame of the first visit; foreground above 0.
     """
-    from scipy.ndimage import distance_transform_edt
-
     index = np.argwhere(mask.array > 0)
     corners = np.concatenate([index - 0.5, index + 0.5]) @ mask.affine[:3, :3].T
     points = corners + mask.affine[:3, 3]
@@ -117,8 +121,7 @@ def place_mask(mask: Volume) -> Place:
     share, _ = resample(Volume((mask.array > 0).astype(np.float32), mask.affine, "arbitrary"), grid)
     # A lesion smaller than a voxel is the voxel that holds most of it.
     lesion = share >= min(0.5, float(share.max()))
-    outside = np.asarray(distance_transform_edt(~lesion), dtype=np.float32) * spacing
-    return Place(grid=grid, lesion=lesion, outside_mm=outside)
+    return Place(grid=grid, lesion=lesion, outside_mm=_outside_mm(lesion, spacing))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +156,6 @@ def voxel_centres_mm(grid: Grid) -> Values:
 
 def lay_region(place: Place, volumes: list[Volume]) -> Region:
     """The coarse grid: what the scans of the first visit show within 160 mm of the lesion."""
-    from scipy.ndimage import distance_transform_edt
-
     corners = np.concatenate([world_corners(v.affine, v.array.shape) for v in volumes])
     low = np.maximum(corners.min(axis=0), place.centre_mm - REGION_REACH_MM)
     high = np.minimum(corners.max(axis=0), place.centre_mm + REGION_REACH_MM)
@@ -164,5 +165,12 @@ def lay_region(place: Place, volumes: list[Volume]) -> Region:
         Volume(place.lesion.astype(np.float32), place.grid.affine, "arbitrary"), grid
     )
     lesion = share >= min(0.5, max(float(share.max()), 1e-6))
-    outside = np.asarray(distance_transform_edt(~lesion), dtype=np.float32) * REGION_MM
-    return Region(grid=grid, outside_mm=outside)
+    return Region(grid=grid, outside_mm=_outside_mm(lesion, REGION_MM))
+
+
+def _outside_mm(lesion: Mask, spacing_mm: float) -> NDArray[np.float32]:
+    """Distance to the lesion's surface, which lies half a voxel before its outermost centres."""
+    from scipy.ndimage import distance_transform_edt
+
+    voxels = np.maximum(distance_transform_edt(~lesion) - 0.5, 0.0)
+    return np.asarray(voxels * spacing_mm, dtype=np.float32)

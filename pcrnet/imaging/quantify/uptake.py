@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from pcrnet.imaging.quantify import shape, texture
+from pcrnet.imaging.quantify.excess import Excess
 from pcrnet.imaging.quantify.lesion import sphere_weights
 from pcrnet.imaging.quantify.place import Place
 from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
@@ -71,32 +70,16 @@ QUANTITIES = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Excess:
-    """A field above its background, and where that is full: what residue is measured on.
-
-    Attributes:
-        values: Shape (x, y, z).
-        background: Level of near tissue.
-        full: The lesion's peak above background.
-    """
-
-    values: Values
-    background: float
-    full: float
-
-    @property
-    def share(self) -> Values:
-        """Values as 0 at background and 1 at the peak."""
-        return np.asarray((self.values - self.background) / max(self.full, 1e-6))
-
-
 def uptake_excess(scan: Sampled, place: Place) -> Excess:
-    """Uptake above near tissue; its full height is SUVpeak's."""
-    background = near_level(scan, place)
-    if not np.isfinite(background):
-        background = 0.0
-    return Excess(scan.values, background, peak(scan.values, place) - background)
+    """Uptake above near tissue, in units of near tissue; its full height is SUVpeak's."""
+    near = near_level(scan, place)
+    background = near if np.isfinite(near) else 0.0
+    return Excess(
+        values=scan.values,
+        background=background,
+        full=peak(scan.values, place) - background,
+        scale=background if background > 0 else 1.0,
+    )
 
 
 def peak(values: Values, place: Place) -> float:
@@ -104,19 +87,20 @@ def peak(values: Values, place: Place) -> float:
     from scipy.ndimage import correlate
 
     sphere = sphere_weights(np.full(3, place.spacing_mm))
-    return float(correlate(values, sphere / sphere.sum(), mode="nearest")[place.bed].max())
+    box = place.bed_box(sphere.shape[0] // 2)
+    means = correlate(values[box], sphere / sphere.sum(), mode="nearest")
+    return float(means[place.bed[box]].max())
 
 
-def measure_uptake(scan: Sampled, place: Place, far: float) -> dict[str, float]:
+def measure_uptake(found: Excess, place: Place, far: float) -> dict[str, float]:
     """Everything about one PET at one visit.
 
     Args:
-        scan: SUV on the fine grid.
+        found: SUV on the fine grid, above near tissue.
         place: Where the lesion lies.
         far: Median of the far body; NaN where there is none.
     """
-    values, bed = scan.values, place.bed
-    found = uptake_excess(scan, place)
+    values, bed = found.values, place.bed
     highest, near = found.full + found.background, found.background
     mean = float(values[place.lesion].mean())
     region = shape.above(values, near + found.full / 2, bed, place.voxel_ml)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.imaging.quantify import adc, change, enhancement, joint, nodes, signal, uptake
+from pcrnet.imaging.quantify.excess import Excess
 from pcrnet.imaging.quantify.place import Place, Region
 from pcrnet.imaging.quantify.quantity import Quantity
 from pcrnet.imaging.quantify.sampled import Sampled, covers, far_level, sample
@@ -22,20 +23,24 @@ class VisitFields:
     """The scans of a visit where they are measured.
 
     Attributes:
-        lesion: Channel to scan on the fine grid, ``dce`` to early and ``dce_washout`` to late
-            enhancement; only those that cover the bed.
+        lesion: Channel to scan on the fine grid; only those that cover the bed.
+        excess: PET channel, and ``dce``, to uptake and early enhancement above near tissue.
+        late: Late enhancement; None where there is none.
+        around: PET channel to scan on the coarse grid.
         far: PET channel to the median of the far body; NaN where it shows none.
         spots: PET channel to its hot spots outside the bed.
     """
 
     lesion: Mapping[str, Sampled]
+    excess: Mapping[str, Excess]
+    late: Sampled | None
+    around: Mapping[str, Sampled]
     far: Mapping[str, float]
     spots: Mapping[str, nodes.Spots]
 
 
 _T = TypeVar("_T")
-
-LATE = "dce_washout"
+_COMPARED_DCE = (*enhancement.QUANTITIES, *enhancement.WASHOUT)
 
 
 @dataclass
@@ -80,14 +85,19 @@ def sample_visit(
         if name in volumes
     }
     spots = {name: nodes.find_spots(scan, region) for name, scan in around.items()}
-    phases = channels.phases
+    excess = {c: uptake.uptake_excess(lesion[c], place) for c in channels.pet if c in lesion}
+    phases, late = channels.phases, None
     if phases and set(phases[:2]) <= set(lesion):
-        pre = lesion[phases[0]]
-        for name, phase in zip((DCE, LATE), phases[1:], strict=False):
-            if phase in lesion:
-                lesion[name] = enhancement.enhancement(pre, lesion[phase], place)
+        pre, early = (lesion[phase] for phase in phases[:2])
+        pe = enhancement.enhancement(pre, early, place)
+        excess[DCE] = enhancement.enhancement_excess(pe, place)
+        if len(phases) > 2 and phases[2] in lesion:
+            late = enhancement.enhancement(pre, lesion[phases[2]], place)
     return VisitFields(
         lesion=lesion,
+        excess=excess,
+        late=late,
+        around=around,
         far={name: far_level(scan, region) for name, scan in around.items()},
         spots={name: found for name, found in spots.items() if found is not None},
     )
@@ -98,13 +108,13 @@ def measure_visit(visit: VisitFields, place: Place, channels: Channels) -> dict[
     named, scans = _Named(), visit.lesion
     for channel, spots in visit.spots.items():
         named.add(channel, nodes.measure_spots(spots))
-    for channel in channels.pet:
-        if channel in scans:
-            named.add(channel, uptake.measure_uptake(scans[channel], place, visit.far[channel]))
-    if DCE in scans:
-        named.add(DCE, enhancement.measure_enhancement(scans[DCE], place))
-        if LATE in scans:
-            named.add(DCE, enhancement.measure_washout(scans[DCE], scans[LATE], place))
+    for channel, excess in visit.excess.items():
+        if channel == DCE:
+            named.add(DCE, enhancement.measure_enhancement(excess, place))
+            if visit.late is not None:
+                named.add(DCE, enhancement.measure_washout(excess, visit.late, place))
+        else:
+            named.add(channel, uptake.measure_uptake(excess, place, visit.far[channel]))
     alone: tuple[tuple[Iterable[str], Callable[[Sampled, Place], dict[str, float]]], ...] = (
         (channels.adc, adc.measure_adc),
         (channels.signal, signal.measure_signal),
@@ -115,7 +125,7 @@ def measure_visit(visit: VisitFields, place: Place, channels: Channels) -> dict[
                 named.add(channel, measure(scans[channel], place))
     for pet, diffusion in ((p, d) for p in channels.pet for d in channels.adc):
         if pet in scans and diffusion in scans:
-            found = joint.measure_joint(scans[pet], scans[diffusion], place)
+            found = joint.measure_joint(visit.excess[pet], scans[diffusion], place)
             named.add(f"{pet}_{diffusion}", found)
     return named.values
 
@@ -144,17 +154,12 @@ def measure_change(
         if (pair := _pair(channel, first[0].spots, later[0].spots)) is not None:
             differ(channel, nodes.QUANTITIES)
             named.add(channel, nodes.track_spots(*pair))
+    for channel in (*channels.pet, DCE):
+        if (fields := _pair(channel, first[0].excess, later[0].excess)) is not None:
+            differ(channel, _COMPARED_DCE if channel == DCE else uptake.QUANTITIES)
+            named.add(channel, change.measure_residue(*fields, place))
+            named.add(channel, change.measure_voxelwise(*fields, place))
     one, other = first[0].lesion, later[0].lesion
-    for channels_of, quantities, excess in (
-        (channels.pet, uptake.QUANTITIES, uptake.uptake_excess),
-        ((DCE,), (*enhancement.QUANTITIES, *enhancement.WASHOUT), enhancement.enhancement_excess),
-    ):
-        for channel in channels_of:
-            if (scans := _pair(channel, one, other)) is not None:
-                differ(channel, quantities)
-                then, now = (excess(scan, place) for scan in scans)
-                named.add(channel, change.measure_residue(then, now, place))
-                named.add(channel, change.measure_voxelwise(then, now, place))
     for channel in channels.adc:
         if (scans := _pair(channel, one, other)) is not None:
             differ(channel, adc.QUANTITIES)
