@@ -129,7 +129,8 @@ def test_a_sensitive_axilla_cools_and_a_resistant_one_does_not():
             for maps in (phantom.baseline, phantom.interim)
         ]
         change[volume] = hot[1] / hot[0]
-    assert change[0.1] < 0.6 < 0.75 < change[0.9]
+    assert change[0.1] < 0.6
+    assert change[0.9] > 0.75
 
 
 def test_lesions_stay_within_the_body():
@@ -146,5 +147,5 @@ def test_diffusion_stays_within_what_water_can_do(seed):
     patient = draw_pattern_patient(np.random.default_rng(seed))
     _, phantom = _place(seed, patient)
     for maps in (phantom.baseline, phantom.interim):
-        assert 0.3 < maps.adc[phantom.tumour > 0.5].min()
+        assert maps.adc[phantom.tumour > 0.5].min() > 0.3
         assert maps.adc.max() < 3.2
