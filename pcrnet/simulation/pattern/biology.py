@@ -24,7 +24,7 @@ from scipy.special import expit, ndtr
 from pcrnet.cohort.outcome import CELLS
 from pcrnet.simulation.biology import Disease, bivariate_normal_cdf
 
-TUMOUR_MEAN = 0.06
+TUMOUR_MEAN = 0.10
 NODE_MEAN = 0.36
 NODE_BURDEN = 0.45
 """Fall of the nodes' liability with each step of cN above 1."""
