@@ -13,7 +13,6 @@ _BIAS_MM = 1.3
 """Standard deviation over patients of how much too wide or too narrow the outline is."""
 _WOBBLE_MM = 2.1
 """Standard deviation along one outline, at a range of a centimetre."""
-_FULL_ERROR_DEPTH_MM = 10.0
 
 
 def rough_outline(rng: np.random.Generator, phantom: Phantom) -> FloatMap:
@@ -40,10 +39,11 @@ def rough_outline(rng: np.random.Generator, phantom: Phantom) -> FloatMap:
     depth_mm = grid.spacing_mm * (
         ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
     )
-    care = min(1.0, float(depth_mm.max()) / _FULL_ERROR_DEPTH_MM)  # small lesions are not missed
     shift_mm = _BIAS_MM * np.clip(rng.standard_normal(), -2.0, 2.0)
     error_mm = shift_mm + _WOBBLE_MM * region.smooth_field(rng, 9.0)
-    drawn_mm = depth_mm + care * error_mm
+    # Nobody leaves out the middle of a lesion, however small.
+    inward_mm = float(depth_mm.max()) / 4.0
+    drawn_mm = depth_mm + np.maximum(error_mm, -inward_mm)
     drawn = np.zeros(grid.shape, dtype=np.float32)
     drawn[region.box] = region.inner_fraction(np.asarray(drawn_mm, dtype=np.float32))
     return drawn
