@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import CELLS
 from pcrnet.config.data import SimulationConfig
-from pcrnet.simulation.biology import Disease, Patient
+from pcrnet.simulation.biology import Patient, Response
 from pcrnet.simulation.enrolment import enrol
-from pcrnet.simulation.pattern.biology import PatternPatient
+from pcrnet.simulation.pattern.biology import NodeRegression, PatternPatient, Regression
 from pcrnet.simulation.worlds import AnyPatient
 
 Head = Literal["yT0", "yN0", "yT0yN0"]
@@ -89,7 +89,7 @@ def _responds(cell: tuple[bool, bool], head: Head) -> bool:
 
 
 def _baseline_biology(patient: AnyPatient) -> dict[str, float]:
-    disease: Disease = patient.disease
+    disease = patient.disease
     common = {
         "age": float(disease.age),
         "hr_status": float(disease.hr_positive),
@@ -109,19 +109,29 @@ def _baseline_biology(patient: AnyPatient) -> dict[str, float]:
 
 
 def _interim_biology(patient: AnyPatient) -> dict[str, float]:
-    """A node's residue is 0 where there was no metastatic node."""
-    has_nodes = float(patient.disease.cN > 0)
     match patient:
         case Patient():
-            tumour, node = patient.tumour_response, patient.node_response
+            tumour = patient.tumour_response
             pattern = {"fragmentation": tumour.fragmentation}
+            return _changes(patient, tumour, pattern, patient.node_response)
         case PatternPatient():
-            tumour, node = patient.regression, patient.node_regression
+            regression = patient.regression
             pattern = {
-                "scatter": tumour.scatter,
-                "shallowness": tumour.shallowness,
-                "inflammation_suv": tumour.inflammation,
+                "scatter": regression.scatter,
+                "shallowness": regression.shallowness,
+                "inflammation_suv": regression.inflammation,
             }
+            return _changes(patient, regression, pattern, patient.node_regression)
+
+
+def _changes(
+    patient: AnyPatient,
+    tumour: Response | Regression,
+    pattern: dict[str, float],
+    node: Response | NodeRegression,
+) -> dict[str, float]:
+    """A node's residue is 0 where there was no metastatic node."""
+    has_nodes = float(patient.disease.cN > 0)
     return {
         "tumour_volume_ratio": tumour.volume,
         "tumour_suv_ratio": tumour.suv,

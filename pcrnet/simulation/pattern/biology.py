@@ -8,10 +8,11 @@ little about the outcome.
 Each liability is a sum of independent normal parts, so both probabilities of every cell are exact:
 what baseline knows, what the interim visit shows (pattern, amount, nodes) and what stays hidden.
 
-Anchors: concentric and scattered patterns of regression on MRI (Kim et al., J Comput Assist Tomogr
-2012); uptake of macrophages and granulation tissue around tumours (Kubota et al., J Nucl Med 1992);
-receptor-negative and high-grade disease responds more often (Cortazar et al., Lancet 2014). The
-strengths of the effects are choices that give the discrimination of a realistic trial.
+Anchors: concentric shrinkage by the second cycle goes with complete response, nodular and mixed
+patterns less so (Tumour Biology 2017, doi 10.1177/1010428317694540); necrosis and receptor-positive
+disease respond less often (Kawashima et al., SpringerPlus 2014; 3:240); macrophages and granulation
+tissue take up FDG (Kubota et al., J Nucl Med 1992). The strengths of the effects are choices that
+give the discrimination of a realistic trial.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from scipy.special import expit, ndtr
 from pcrnet.cohort.outcome import CELLS
 from pcrnet.simulation.biology import Disease, bivariate_normal_cdf
 
-TUMOUR_MEAN = 0.06
+TUMOUR_MEAN = 0.10
 NODE_MEAN = 0.36
 NODE_BURDEN = 0.45
 """Fall of the nodes' liability with each step of cN above 1."""

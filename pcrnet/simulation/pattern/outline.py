@@ -8,7 +8,7 @@ from scipy import ndimage
 from pcrnet.simulation.grid import FloatMap
 from pcrnet.simulation.lesions import Phantom
 
-_SMOOTHING_MM = 2.0
+_SMOOTHING_MM = 1.2
 _BIAS_MM = 1.3
 """Standard deviation over patients of how much too wide or too narrow the outline is."""
 _WOBBLE_MM = 2.1
@@ -40,9 +40,10 @@ def rough_outline(rng: np.random.Generator, phantom: Phantom) -> FloatMap:
         ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
     )
     shift_mm = _BIAS_MM * np.clip(rng.standard_normal(), -2.0, 2.0)
-    drawn_mm = depth_mm + shift_mm + _WOBBLE_MM * region.smooth_field(rng, 9.0)
-    if drawn_mm.max() < 2.0:  # nobody draws nothing: the smallest outline is a few millimetres
-        drawn_mm += 2.0 - drawn_mm.max()
+    error_mm = shift_mm + _WOBBLE_MM * region.smooth_field(rng, 9.0)
+    # Nobody leaves out the middle of a lesion, however small.
+    inward_mm = float(depth_mm.max()) / 4.0
+    drawn_mm = depth_mm + np.maximum(error_mm, -inward_mm)
     drawn = np.zeros(grid.shape, dtype=np.float32)
     drawn[region.box] = region.inner_fraction(np.asarray(drawn_mm, dtype=np.float32))
     return drawn
