@@ -18,6 +18,8 @@ from pcrnet.imaging.dicom_groups import frame_groups
 from pcrnet.imaging.dicom_series import DicomSeries, open_series
 from pcrnet.imaging.dicom_tags import missing, word
 from pcrnet.imaging.dicom_values import linear_values, rescaling, stored_values, thinned_values
+from pcrnet.imaging.finite import require_finite
+from pcrnet.imaging.image_types import check_types
 from pcrnet.imaging.phase_choice import Choice, pick_phase
 from pcrnet.imaging.phases import Phase, split_phases
 from pcrnet.imaging.scan import Provenance, Scan
@@ -68,7 +70,10 @@ def read_dicom_series(
         )
         frames = sort_slices(phases[choice.index].frames, settings.slice_gap_tolerance)
         affine = stack_affine(frames)
+        for types in {frame.types for frame in frames}:
+            check_types(types, kind)
         values, unit, provenance = _to_unit(series, frames, kind, settings)
+    require_finite(values)
     notes = (*series.notes, *choice.notes, *_remarks(series, frames), *provenance.warnings)
     numbers = (*_phase_numbers(phases, choice), *provenance.numbers)
     return Scan(

@@ -124,7 +124,7 @@ def enhancement_maps(series: DynamicSeries, settings: DicomConfig) -> list[Kinet
         PhaseError: No phase lies in one of the windows.
     """
     chosen = {
-        name: phase_at(series.seconds, name, settings)
+        name: phase_at(series.seconds, name, settings, untimed=series.untimed)
         for name in ("dce_pre", "dce_early", "dce_late")
     }
     before, early, late = (series.signal[index] for index in chosen.values())
