@@ -119,7 +119,7 @@ class OutcomeConfig(Section):
     definition: Literal["ypT0", "ypT0/is"] = "ypT0"
 
 
-ChannelKind = Literal["suv", "adc", "dce", "zscore"]
+ChannelKind = Literal["suv", "adc", "dce", "ratio", "zscore"]
 
 
 class DicomConfig(Section):
@@ -180,14 +180,19 @@ class ImagingConfig(Section):
     alignment: AlignmentConfig = NoAlignment()
     channels: dict[Name, ChannelKind] = Field(default={})
     """Channel to its intensity rule, where the name does not tell it (``pet``, ``adc``, ``dce_*``;
-    every other channel is z-scored)."""
+    ``ser`` is a ratio that keeps its scale; every other channel is z-scored)."""
     dicom: DicomConfig = DicomConfig()
 
     def channel_kind(self, channel: str) -> ChannelKind:
         """The intensity rule of a channel."""
         if channel in self.channels:
             return self.channels[channel]
-        by_name: dict[str, ChannelKind] = {"pet": "suv", "adc": "adc", "dce": "dce"}
+        by_name: dict[str, ChannelKind] = {
+            "pet": "suv",
+            "adc": "adc",
+            "dce": "dce",
+            "ser": "ratio",
+        }
         for prefix, kind in by_name.items():
             if channel == prefix or channel.startswith(f"{prefix}_"):
                 return kind

@@ -25,6 +25,7 @@ from pcrnet.imaging.phases import Phase, split_phases
 from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.suv import suv_factor
 from pcrnet.imaging.suv_tags import SuvTags
+from pcrnet.imaging.units import ADC_UNIT
 from pcrnet.imaging.volume import Posture, Unit, Volume
 
 _MODALITIES: dict[ChannelKind, frozenset[str]] = {
@@ -149,7 +150,7 @@ def _to_adc(
     scale = adc_scale(frames, values)
     values *= np.float32(scale.factor)
     provenance = Provenance(f"{scale.formula}; {rescaled}", warnings=scale.warnings)
-    return values, "1e-3 mm2/s", provenance
+    return values, ADC_UNIT, provenance
 
 
 def _phase_numbers(phases: Sequence[Phase], choice: Choice) -> tuple[tuple[str, float], ...]:

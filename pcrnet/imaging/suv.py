@@ -24,14 +24,11 @@ from pcrnet.imaging.suv_numbers import (
 )
 from pcrnet.imaging.suv_tags import SuvTags
 from pcrnet.imaging.tracers import check_tracer
+from pcrnet.imaging.units import suv_unit
 from pcrnet.imaging.volume import Unit
 
 _NAMED_UNITS = frozenset({"PROPCNTS", "PROPCPS", "CPS", "NONE", "1CM", "PCNT", "DEGC", "UMOLML"})
-_NORMALISATIONS: dict[str, tuple[Unit, str]] = {
-    "lbm-james": ("SUL", "LBMJAMES128"),
-    "lbm-janmahasatian": ("SUL", "LBMJANMA"),
-    "bsa": ("SUVbsa", "BSA"),
-}
+_NORMS = {"lbm-james": "LBMJAMES128", "lbm-janmahasatian": "LBMJANMA", "bsa": "BSA"}
 
 
 @dataclass(frozen=True)
@@ -81,13 +78,13 @@ def suv_factor(tags: SuvTags, settings: DicomConfig) -> SuvFactor:
     factor = replace(factor, warnings=_notes(*factor.warnings, *tags.notes, _offset_note(tags)))
     if settings.suv == "bw":
         return factor
-    unit, norm = _NORMALISATIONS[settings.suv]
+    norm = _NORMS[settings.suv]
     share, note = _share_of_weight(tags, norm)
     body = {"PatientWeight": read_weight_kg(tags).value, "PatientSize": read_height_m(tags).value}
     return replace(
         factor,
         values=tuple(value * share for value in factor.values),
-        unit=unit,
+        unit=suv_unit(settings),
         formula=f"({factor.formula}) × {norm} / weight",
         numbers=tuple({**dict(factor.numbers), **body}.items()),
         warnings=_notes(*factor.warnings, note),
