@@ -135,9 +135,26 @@ def _decode(file: StoredFile) -> NDArray[Any] | str:
 
     with file.open() as stream:
         try:
-            return np.asarray(pydicom.dcmread(stream).pixel_array)
+            dataset = pydicom.dcmread(stream)
+            pixels = np.asarray(dataset.pixel_array)
+            # pydicom leaves out what is too much; then what it keeps may not be in its place.
+            excess = 0 if _is_packed(dataset) else len(dataset[_pixel_tag(dataset)].value)
         except Exception as error:  # decoders of damaged bytes raise anything
             return type(error).__name__
+    if excess > pixels.nbytes + 1:  # padded to an even length
+        return "there are more of them than the header states"
+    return pixels
+
+
+def _is_packed(dataset: Dataset) -> bool:
+    """Whether the pixels are compressed, or are not whole bytes each."""
+    bits = int(required_number(dataset, "BitsAllocated"))
+    return bool(dataset.file_meta.TransferSyntaxUID.is_compressed) or bits % 8 != 0
+
+
+def _pixel_tag(dataset: Dataset) -> str:
+    names = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+    return next(name for name in names if name in dataset)
 
 
 def read_header(file: StoredFile, *, alone: bool = False) -> Dataset | None:

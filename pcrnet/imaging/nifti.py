@@ -87,10 +87,11 @@ def _read_values(stream: _Stream, header: NiftiHeader, packed_bytes: int) -> NDA
         stored = np.frombuffer(
             _read_exactly(stream, part.size * header.dtype.itemsize), header.dtype
         )
-        if header.slope != 1.0 or header.intercept != 0.0:
-            with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            if header.slope != 1.0 or header.intercept != 0.0:
                 stored = stored.astype(np.float64) * header.slope + header.intercept
-        if not stored.any():
+            empty = not stored.any()
+        if empty:
             continue
         left -= part.nbytes
         if left < 0:
@@ -161,7 +162,9 @@ def _read_exactly(stream: _Stream, size: int) -> bytes:
 
 
 def _read_to_end(stream: _Stream) -> None:
-    if len(stream.read(_MAX_TRAILING_BYTES + 1)) > _MAX_TRAILING_BYTES:
+    """Padding with zeros may follow the voxels; anything else means that they are not in place."""
+    rest = stream.read(_MAX_TRAILING_BYTES + 1)
+    if len(rest) > _MAX_TRAILING_BYTES or rest.strip(b"\0"):
         raise ImageError(
             "the file holds more data than its header states",
             remedy="write the image anew, one 3D volume a file",

@@ -29,6 +29,7 @@ _ENCODING = (
     "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "PixelRepresentation",
 )  # fmt: skip
+_SCALES = ("RescaleSlope", "RescaleIntercept")
 _HEAD_BYTES = 256
 _EXPORT_AGAIN = "export the whole series again, one series a folder"
 
@@ -76,6 +77,8 @@ def check_whole(headers: Sequence[Dataset]) -> None:
     """
     for keyword in (*_IDENTIFIERS, *_ENCODING):
         _check_alike(headers, keyword)
+    for keyword in _SCALES:
+        _check_all_or_none(headers, keyword)
     _check_bits(headers[0])
     names = Counter(word(header, "SOPInstanceUID") for header in headers)
     copies = sum(count - 1 for name, count in names.items() if name)
@@ -96,6 +99,17 @@ def _check_alike(headers: Sequence[Dataset], keyword: str) -> None:
             f"{others} of {len(headers)} images differ from the others in {keyword}",
             field=keyword,
             remedy="keep one scan of one patient a folder: remove what belongs to another",
+        )
+
+
+def _check_all_or_none(headers: Sequence[Dataset], keyword: str) -> None:
+    """A scale that some slices lack would be taken for 1 there."""
+    lacking = sum(value(header, keyword) is None for header in headers)
+    if 0 < lacking < len(headers):
+        raise SeriesError(
+            f"{lacking} of {len(headers)} images lack {keyword}, which the others state",
+            field=keyword,
+            remedy=_EXPORT_AGAIN,
         )
 
 

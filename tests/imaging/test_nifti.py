@@ -317,3 +317,15 @@ def test_a_hundred_million_equal_voxels_cost_little_memory(tmp_path, level, refu
     problem, kilobytes = done.stdout.splitlines()
     assert refused in problem
     assert int(kilobytes) < 300_000
+
+
+@pytest.mark.parametrize(("rest", "read"), [(bytes(64), True), (b"\1" * 4, False)])
+def test_only_padding_may_follow_the_voxels(tmp_path, rest, read):
+    path = tmp_path / "scan.nii"
+    write_nifti(Volume(_values(), np.eye(4), "arbitrary"), path)
+    path.write_bytes(path.read_bytes() + rest)
+    if read:
+        assert np.array_equal(read_nifti(path)[0], _values())
+    else:
+        with pytest.raises(ImageError, match="more data than its header states"):
+            read_nifti(path)

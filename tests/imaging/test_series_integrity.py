@@ -163,3 +163,13 @@ def test_bits_that_lie_elsewhere_than_stated_are_refused(
     with pytest.raises(DicomFileError) as caught:
         opened(save([make_slice(k, **tags) for k in range(3)]))
     assert caught.value.field == "HighBit"
+
+
+@pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+def test_a_scale_that_one_slice_lacks_is_not_taken_for_one(
+    make_slice: MakeSlice, save: Callable[..., Path], keyword: str
+) -> None:
+    slices = [make_slice(k, RescaleSlope=2.0) for k in range(4)]
+    delattr(slices[2], keyword)
+    with pytest.raises(SeriesError, match=f"1 of 4 images lack {keyword}"):
+        opened(save(slices))
