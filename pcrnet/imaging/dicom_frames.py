@@ -114,14 +114,17 @@ def read_frames(images: Iterable[ImageObject]) -> tuple[Frame, ...]:
 
 def _past_midnight(frames: list[Frame]) -> tuple[Frame, ...]:
     """Times whose dates were removed, on one clock."""
-    for name in ("acquired_s", "content_s"):
-        stated = [at for at in (getattr(frame, name) for frame in frames) if at is not None]
-        placed = iter(one_night_s(stated))
-        frames = [
-            frame if getattr(frame, name) is None else replace(frame, **{name: next(placed)})
-            for frame in frames
-        ]
-    return tuple(frames)
+    acquired = _one_night([frame.acquired_s for frame in frames])
+    content = _one_night([frame.content_s for frame in frames])
+    return tuple(
+        replace(frame, acquired_s=acquired_s, content_s=content_s)
+        for frame, acquired_s, content_s in zip(frames, acquired, content, strict=True)
+    )
+
+
+def _one_night(times: list[float | None]) -> list[float | None]:
+    placed = iter(one_night_s([time for time in times if time is not None]))
+    return [None if time is None else next(placed) for time in times]
 
 
 def _check_type(header: Dataset) -> None:

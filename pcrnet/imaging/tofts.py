@@ -115,8 +115,8 @@ def fit_tofts(
     ]
     if parts:
         maps[:, chosen] = np.concatenate(parts, axis=1)
-    *values, at_limit = maps
-    return ToftsFit(*values, at_limit == 1.0)
+    ktrans, ve, vp, rms, at_limit = maps
+    return ToftsFit(ktrans, ve, vp, rms, at_limit == 1.0)
 
 
 class _Projection:
