@@ -14,6 +14,7 @@ from pcrnet.evaluation.predictions import Predictions
 from pcrnet.imaging.display import for_display
 from pcrnet.imaging.pictures import patient_picture
 from pcrnet.imaging.preprocess import preprocess_patient
+from pcrnet.imaging.units import suv_unit
 from pcrnet.storage import write_bytes, write_json
 from pcrnet.training.fold import FitJob
 
@@ -45,6 +46,7 @@ def write_example_pictures(
             kinds={channel: imaging.channel_kind(channel) for channel in data.channels},
             title=name,
             simulated=simulated,
+            suv_unit=suv_unit(imaging.dicom),
         )
         file = f"{len(listed) + 1}.png"
         write_bytes(directory / file, picture)

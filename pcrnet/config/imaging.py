@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from pcrnet.config.section import Name, NonNegative, Positive, PositiveInt, Section
 
-ChannelKind = Literal["suv", "adc", "dce", "zscore"]
+ChannelKind = Literal["suv", "adc", "dce", "ratio", "zscore"]
 
 
 class DicomConfig(Section):
@@ -77,7 +77,7 @@ class ImagingConfig(Section):
     """Whether later visits are registered to the first."""
     channels: dict[Name, ChannelKind] = Field(default={})
     """Channel to its intensity rule, where the name does not tell it (``pet``, ``adc``, ``dce_*``;
-    every other channel is z-scored)."""
+    ``ser`` is a ratio that keeps its scale; every other channel is z-scored)."""
     dicom: DicomConfig = DicomConfig()
     """How DICOM series are read."""
 
@@ -85,7 +85,12 @@ class ImagingConfig(Section):
         """The intensity rule of a channel."""
         if channel in self.channels:
             return self.channels[channel]
-        by_name: dict[str, ChannelKind] = {"pet": "suv", "adc": "adc", "dce": "dce"}
+        by_name: dict[str, ChannelKind] = {
+            "pet": "suv",
+            "adc": "adc",
+            "dce": "dce",
+            "ser": "ratio",
+        }
         for prefix, kind in by_name.items():
             if channel == prefix or channel.startswith(f"{prefix}_"):
                 return kind

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.config.data import DataConfig
-from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.imaging import ChannelKind, ImagingConfig
 from pcrnet.csv_text import csv_of_records
 from pcrnet.data.clinical import Covariate, NumericCovariate
 from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.units import channel_unit, write_sidecar_unit
 from pcrnet.imaging.volume import Volume
 from pcrnet.models.contract import FittedModel
 from pcrnet.storage import write_text
@@ -25,7 +26,13 @@ CASES = ("complete", "first-visit", "one-channel")
 """All scans; the first timepoint alone; a single channel, of which no covariate is known."""
 
 _SPACING_MM = 6.0
-_LEVEL = {"suv": (0.8, 6.0), "adc": (1.8, 0.9), "dce": (300.0, 900.0), "zscore": (200.0, 700.0)}
+_LEVEL: dict[ChannelKind, tuple[float, float]] = {
+    "suv": (0.8, 6.0),
+    "adc": (1.8, 0.9),
+    "dce": (300.0, 900.0),
+    "ratio": (0.8, 1.4),
+    "zscore": (200.0, 700.0),
+}
 
 
 def write_golden_cohort(
@@ -52,7 +59,9 @@ def _write_case(
             row[column] = ""
             if timepoint in timepoints and channel in channels:
                 name = f"{case}_{timepoint}_{channel}.nii.gz"
-                write_nifti(_phantom(case, index, channel, imaging), directory / name)
+                phantom = _phantom(case, index, channel, imaging)
+                write_nifti(phantom, directory / name)
+                write_sidecar_unit(directory / name, phantom.unit)
                 row[column] = name
     return row | {item.name: _covariate(case, item) for item in model.needs().covariates}
 
@@ -91,5 +100,4 @@ def _phantom(case: str, visit: int, channel: str, imaging: ImagingConfig) -> Vol
     affine[:3, :3] *= _SPACING_MM
     affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape) - 1) / 2)
     kind = imaging.channel_kind(channel)
-    unit = {"suv": "SUVbw", "adc": "1e-3 mm2/s"}.get(kind, "arbitrary")
-    return Volume(values.astype(np.float32), affine, unit)  # type: ignore[arg-type]
+    return Volume(values.astype(np.float32), affine, channel_unit(kind, imaging.dicom))

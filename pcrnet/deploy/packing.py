@@ -24,6 +24,7 @@ from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.predictor import Predictor
 from pcrnet.evaluation.calibration import Calibrator, calibrator_from_dict
+from pcrnet.imaging.units import channel_unit
 from pcrnet.models.contract import FittedModel
 from pcrnet.storage import make_folder, sha256_file, write_json, write_text, writing_to
 
@@ -40,7 +41,7 @@ def describe_bundle(
     trained_on: Sequence[str] = (),
 ) -> Manifest:
     """The manifest of a trained model; paths of the training cohort stay behind."""
-    units = {"suv": "SUVbw", "adc": "1e-3 mm2/s", "dce": "arbitrary", "zscore": "arbitrary"}
+    imaging = experiment.imaging
     data = experiment.data.model_copy(update={"cohort": None, "cache": None})
     return Manifest(
         pcrnet_version=__version__,
@@ -55,7 +56,9 @@ def describe_bundle(
         calibrator=calibrator.to_dict(),
         operating_points={head: operating_points[head] for head in HEADS},
         splits_sha256=splits_sha256,
-        units={name: units[experiment.imaging.channel_kind(name)] for name in data.channels},
+        units={
+            name: channel_unit(imaging.channel_kind(name), imaging.dicom) for name in data.channels
+        },
         trained_on=tuple(trained_on),
     )
 

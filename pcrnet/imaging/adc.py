@@ -19,7 +19,11 @@ _LENGTHS = {None: 1e6, "M": 1.0, "U": 1e-6}
 _UNSTATED = frozenset({"", "US", "NORMALIZED", "UNSPECIFIED", "PIXEL", "ADC"})
 _TISSUE = (0.05, 6.0)
 """What the median voxel can be, fat and noise included; free water at 37 °C has 3.0."""
+_FASTEST = (0.8, 8.0)
+"""One decade, in which the 95th percentile of a map with some water and noise in it lies."""
 _USUAL = {"10⁻³ mm²/s": 1.0, "10⁻⁶ mm²/s": 1e-3, "mm²/s": 1e3}
+_UNUSUAL = {"10⁻⁴ mm²/s": 1e-1, "10⁻⁵ mm²/s": 1e-2}
+"""Written by few scanners: not concluded, but reason enough not to conclude another."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,13 @@ def adc_scale(frames: Sequence[Frame], values: NDArray[np.float32]) -> AdcScale:
     positive = values[values > 0]
     typical = float(np.median(positive)) if positive.size else 0.0
     if text in _UNSTATED:
+        fastest = float(np.percentile(positive, 95)) if positive.size else 0.0
+        for unit, unusual in _UNUSUAL.items():
+            if _FASTEST[0] <= fastest * unusual < _FASTEST[1]:
+                raise _refused(
+                    f"no tag states the unit, and a 95th percentile of {fastest:.3g} looks like "
+                    f"{unit}"
+                )
         for unit, usual in _USUAL.items():
             if _TISSUE[0] <= typical * usual <= _TISSUE[1]:
                 return AdcScale(
@@ -102,5 +113,6 @@ def _refused(problem: str, field: str | None = None) -> UnitError:
     return UnitError(
         f"ADC is needed in 10⁻³ mm²/s; {problem}",
         field=field,
-        remedy="export the ADC map itself with its unit, not a diffusion-weighted image",
+        remedy="export the ADC map itself with its unit (RescaleType), not a diffusion-weighted "
+        "image; or convert it to NIfTI in 10⁻³ mm²/s",
     )

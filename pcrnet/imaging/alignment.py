@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from pcrnet.config.imaging import AlignmentConfig, NoAlignment, RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration import Alignment, left_as_it_came, register
-from pcrnet.imaging.volume import Posture, Unit, Volume
+from pcrnet.imaging.units import ADC_UNIT, registration_rank
+from pcrnet.imaging.volume import Posture, Volume
 
-# Anatomy registers best, uptake next. Of two ADC maps, noise in air and distorted in tissue, the
-# right position has a mutual information of 0.05 (CMB-CRC): no more than nonsense has.
-_RANK: dict[Unit, int] = {"arbitrary": 0, "SUVbw": 1, "1e-3 mm2/s": 2}
 _BOTH_POSTURES: frozenset[Posture | None] = frozenset({"prone", "supine"})
 
 
@@ -91,7 +89,7 @@ def _align_visit(
             remedy="add such a scan, or set imaging.alignment.kind: none",
         )
     fixed, moving = first[channel], later[channel]
-    if fixed.unit == "1e-3 mm2/s":
+    if fixed.unit == ADC_UNIT:
         raise RegistrationError(
             f"only ADC is common with {name}: whether two ADC maps were registered rightly "
             "cannot be told from them",
@@ -114,4 +112,4 @@ def _align_visit(
 def common_channel(first: Mapping[str, Volume], later: Mapping[str, Volume]) -> str | None:
     """The channel that both visits have and that registers best: MR anatomy, then PET, then ADC."""
     common = [channel for channel in first if channel in later]
-    return min(common, key=lambda channel: _RANK[first[channel].unit], default=None)
+    return min(common, key=lambda channel: registration_rank(first[channel].unit), default=None)

@@ -36,7 +36,12 @@ def alignment_picture(fixed: Volume, moving: Volume, alignment: Alignment, *, ti
     }
     spacing = np.diag(grid.affine)[:3]
     x, y, z = np.array(grid.shape) * spacing
-    sheet = Sheet([max(y / x, z / x, z / y)] * len(rows), len(_PLANES), bars=False)
+    foot = (
+        f"first visit magenta, later visit green, grey where they agree · moved by "
+        f"{alignment.shift_mm:.1f} mm, turned by {alignment.rotation_degrees:.1f}° · the patient's "
+        "right is on the left"
+    )
+    sheet = Sheet([max(y / x, z / x, z / y)] * len(rows), len(_PLANES), bars=False, foot=foot)
     sheet.head(title)
     for row, (name, (transform, similarity)) in enumerate(rows.items()):
         sheet.label_row(row, name, f"MI {similarity:.2f} nats")
@@ -47,11 +52,6 @@ def alignment_picture(fixed: Volume, moving: Volume, alignment: Alignment, *, ti
             draw_pair(axes, first, second, plane=plane, index=middle, spacing_mm=spacing)
     for column, plane in enumerate(_PLANES):
         sheet.label_column(column, plane)
-    sheet.foot(
-        f"first visit magenta, later visit green, grey where they agree · moved by "
-        f"{alignment.shift_mm:.1f} mm, turned by {alignment.rotation_degrees:.1f}° · the patient's "
-        "right is on the left"
-    )
     return sheet.jpeg()
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import body_threshold
+from pcrnet.imaging.units import SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, world_corners
 
 Array = NDArray[np.float32]
@@ -105,7 +106,9 @@ def prepare_scan(volume: Volume, left_out: Volume | None = None) -> WorkingScan:
     x, y, z = (max(2, round(length / spacing)) for length in extent)
     grid = Grid.centred(corners.mean(axis=0), (spacing,) * 3, (x, y, z))
     values, covered = resample(volume, grid)
-    threshold = _PET_BODY_SUV if volume.unit == "SUVbw" else body_threshold(volume.array)
+    of_pet = volume.unit in SUV_UNITS
+    floor = _PET_BODY_SUV * share_of_suvbw(volume.unit) if of_pet else _DARKEST_TISSUE
+    threshold = floor if of_pet else body_threshold(volume.array)
     body = values > threshold
     if not body.any():
         raise RegistrationError(
@@ -118,7 +121,7 @@ def prepare_scan(volume: Volume, left_out: Volume | None = None) -> WorkingScan:
         brightness=brightness,
         above_air=max(
             _ABOVE_AIR * float(np.percentile(brightness[covered], _AIR_PERCENTILE)),
-            _PET_BODY_SUV if volume.unit == "SUVbw" else _DARKEST_TISSUE,
+            floor,
         ),
         covered=binary_erosion(covered, iterations=_EDGE_VOXELS),
         left_out=_around(left_out, grid),
@@ -144,7 +147,7 @@ def _brightness(values: Array, covered: NDArray[np.bool_], unit: Unit, spacing: 
     from scipy.ndimage import gaussian_filter
 
     smooth = np.asarray(gaussian_filter(values, max(_SMOOTHING_MM / spacing, 1.0)))
-    if unit == "SUVbw":
+    if unit in SUV_UNITS:
         return smooth
     return smooth / max(float(np.percentile(smooth[covered], 99)), 1e-6)
 

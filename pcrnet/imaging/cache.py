@@ -195,6 +195,10 @@ class TensorCache:
         for column, path in files.items():
             try:
                 digests[column] = self.memo.digest(path)
+            except ImageError as error:
+                raise error.located(
+                    patient=patient.patient_id, file=patient.location, field=column
+                ) from None
             except OSError as error:
                 raise ImageError(
                     f"cannot be read ({type(error).__name__})",

@@ -14,6 +14,7 @@ from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import ImageError
 from pcrnet.imaging.dicom import read_dicom_series
 from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.reader import check_values
 from pcrnet.storage import write_json
 
 _SUFFIXES = (".nii.gz", ".nii")
@@ -58,7 +59,7 @@ def convert_series(
         settings: Kinds of channels and DICOM settings; the defaults if None.
 
     Raises:
-        ImageError: Another ending, or anything that :func:`read_dicom_series` refuses.
+        ImageError: Another ending, or anything that a scan of a cohort is refused for.
     """
     settings = settings or ImagingConfig()
     stem = next((out.name.removesuffix(s) for s in _SUFFIXES if out.name.endswith(s)), "")
@@ -66,9 +67,9 @@ def convert_series(
         raise ImageError(
             "the output is no NIfTI file", remedy=f"end its name in {' or '.join(_SUFFIXES)}"
         )
-    read = read_dicom_series(
-        source, settings.channel_kind(channel), channel=channel, settings=settings.dicom
-    )
+    kind = settings.channel_kind(channel)
+    read = read_dicom_series(source, kind, channel=channel, settings=settings.dicom)
+    check_values(read.volume, kind)
     provenance = read.provenance
     sidecar = Sidecar(
         channel=channel,

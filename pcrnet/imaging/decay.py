@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from statistics import median
 
 from pcrnet.errors import UnitError
+from pcrnet.imaging.dicom_clock import DAY_S, nearest_day_s
 from pcrnet.imaging.dicom_tags import missing
 from pcrnet.imaging.suv_numbers import Quantity, positive, read_half_life_s
 from pcrnet.imaging.suv_tags import SuvFrame, SuvTags
 
-_DAY_S = 86_400.0
 _MAX_HALF_LIVES = 6.0
 _USUAL_HALF_LIVES = 2.0
 _BACK_COMPUTED_SPREAD_S = 2.0
+_MAX_START_BEFORE_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def reference_time(tags: SuvTags) -> Reference:
     earliest = min(acquired_s(tags))
     for source, moment in tags.declared:
         # De-identification that moves only the public dates leaves private ones days away.
-        if abs(moment - earliest) < _DAY_S:
+        if abs(moment - earliest) < DAY_S:
             return Reference(moment, source)
     if tags.series_s is None:
         raise missing("SeriesTime")
@@ -86,11 +87,18 @@ def acquired_s(tags: SuvTags) -> tuple[float, ...]:
     return known
 
 
-def injection(tags: SuvTags, before_s: float) -> Quantity:
+def injection(tags: SuvTags, before_s: float, *, begun_s: float | None = None) -> Quantity:
     """When the tracer was injected: the DateTime, else the last such Time before a moment.
 
     A DateTime of the evening with the date of a scan after midnight is that of the day before:
-    scanners are seen to put the scan's date to the time alone.
+    scanners are seen to put the scan's date to the time alone. A dynamic scan starts before its
+    injection, and its late frames are corrected to that start too: then the moment may lie up to
+    15 minutes before the injection, if these slices were acquired after it.
+
+    Args:
+        tags: Of the series.
+        before_s: To what time the values are corrected.
+        begun_s: When the first of the slices was acquired; None where that is not known.
 
     Raises:
         MissingTagError: Neither is stated.
@@ -100,8 +108,15 @@ def injection(tags: SuvTags, before_s: float) -> Quantity:
     half_life_s = read_half_life_s(tags)
     if 0.0 <= before_s - found.value <= _MAX_HALF_LIVES * half_life_s:
         return found
-    day_before_s = found.value - _DAY_S
-    same_date = found.value // _DAY_S == before_s // _DAY_S
+    started_s = _after_start(tags, before_s, begun_s)
+    if started_s is not None:
+        return Quantity(
+            started_s,
+            f"the injection lies {started_s - before_s:.0f} s after the start of the series, to "
+            "which a dynamic scan is corrected, and before these slices",
+        )
+    day_before_s = found.value - DAY_S
+    same_date = found.value // DAY_S == before_s // DAY_S
     if same_date and 0.0 <= before_s - day_before_s <= _USUAL_HALF_LIVES * half_life_s:
         return Quantity(
             day_before_s,
@@ -109,11 +124,22 @@ def injection(tags: SuvTags, before_s: float) -> Quantity:
             "that of the evening before, the scan being after midnight",
         )
     raise UnitError(
-        f"the scan lies {(before_s - found.value) / 3600.0:.1f} h after the injection; expected 0 "
+        f"the scan lies {(before_s - found.value) / 3600.0:.2f} h after the injection; expected 0 "
         f"to {_MAX_HALF_LIVES * half_life_s / 3600.0:.1f} h ({_MAX_HALF_LIVES:.0f} half-lives)",
         field="RadiopharmaceuticalStartDateTime",
         remedy="correct the injection time; if dates were moved, move all alike",
     )
+
+
+def _after_start(tags: SuvTags, start_s: float, begun_s: float | None) -> float | None:
+    """The injection, where it lies soon after a moment and not after the first slice."""
+    stated_s = tags.injected_s
+    if stated_s is None:
+        if tags.injected_time_s is None:
+            return None
+        stated_s = nearest_day_s(tags.injected_time_s, start_s)
+    soon = 0.0 < stated_s - start_s <= _MAX_START_BEFORE_S
+    return stated_s if soon and begun_s is not None and stated_s <= begun_s else None
 
 
 def undecayed_s(tags: SuvTags) -> tuple[tuple[float, ...], str]:
@@ -158,7 +184,7 @@ def _frame_reference_s(frame: SuvFrame, half_life_s: float) -> float | None:
 def _injection(tags: SuvTags, before_s: float) -> Quantity:
     of_day = tags.injected_time_s
     if tags.injected_s is not None:
-        apart = 0.0 if of_day is None else abs(tags.injected_s % _DAY_S - of_day)
+        apart = 0.0 if of_day is None else abs(tags.injected_s % DAY_S - of_day)
         note = (
             f"RadiopharmaceuticalStartTime differs by {apart:.0f} s from "
             "RadiopharmaceuticalStartDateTime, which is used"
@@ -166,7 +192,7 @@ def _injection(tags: SuvTags, before_s: float) -> Quantity:
         return Quantity(tags.injected_s, note if apart > 1.0 else "")
     if of_day is None:
         raise missing("RadiopharmaceuticalStartDateTime or RadiopharmaceuticalStartTime")
-    same_day = before_s - before_s % _DAY_S + of_day
+    same_day = before_s - before_s % DAY_S + of_day
     if same_day <= before_s:
         return Quantity(same_day)
-    return Quantity(same_day - _DAY_S, "the injection was before midnight, the scan after")
+    return Quantity(same_day - DAY_S, "the injection was before midnight, the scan after")

@@ -18,11 +18,14 @@ from pcrnet.imaging.dicom_groups import frame_groups
 from pcrnet.imaging.dicom_series import DicomSeries, open_series
 from pcrnet.imaging.dicom_tags import missing, word
 from pcrnet.imaging.dicom_values import linear_values, rescaling, stored_values, thinned_values
+from pcrnet.imaging.finite import require_finite
+from pcrnet.imaging.image_types import check_types
 from pcrnet.imaging.phase_choice import Choice, pick_phase
 from pcrnet.imaging.phases import Phase, split_phases
 from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.suv import suv_factor
 from pcrnet.imaging.suv_tags import SuvTags
+from pcrnet.imaging.units import ADC_UNIT
 from pcrnet.imaging.volume import Posture, Unit, Volume
 
 _MODALITIES: dict[ChannelKind, frozenset[str]] = {
@@ -68,7 +71,10 @@ def read_dicom_series(
         )
         frames = sort_slices(phases[choice.index].frames, settings.slice_gap_tolerance)
         affine = stack_affine(frames)
+        for types in {frame.types for frame in frames}:
+            check_types(types, kind)
         values, unit, provenance = _to_unit(series, frames, kind, settings)
+    require_finite(values)
     notes = (*series.notes, *choice.notes, *_remarks(series, frames), *provenance.warnings)
     numbers = (*_phase_numbers(phases, choice), *provenance.numbers)
     return Scan(
@@ -144,7 +150,7 @@ def _to_adc(
     scale = adc_scale(frames, values)
     values *= np.float32(scale.factor)
     provenance = Provenance(f"{scale.formula}; {rescaled}", warnings=scale.warnings)
-    return values, "1e-3 mm2/s", provenance
+    return values, ADC_UNIT, provenance
 
 
 def _phase_numbers(phases: Sequence[Phase], choice: Choice) -> tuple[tuple[str, float], ...]:

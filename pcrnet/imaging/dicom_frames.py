@@ -10,28 +10,27 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pcrnet.errors import GeometryError, LocalizerError, NotAVolumeError, UnitError
+from pcrnet.imaging.dicom_clock import Clock, clock_of, one_night_s, time_s
 from pcrnet.imaging.dicom_groups import FrameGroups, RealWorldMap, frame_groups, real_world_maps
 from pcrnet.imaging.dicom_series import ImageObject, stored_shape
 from pcrnet.imaging.dicom_tags import (
     PrivateTag,
-    datetime_s,
     items,
     missing,
-    moment_s,
     number,
     numbers,
     private_number,
-    time_s,
     word,
     words,
 )
+from pcrnet.imaging.image_types import frame_types
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 Vector = tuple[float, float, float]
 
-_NO_VOLUME = frozenset({"LOCALIZER", "PROJECTION IMAGE", "MIP", "MAX_IP"})
+_NO_VOLUME = frozenset({"LOCALIZER", "PROJECTION IMAGE", "MIP", "MAX_IP", "MINIP", "MIN_IP"})
 _GE_DURATION_US = PrivateTag(0x0019, "GEMS_ACQU_01", 0x5A)
 _PRIVATE_B_VALUES = (
     PrivateTag(0x0019, "SIEMENS MR HEADER", 0x0C),
@@ -39,7 +38,6 @@ _PRIVATE_B_VALUES = (
     PrivateTag(0x0043, "GEMS_PARM_01", 0x39),
 )
 _GE_B_VALUE_OFFSET = 1_000_000_000
-_DAY_S = 86_400.0
 _MAX_B_VALUE = 20_000.0
 
 
@@ -60,13 +58,16 @@ class Frame:
         intercept: See ``slope``.
         rescale_unit: RescaleType, in capitals; "" where it is not stated.
         real_world: Linear mappings of stored values to physical quantities.
-        acquired_s: Start of the acquisition on the clock of ``moment_s``; None: not stated.
+        acquired_s: Start of the acquisition on the data set's clock; None: not stated.
+        content_s: When the image was made, on the same clock; None: not stated.
         offset_s: Further seconds into the acquisition (trigger or temporal position); None: none.
         temporal_index: Number of the temporal position; None: not stated.
         duration_s: Duration of the acquisition; None: not stated.
         injected_s: Start of the contrast bolus, in seconds since midnight; None: not stated.
         b_value: Diffusion weighting in s/mm²; None: not stated.
         gradient: Diffusion direction, rounded; None: none, or isotropic.
+        echo_ms: Echo time; None: not stated.
+        types: Terms of ImageType or FrameType. Free text: never to be shown.
     """
 
     image: int
@@ -88,6 +89,9 @@ class Frame:
     injected_s: float | None
     b_value: float | None
     gradient: Vector | None
+    content_s: float | None = None
+    echo_ms: float | None = None
+    types: frozenset[str] = frozenset()
 
 
 def read_frames(images: Iterable[ImageObject]) -> tuple[Frame, ...]:
@@ -102,23 +106,25 @@ def read_frames(images: Iterable[ImageObject]) -> tuple[Frame, ...]:
     frames: list[Frame] = []
     for index, image in enumerate(images):
         _check_type(image.header)
-        frames += [
-            _read_frame(groups, index, n) for n, groups in enumerate(frame_groups(image.header))
-        ]
+        groups = frame_groups(image.header)
+        clock = clock_of(image.header, (of.find("FrameContentSequence") for of in groups))
+        frames += [_read_frame(of, index, n, clock) for n, of in enumerate(groups)]
     return _past_midnight(frames)
 
 
 def _past_midnight(frames: list[Frame]) -> tuple[Frame, ...]:
-    """Times whose dates were removed, on one clock: the small hours after a late evening."""
-    times = [frame.acquired_s for frame in frames if frame.acquired_s is not None]
-    if not times or max(times) >= _DAY_S or max(times) - min(times) < _DAY_S / 2:
-        return tuple(frames)
+    """Times whose dates were removed, on one clock."""
+    acquired = _one_night([frame.acquired_s for frame in frames])
+    content = _one_night([frame.content_s for frame in frames])
     return tuple(
-        frame
-        if frame.acquired_s is None or frame.acquired_s >= _DAY_S / 2
-        else replace(frame, acquired_s=frame.acquired_s + _DAY_S)
-        for frame in frames
+        replace(frame, acquired_s=acquired_s, content_s=content_s)
+        for frame, acquired_s, content_s in zip(frames, acquired, content, strict=True)
     )
+
+
+def _one_night(times: list[float | None]) -> list[float | None]:
+    placed = iter(one_night_s([time for time in times if time is not None]))
+    return [None if time is None else next(placed) for time in times]
 
 
 def _check_type(header: Dataset) -> None:
@@ -143,7 +149,7 @@ def _check_type(header: Dataset) -> None:
         )
 
 
-def _read_frame(groups: FrameGroups, image: int, index: int) -> Frame:
+def _read_frame(groups: FrameGroups, image: int, index: int, clock: Clock) -> Frame:
     header = groups.header
     measures = groups.find("PixelMeasuresSequence")
     rescale = groups.find("PixelValueTransformationSequence")
@@ -173,14 +179,17 @@ def _read_frame(groups: FrameGroups, image: int, index: int) -> Frame:
         intercept=number(rescale, "RescaleIntercept") or 0.0,
         rescale_unit=word(rescale, "RescaleType"),
         real_world=real_world_maps(groups),
-        acquired_s=_acquired_s(content, header),
+        acquired_s=_acquired_s(content, header, clock),
+        content_s=_moment_s(header, "Content", clock),
         offset_s=_offset_s(groups, header),
         temporal_index=number(content, "TemporalPositionIndex")
         or number(header, "TemporalPositionIdentifier"),
         duration_s=_duration_s(content, header),
-        injected_s=_injected_s(header),
+        injected_s=_injected_s(header, clock),
         b_value=b_value,
         gradient=gradient,
+        echo_ms=_echo_ms(groups),
+        types=frame_types(groups),
     )
 
 
@@ -191,12 +200,20 @@ def _required(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
     return found
 
 
-def _acquired_s(content: Dataset, header: Dataset) -> float | None:
-    found = datetime_s(content, "FrameAcquisitionDateTime")
-    if found is None:
-        found = moment_s(header, "Acquisition")
+def _acquired_s(content: Dataset, header: Dataset, clock: Clock) -> float | None:
+    of_frame = clock.datetime_s(content, "FrameAcquisitionDateTime")
+    return _moment_s(header, "Acquisition", clock) if of_frame is None else of_frame
+
+
+def _moment_s(header: Dataset, stem: str, clock: Clock) -> float | None:
+    moment = clock.moment_s(header, stem)
     # Where de-identification removed the date, the time alone still orders phases.
-    return time_s(header, "AcquisitionTime") if found is None else found
+    return time_s(header, f"{stem}Time") if moment is None else moment
+
+
+def _echo_ms(groups: FrameGroups) -> float | None:
+    of_frame = number(groups.find("MREchoSequence"), "EffectiveEchoTime")
+    return number(groups.header, "EchoTime") if of_frame is None else of_frame
 
 
 def _offset_s(groups: FrameGroups, header: Dataset) -> float | None:
@@ -223,14 +240,14 @@ def _duration_s(content: Dataset, header: Dataset) -> float | None:
     return None if ge_us is None else ge_us / 1e6
 
 
-def _injected_s(header: Dataset) -> float | None:
+def _injected_s(header: Dataset, clock: Clock) -> float | None:
     """Start of the bolus: in the header, or in the profile of an enhanced object's agent."""
     of_agent = [
-        time_s(profile, "ContrastBolusStartTime")
+        clock.of_day_s(profile, "ContrastBolusStartTime")
         for agent in items(header, "ContrastBolusAgentSequence")
         for profile in items(agent, "ContrastAdministrationProfileSequence")
     ]
-    stated = [time_s(header, "ContrastBolusStartTime"), *of_agent]
+    stated = [clock.of_day_s(header, "ContrastBolusStartTime"), *of_agent]
     return min((start for start in stated if start is not None), default=None)
 
 

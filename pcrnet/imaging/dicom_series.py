@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pcrnet.errors import DicomFileError, SeriesError
 from pcrnet.imaging.dicom_files import StoredFile, expansion_limit, open_files, too_large
 from pcrnet.imaging.dicom_tags import number, quiet, required_number, word
+from pcrnet.imaging.series_integrity import check_strays, check_whole
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -73,11 +74,18 @@ def open_series(path: Path) -> Iterator[DicomSeries]:
 
     Raises:
         DicomFileError: A damaged, truncated, encrypted, over-large or falsely named file.
-        SeriesError: No image series, or several.
+        SeriesError: No image series, or several, or images of several scans.
+        DuplicateSliceError, SliceGapError: Images that are there twice, or missing.
     """
     with quiet(), open_files(path) as files:
         headers = [(file, read_header(file, alone=len(files) == 1)) for file in files]
-        yield _only_series(headers)
+        series = _only_series(headers)
+        check_strays(
+            [file for file, header in headers if header is None],
+            [image.file for image in series.objects],
+        )
+        check_whole([image.header for image in series.objects])
+        yield series
 
 
 def decode_frames(image: ImageObject) -> NDArray[Any]:
@@ -127,9 +135,26 @@ def _decode(file: StoredFile) -> NDArray[Any] | str:
 
     with file.open() as stream:
         try:
-            return np.asarray(pydicom.dcmread(stream).pixel_array)
+            dataset = pydicom.dcmread(stream)
+            pixels = np.asarray(dataset.pixel_array)
+            # pydicom leaves out what is too much; then what it keeps may not be in its place.
+            excess = 0 if _is_packed(dataset) else len(dataset[_pixel_tag(dataset)].value)
         except Exception as error:  # decoders of damaged bytes raise anything
             return type(error).__name__
+    if excess > pixels.nbytes + 1:  # padded to an even length
+        return "there are more of them than the header states"
+    return pixels
+
+
+def _is_packed(dataset: Dataset) -> bool:
+    """Whether the pixels are compressed, or are not whole bytes each."""
+    bits = int(required_number(dataset, "BitsAllocated"))
+    return bool(dataset.file_meta.TransferSyntaxUID.is_compressed) or bits % 8 != 0
+
+
+def _pixel_tag(dataset: Dataset) -> str:
+    names = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+    return next(name for name in names if name in dataset)
 
 
 def read_header(file: StoredFile, *, alone: bool = False) -> Dataset | None:
@@ -142,15 +167,15 @@ def read_header(file: StoredFile, *, alone: bool = False) -> Dataset | None:
     Raises:
         DicomFileError: A damaged, truncated, over-large or falsely named file.
     """
+    start = file.head(_SIGNATURE_OFFSET + len(_SIGNATURE))
+    if start[_SIGNATURE_OFFSET:] != _SIGNATURE:
+        if alone or file.suffix in _SUFFIXES:
+            raise DicomFileError(
+                "a file that should be DICOM lacks the DICOM signature",
+                remedy="export the series again, as DICOM Part 10 files",
+            )
+        return None
     with file.open() as stream:
-        start = stream.read(_SIGNATURE_OFFSET + len(_SIGNATURE))
-        if start[_SIGNATURE_OFFSET:] != _SIGNATURE:
-            if alone or file.suffix in _SUFFIXES:
-                raise DicomFileError(
-                    "a file that should be DICOM lacks the DICOM signature",
-                    remedy="export the series again, as DICOM Part 10 files",
-                )
-            return None
         header = _parse(stream)
     if isinstance(header, str):
         raise DicomFileError(
@@ -186,6 +211,7 @@ def _check_deflated(stream: BinaryIO) -> None:
     """Refuse a deflated data set that would expand beyond its limit, without keeping any of it."""
     from pydicom.filereader import read_dataset
 
+    stream.seek(_SIGNATURE_OFFSET + len(_SIGNATURE))
     meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _size: tag.group != 2)
     if word(meta, "TransferSyntaxUID") != _DEFLATED:
         return

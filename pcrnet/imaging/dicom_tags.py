@@ -1,4 +1,4 @@
-"""Single DICOM tags as numbers, words and seconds.
+"""Single DICOM tags as numbers and words.
 
 A value never appears in an error, a warning or a log: tags hold names, and free text holds more.
 pydicom converts values when they are read and warns with the value in the text, so whatever reads
@@ -9,24 +9,17 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pcrnet.errors import DicomFileError, MissingTagError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-_DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
-_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2}(?:\.\d{1,6})?))?)?")
-_ZONE = re.compile(r"([+-])(\d{2})(\d{2})$")
-_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -195,46 +188,6 @@ def to_number(found: object, keyword: str) -> float | None:
     return converted
 
 
-def moment_s(dataset: Dataset, stem: str) -> float | None:
-    """A point in time, in seconds on a continuous local clock.
-
-    Args:
-        dataset: Where to look.
-        stem: "Acquisition" reads AcquisitionDateTime, else AcquisitionDate with AcquisitionTime.
-
-    Returns:
-        Only differences of these numbers mean anything; None where time or date is absent.
-    """
-    together = datetime_s(dataset, f"{stem}DateTime")
-    if together is not None:
-        return together
-    day = word(dataset, f"{stem}Date")
-    time = time_s(dataset, f"{stem}Time")
-    return None if not day or time is None else _day_s(day, f"{stem}Date") + time
-
-
-def datetime_s(dataset: Dataset, keyword: str) -> float | None:
-    """A DT value on the clock of :func:`moment_s`, in the data set's own time zone."""
-    return parse_datetime_s(word(dataset, keyword), keyword, dataset)
-
-
-def parse_datetime_s(text: str, keyword: str, dataset: Dataset) -> float | None:
-    """DT text on the clock of :func:`moment_s`; None where it is empty or lacks the time."""
-    zone = _ZONE.search(text)
-    local = text[: zone.start()] if zone else text
-    if len(local) <= 8:
-        return None
-    seconds = _day_s(local[:8], keyword) + _parse_time_s(local[8:], keyword)
-    here = _ZONE.search(word(dataset, "TimezoneOffsetFromUTC"))
-    return seconds + _zone_s(here) - _zone_s(zone) if zone and here else seconds
-
-
-def time_s(dataset: Dataset, keyword: str) -> float | None:
-    """A TM value in seconds since midnight."""
-    text = word(dataset, keyword)
-    return _parse_time_s(text, keyword) if text else None
-
-
 def missing(keyword: str, remedy: str = "") -> MissingTagError:
     """The error for a tag without which a number would have to be invented."""
     return MissingTagError(
@@ -251,31 +204,3 @@ def unreadable(keyword: str, reason: str) -> DicomFileError:
         field=keyword,
         remedy="export the series again from the scanner or PACS",
     )
-
-
-def _day_s(text: str, keyword: str) -> float:
-    match = _DATE.fullmatch(text)
-    try:
-        day = date(*map(int, match.groups())) if match else None
-    except ValueError:
-        day = None
-    if day is None:
-        raise unreadable(keyword, "a date expected")
-    return day.toordinal() * _DAY_S
-
-
-def _parse_time_s(text: str, keyword: str) -> float:
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise unreadable(keyword, "a time expected")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    if hours > 23 or minutes > 59 or seconds >= 61:
-        raise unreadable(keyword, "a time expected")
-    return hours * 3600 + minutes * 60 + seconds
-
-
-def _zone_s(match: re.Match[str] | None) -> float:
-    if match is None:
-        return 0.0
-    sign, hours, minutes = match.groups()
-    return (-1.0 if sign == "-" else 1.0) * (int(hours) * 3600 + int(minutes) * 60)

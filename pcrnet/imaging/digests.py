@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from pcrnet.errors import IntegrityError
+from pcrnet.errors import ImageError, IntegrityError
+from pcrnet.imaging.dicom_files import files_below
 from pcrnet.storage import read_record, sha256_file, sha256_json, write_json
 
 _SETTLED_NS = 2_000_000_000
@@ -44,11 +45,14 @@ class DigestMemo:
 
         Raises:
             OSError: The path cannot be read.
+            ImageError: It is, or its folder holds, neither a file nor a folder.
         """
         if path.is_dir():
-            parts = sorted(self.digest(file) for file in _files_below(path))
+            parts = sorted(self.digest(file) for file in files_below(path))
             return hashlib.sha256("\n".join(parts).encode()).hexdigest()
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise ImageError("is neither a file nor a folder", remedy="correct the path")
         identity = ":".join(
             str(part)
             for part in (
@@ -132,9 +136,3 @@ def _sources_of(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         for source in (place / "__init__.py", place.with_name(f"{part}.py")):
             if source.is_file():
                 yield source
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            yield Path(parent) / name

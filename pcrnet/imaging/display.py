@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.config.imaging import ChannelKind, ImagingConfig
 from pcrnet.imaging.panels import Look, Plane, draw_bar, draw_missing, draw_panel
+from pcrnet.imaging.units import share_of_suvbw
+from pcrnet.imaging.volume import Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,10 +21,7 @@ if TYPE_CHECKING:
     from pcrnet.imaging.preprocess import PatientTensor
     from pcrnet.imaging.sheet import Sheet
 
-SUV_LOOK = Look("SUVbw", 0.0, 7.0, "gray_r")
-"""PET alone: inverse grey, as in nuclear medicine. The window never follows the image."""
-SUV_OVER_LOOK = Look("SUVbw", 0.0, 7.0, "inferno")
-"""PET over MR."""
+_SUVBW_HIGH = 7.0
 ADC_LOOK = Look("ADC 10⁻³ mm²/s", 0.0, 3.0)
 _FINEST_MM = 1.5
 SIMULATED = "SIMULATED – not a patient"
@@ -41,6 +40,7 @@ class Scans:
         channels: Names along C.
         kinds: Intensity rules along C.
         spacing_mm: Shape (3,).
+        suv_unit: What PET is in.
     """
 
     image: NDArray[np.float32]
@@ -49,6 +49,7 @@ class Scans:
     channels: tuple[str, ...]
     kinds: tuple[ChannelKind, ...]
     spacing_mm: NDArray[np.float64]
+    suv_unit: Unit = "SUVbw"
 
     @classmethod
     def of(
@@ -58,6 +59,7 @@ class Scans:
         kinds: Mapping[str, ChannelKind],
         spacing_mm: Sequence[float],
         masks: NDArray[np.bool_] | None,
+        suv_unit: Unit = "SUVbw",
     ) -> Scans:
         """The scans of a tensor; ``masks`` of shape (X, Y, Z) serves all visits."""
         visits, _, *shape = tensor.image.shape
@@ -68,6 +70,7 @@ class Scans:
             channels=tuple(channels),
             kinds=tuple(kinds[name] for name in channels),
             spacing_mm=np.asarray(spacing_mm, dtype=np.float64),
+            suv_unit=suv_unit,
         )
 
     @property
@@ -95,8 +98,17 @@ class Scans:
         if self.pet and self.other:
             below, above = _backdrop(self), self.pet[0]
             title = f"{self.channels[above]} over {self.channels[below]}"
-            columns.append(Column(title, below, single[below].look, over=above))
+            over = OverLook(above, suv_look(self.suv_unit, over_mr=True))
+            columns.append(Column(title, below, single[below].look, over=over))
         return columns + [single[number] for number in self.other]
+
+
+@dataclass(frozen=True)
+class OverLook:
+    """The PET channel that is laid over another, and its look."""
+
+    channel: int
+    look: Look
 
 
 @dataclass(frozen=True)
@@ -106,11 +118,11 @@ class Column:
     title: str
     channel: int
     look: Look
-    over: int | None = None
+    over: OverLook | None = None
 
     def draw(self, axes: Axes, scans: Scans, visit: int, plane: Plane, index: int) -> None:
         """Draw one slice of a visit, or say that the scan is missing."""
-        needed = [self.channel] if self.over is None else [self.channel, self.over]
+        needed = [self.channel] if self.over is None else [self.channel, self.over.channel]
         if not scans.present[visit, needed].all():
             draw_missing(axes)
             return
@@ -121,16 +133,35 @@ class Column:
             plane=plane,
             index=index,
             spacing_mm=scans.spacing_mm,
-            over=None if self.over is None else (scans.image[visit, self.over], SUV_OVER_LOOK),
+            over=None
+            if self.over is None
+            else (scans.image[visit, self.over.channel], self.over.look),
             outline=None if scans.masks is None else scans.masks[visit],
         )
+
+
+def suv_look(unit: Unit, *, over_mr: bool = False) -> Look:
+    """PET alone in inverse grey, as in nuclear medicine, over MR in colour.
+
+    The window never follows the image: 0 to 7 in SUVbw, and as much of the body in other norms.
+    """
+    high = float(f"{_SUVBW_HIGH * share_of_suvbw(unit):.1g}")
+    return Look(unit, 0.0, high, "inferno" if over_mr else "gray_r")
+
+
+def window_note(scans: Scans) -> str:
+    """What the small print says of the PET window; nothing where there is no PET."""
+    if not scans.pet:
+        return ""
+    look = suv_look(scans.suv_unit)
+    return f"fixed {look.label} window {look.low:g}–{look.high:g}, higher uptake clipped · "
 
 
 def label_columns(sheet: Sheet, columns: Sequence[Column]) -> None:
     """Write each column's title above it and its colour bar below."""
     for number, column in enumerate(columns):
         sheet.label_column(number, column.title)
-        draw_bar(sheet.bar(number), column.look if column.over is None else SUV_OVER_LOOK)
+        draw_bar(sheet.bar(number), column.look if column.over is None else column.over.look)
 
 
 def describe_days(days: float) -> str:
@@ -188,14 +219,18 @@ def _look(scans: Scans, number: int) -> Look:
     """Fixed windows for SUV and ADC; one window for all DCE phases; one each for the others."""
     match scans.kinds[number]:
         case "suv":
-            return SUV_LOOK
+            return suv_look(scans.suv_unit)
         case "adc":
             return ADC_LOOK
         case "dce":
             phases = [other for other, kind in enumerate(scans.kinds) if kind == "dce"]
             return _window(scans, phases, "relative signal")
+        case "ratio":
+            return _window(scans, [number], "ratio")
         case "zscore":
             return _window(scans, [number], "z-score")
+        case _:
+            assert_never(scans.kinds[number])
 
 
 def _window(scans: Scans, numbers: Sequence[int], label: str) -> Look:

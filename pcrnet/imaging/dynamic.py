@@ -21,7 +21,9 @@ from pcrnet.imaging.dicom_values import (
     stored_values,
     thinned_values,
 )
-from pcrnet.imaging.phase_choice import seconds_after_injection
+from pcrnet.imaging.finite import require_finite
+from pcrnet.imaging.image_types import check_types
+from pcrnet.imaging.phase_choice import seconds_after_injection, untimed
 from pcrnet.imaging.phases import split_phases
 
 
@@ -36,6 +38,7 @@ class DynamicSeries:
         repetition_s: TR; None where it is not stated.
         flip_degrees: Flip angle; None where it is not stated.
         notes: What was assumed, and what was passed over.
+        untimed: Whether the phases state no duration: then ``seconds`` are those of their starts.
     """
 
     signal: NDArray[np.float32]
@@ -44,6 +47,7 @@ class DynamicSeries:
     repetition_s: float | None
     flip_degrees: float | None
     notes: tuple[str, ...]
+    untimed: bool = False
 
 
 def read_dynamic_series(path: Path, settings: DicomConfig | None = None) -> DynamicSeries:
@@ -76,14 +80,23 @@ def read_dynamic_series(path: Path, settings: DicomConfig | None = None) -> Dyna
         seconds, notes = seconds_after_injection(
             phases, lambda n: thinned_values(series, phases[n].frames)
         )
+        for frame in (frame for phase in phases for frame in phase.frames):
+            check_types(frame.types, "dce")
         stacks = [sort_slices(phase.frames, settings.slice_gap_tolerance) for phase in phases]
         affine = stack_affine(stacks[0])
         signal = np.stack(
             [linear_values(stored_values(series, stack), rescaling(stack)) for stack in stacks]
         )
+        require_finite(signal)
         repetition_s, flip_degrees = _timing(series)
     return DynamicSeries(
-        signal, affine, tuple(seconds), repetition_s, flip_degrees, (*series.notes, *notes)
+        signal,
+        affine,
+        tuple(seconds),
+        repetition_s,
+        flip_degrees,
+        (*series.notes, *notes),
+        untimed=untimed(phases),
     )
 
 

@@ -12,7 +12,8 @@ from pcrnet.config.imaging import ChannelKind
 from pcrnet.errors import GeometryError
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import body_threshold
-from pcrnet.imaging.volume import Volume, world_corners
+from pcrnet.imaging.units import SUV_UNITS, share_of_suvbw
+from pcrnet.imaging.volume import Unit, Volume, world_corners
 
 Crop = Literal["mask", "lesion", "body"]
 
@@ -58,7 +59,8 @@ def find_centre(
     for channel, volume in volumes.items():
         on_grid[channel], coverage = resample(volume, grid)
         covered &= coverage
-    body = covered & _body(on_grid, kinds)
+    units = {channel: volume.unit for channel, volume in volumes.items()}
+    body = covered & _body(on_grid, kinds, units)
     if not body.any():
         body = covered if covered.any() else np.ones(grid.shape, dtype=bool)
     signal = _lesion_signal(on_grid, kinds)
@@ -89,13 +91,20 @@ def _search_grid(volumes: list[Volume]) -> Grid:
 
 
 def _body(
-    on_grid: Mapping[str, NDArray[np.float32]], kinds: Mapping[str, ChannelKind]
+    on_grid: Mapping[str, NDArray[np.float32]],
+    kinds: Mapping[str, ChannelKind],
+    units: Mapping[str, Unit],
 ) -> NDArray[np.bool_]:
-    """Tissue on any channel; ADC does not count, for it is noise in air."""
+    """Tissue on any channel; ADC and ratios do not count, for they are noise in air."""
     masks = [
-        values > (_PET_BODY_SUV if kinds[channel] == "suv" else body_threshold(values))
+        values
+        > (
+            _PET_BODY_SUV * share_of_suvbw(units[channel])
+            if units[channel] in SUV_UNITS
+            else body_threshold(values)
+        )
         for channel, values in on_grid.items()
-        if kinds[channel] != "adc"
+        if kinds[channel] not in ("adc", "ratio")
     ]
     return np.any(masks, axis=0) if masks else np.ones(next(iter(on_grid.values())).shape, bool)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def visit_scalings(
 ) -> dict[str, Scaling]:
     """The scaling of each channel of one visit.
 
-    - suv, adc: unchanged; background 0.
+    - suv, adc, ratio: unchanged; background 0.
     - dce: divided by the median of the body on the pre-contrast phase (``dce_pre``, else the
       first phase there is); background 0.
     - zscore: minus mean, over standard deviation, of the body; background is the 1st percentile
@@ -62,13 +63,15 @@ def visit_scalings(
     for channel, volume in volumes.items():
         try:
             match kinds[channel]:
-                case "suv" | "adc":
+                case "suv" | "adc" | "ratio":
                     scalings[channel] = Scaling()
                 case "zscore":
                     scalings[channel] = _standardised(volume)
                 case "dce":
                     reference = "dce_pre" if "dce_pre" in phases else phases[0]
                     scalings[channel] = scalings.get(reference) or _relative(volumes[reference])
+                case _:
+                    assert_never(kinds[channel])
         except ImageError as error:
             raise error.located(field=channel) from None
     return scalings

@@ -124,7 +124,7 @@ def enhancement_maps(series: DynamicSeries, settings: DicomConfig) -> list[Kinet
         PhaseError: No phase lies in one of the windows.
     """
     chosen = {
-        name: phase_at(series.seconds, name, settings)
+        name: phase_at(series.seconds, name, settings, untimed=series.untimed)
         for name in ("dce_pre", "dce_early", "dce_late")
     }
     before, early, late = (series.signal[index] for index in chosen.values())
@@ -152,6 +152,8 @@ def tofts_maps(
     series: DynamicSeries, model: TissueModel, mask: NDArray[np.bool_]
 ) -> list[KineticMap]:
     """Ktrans, ve and vp of the extended Tofts model with Parker's population input.
+
+    Ktrans and ve are not defined where their ratio ends at the limit of the search, as in vessels.
 
     The signal before injection, averaged over its phases, gives M₀; concentration follows from
     the equation of the spoiled gradient echo.
@@ -196,7 +198,13 @@ def tofts_maps(
         "population input (0.1 mmol/kg); least squares"
     )
     units = {"ktrans": "1/min", "ve": "fraction", "vp": "fraction"}
-    fitted = {"ktrans": fit.ktrans_per_min, "ve": fit.ve, "vp": fit.vp}
+    numbers["voxels_at_rate_limit"] = float(fit.at_limit.sum())
+    told = ~fit.at_limit
+    fitted = {
+        "ktrans": np.where(told, fit.ktrans_per_min, np.nan),
+        "ve": np.where(told, fit.ve, np.nan),
+        "vp": fit.vp,
+    }
     maps = []
     for name, unit in units.items():
         values = np.full(mask.shape, np.nan)

@@ -12,7 +12,6 @@ from pcrnet.errors import ImageError
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.quantify.lesion import (
-    SUV_UNITS,
     Mask,
     PetMeasurements,
     longest_diameter_mm,
@@ -20,6 +19,7 @@ from pcrnet.imaging.quantify.lesion import (
     measure_pet,
     volume_ml,
 )
+from pcrnet.imaging.units import ADC_UNIT, SUV_UNITS
 from pcrnet.imaging.volume import Unit, Volume
 
 
@@ -34,6 +34,7 @@ class VisitMeasurements:
         adc_1e3_mm2_s: Mean ADC inside the mask.
         volume_ml: Volume of the visit's own mask.
         longest_mm: Longest diameter of the visit's own mask.
+        suv_unit: What the uptake is in; None without PET.
     """
 
     timepoint: str
@@ -42,6 +43,7 @@ class VisitMeasurements:
     adc_1e3_mm2_s: float | None = None
     volume_ml: float | None = None
     longest_mm: float | None = None
+    suv_unit: Unit | None = None
 
 
 def measure_visits(scans: PatientScans) -> list[VisitMeasurements]:
@@ -60,7 +62,7 @@ def measure_visits(scans: PatientScans) -> list[VisitMeasurements]:
             continue
         to_mask = scans.transform(mask_of) @ np.linalg.inv(scans.transform(timepoint))
         pet = _first_of(volumes.values(), SUV_UNITS)
-        adc = _first_of(volumes.values(), {"1e-3 mm2/s"})
+        adc = _first_of(volumes.values(), {ADC_UNIT})
         foreground = mask.array > 0
         own = mask_of == timepoint
         measured.append(
@@ -71,6 +73,7 @@ def measure_visits(scans: PatientScans) -> list[VisitMeasurements]:
                 adc_1e3_mm2_s=None if adc is None else _adc(adc, _carried(mask, adc, to_mask)),
                 volume_ml=volume_ml(mask, foreground) if own else None,
                 longest_mm=longest_diameter_mm(mask, foreground) if own else None,
+                suv_unit=None if pet is None else pet.unit,
             )
         )
     return measured

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.errors import ImageError
+from pcrnet.imaging.finite import require_finite
 from pcrnet.imaging.nifti_header import (
     MAX_HEADER_BYTES,
     MAX_VOXELS,
@@ -32,6 +33,9 @@ __all__ = ["MAX_VOXELS", "read_nifti", "read_nifti_header", "write_nifti"]
 _MAX_TRAILING_BYTES = 1 << 16
 _CHUNK_VOXELS = 1 << 19
 _DEFLATE_MAX_RATIO = 1032  # the most that DEFLATE can achieve
+_FREE_BYTES = 160 << 20
+_MAX_EXPANSION = 100
+"""Images reach 10:1 or so, masks are zero almost everywhere, bombs reach 1000:1."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _Stream = io.BufferedReader | gzip.GzipFile
 
@@ -64,24 +68,41 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     with _open(path) as stream:
         header = _read_header(stream, path)
         stream.seek(header.offset)
-        values = np.empty(header.voxels, dtype=np.float32)
-        for start in range(0, header.voxels, _CHUNK_VOXELS):
-            part = values[start : start + _CHUNK_VOXELS]
-            stored = np.frombuffer(
-                _read_exactly(stream, part.size * header.dtype.itemsize), header.dtype
-            )
-            if header.slope == 1.0 and header.intercept == 0.0:
-                part[:] = stored
-            else:
-                part[:] = stored.astype(np.float64) * header.slope + header.intercept
+        values = _read_values(stream, header, path.stat().st_size)
         _read_to_end(stream)
-    bad = values.size - int(np.count_nonzero(np.isfinite(values)))
-    if bad:
-        raise ImageError(
-            f"{bad} of {values.size} voxels are not finite numbers",
-            remedy="write the background (0 for PET) where nothing was measured",
-        )
+    require_finite(values)
     return values.reshape(header.shape, order="F"), header.affine
+
+
+def _read_values(stream: _Stream, header: NiftiHeader, packed_bytes: int) -> NDArray[np.float32]:
+    """The voxels, in stored order. Memory that only zeros would fill is not touched.
+
+    Raises:
+        ImageError: A file that is cut short, or unpacks like a bomb.
+    """
+    values = np.zeros(header.voxels, dtype=np.float32)
+    left = max(_FREE_BYTES, _MAX_EXPANSION * packed_bytes)
+    for start in range(0, header.voxels, _CHUNK_VOXELS):
+        part = values[start : start + _CHUNK_VOXELS]
+        stored = np.frombuffer(
+            _read_exactly(stream, part.size * header.dtype.itemsize), header.dtype
+        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            if header.slope != 1.0 or header.intercept != 0.0:
+                stored = stored.astype(np.float64) * header.slope + header.intercept
+            empty = not stored.any()
+        if empty:
+            continue
+        left -= part.nbytes
+        if left < 0:
+            raise ImageError(
+                f"a file of {packed_bytes} bytes unpacks to more than {_MAX_EXPANSION} times its "
+                "size",
+                remedy="crop the image; if it is smaller, the file is damaged",
+            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            part[:] = stored
+    return values
 
 
 def write_nifti(volume: Volume, path: Path) -> None:
@@ -141,7 +162,9 @@ def _read_exactly(stream: _Stream, size: int) -> bytes:
 
 
 def _read_to_end(stream: _Stream) -> None:
-    if len(stream.read(_MAX_TRAILING_BYTES + 1)) > _MAX_TRAILING_BYTES:
+    """Padding with zeros may follow the voxels; anything else means that they are not in place."""
+    rest = stream.read(_MAX_TRAILING_BYTES + 1)
+    if len(rest) > _MAX_TRAILING_BYTES or rest.strip(b"\0"):
         raise ImageError(
             "the file holds more data than its header states",
             remedy="write the image anew, one 3D volume a file",

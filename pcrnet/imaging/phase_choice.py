@@ -1,7 +1,7 @@
 """Which volume of a time or diffusion series a channel asks for: by seconds, or by b-value.
 
-Where the injection time is not recorded, injection is taken to be simultaneous with the start of
-the first enhanced phase (UCSF's convention), and that is noted.
+Where the injection time is not recorded, or the images contradict it, injection is taken to be
+simultaneous with the start of the first enhanced phase (UCSF's convention), and that is noted.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import PhaseError
+from pcrnet.imaging.dicom_clock import nearest_day_s
 from pcrnet.imaging.phases import Phase
 
-_DAY_S = 86_400.0
 _ENHANCED_FRACTION = 0.3
 _LEAST_ENHANCEMENT = 0.2
+_SURE_ENHANCEMENT = 0.6
+"""Above it the first phase was surely before contrast: slow tissue alone gains less."""
+_ARRIVAL_S = 60.0
+"""By then contrast has reached vessels and lesions."""
 _ENHANCING_VOXELS = 0.005
 _B_CHANNEL = re.compile(r".*_b(\d+)")
 
@@ -55,8 +59,7 @@ def pick_phase(
         phases: As :func:`split_phases` returns them.
         channel: Name of the channel.
         settings: The windows, in seconds after injection.
-        read_phase: Values of a phase, thinned at will but alike for all; used only where the
-            injection time is not recorded.
+        read_phase: Values of a phase, thinned at will but alike for all.
 
     Raises:
         PhaseError: No phase fits, or several do.
@@ -73,33 +76,67 @@ def pick_phase(
             "b-value; or keep one volume a folder",
         )
     seconds, notes = seconds_after_injection(phases, read_phase)
-    index = phase_at(seconds, channel, settings)
-    return Choice(index, seconds[index], notes)
+    index, note = _phase_at(seconds, channel, settings, untimed=untimed(phases))
+    return Choice(index, seconds[index], (*notes, note) if note else notes)
 
 
-def phase_at(seconds: Sequence[float], channel: str, settings: DicomConfig) -> int:
+def phase_at(
+    seconds: Sequence[float], channel: str, settings: DicomConfig, *, untimed: bool = False
+) -> int:
     """The phase of ``dce_pre``, ``dce_early`` or ``dce_late``.
 
     Args:
         seconds: Time of each phase after injection.
         channel: One of the three.
         settings: The windows.
+        untimed: Whether the seconds are those of the starts, the durations not being stated.
 
     Raises:
         PhaseError: No phase lies in the window.
     """
+    return _phase_at(seconds, channel, settings, untimed=untimed)[0]
+
+
+def _phase_at(
+    seconds: Sequence[float], channel: str, settings: DicomConfig, *, untimed: bool
+) -> tuple[int, str]:
+    """The phase, and what was concluded."""
     low, high = _windows(settings)[channel]
     target = 0.0 if channel == "dce_pre" else (low + high) / 2
     fitting = [n for n, at in enumerate(seconds) if low <= at <= high and (high or at < 0)]
-    if not fitting:
-        expected = "before injection" if high == 0 else f"{low:g} to {high:g} s after injection"
-        raise PhaseError(
-            f"no phase fits {channel}: expected {expected}, found "
-            f"{', '.join(f'{at:.0f}' for at in seconds)} s",
-            remedy="name another series, leave the cell empty, or widen the window "
-            "(imaging.dicom.dce_early_s, dce_late_s)",
-        )
-    return min(fitting, key=lambda n: abs(seconds[n] - target))
+    if fitting:
+        return min(fitting, key=lambda n: abs(seconds[n] - target)), ""
+    expected = "before injection" if high == 0 else f"{low:g} to {high:g} s after injection"
+    if untimed and high > 0:
+        # A phase lasts no longer than until the next, so its middle lies in the half before that.
+        latest = _latest_middles(seconds)
+        fitting = [n for n, at in enumerate(seconds) if 0 <= at <= high and latest[n] >= low]
+        if len(fitting) == 1:
+            (index,) = fitting
+            return index, (
+                "how long a phase took is not stated: the middle of that from "
+                f"{seconds[index]:.0f} s on can lie up to {latest[index]:.0f} s after injection, "
+                f"and is the only one that can lie in the window ({expected})"
+            )
+    raise PhaseError(
+        f"no phase fits {channel}: expected {expected}, found "
+        f"{', '.join(f'{at:.0f}' for at in seconds)} s",
+        remedy="name another series, leave the cell empty, or widen the window "
+        "(imaging.dicom.dce_early_s, dce_late_s)",
+    )
+
+
+def untimed(phases: Sequence[Phase]) -> bool:
+    """Whether no phase states its duration, so that only the starts are known."""
+    return all(phase.duration_s is None for phase in phases)
+
+
+def _latest_middles(seconds: Sequence[float]) -> list[float]:
+    """Of phases known by their starts: when at the latest the middle of each was acquired."""
+    ends = sorted(seconds)
+    shortest = float(min(np.diff(ends), default=0.0))
+    following = [min((end for end in ends if end > at), default=at + shortest) for at in seconds]
+    return [(at + end) / 2 for at, end in zip(seconds, following, strict=True)]
 
 
 def _windows(settings: DicomConfig) -> dict[str, tuple[float, float]]:
@@ -160,35 +197,65 @@ def seconds_after_injection(
             field="ContrastBolusStartTime",
             remedy="split the series and name one folder a phase",
         )
-    notes: tuple[str, ...] = ()
-    injection = recorded.pop() if recorded else None
-    if injection is not None:
+    stated = recorded.pop() if recorded else None
+    of_day = all(phase.of_day for phase in phases)
+    if stated is not None and of_day:
         # A time of day: the one nearest to the first phase, whatever side of midnight.
-        injection += _DAY_S * round((known[0] - injection) / _DAY_S)
-    else:
-        first = _first_enhanced([read_phase(n) for n in range(len(phases))])
-        injection = known[first]
-        notes = (
-            "ContrastBolusStartTime is not recorded: injection is taken to be simultaneous with "
-            f"the start of the first enhanced phase (number {first + 1} of {len(phases)})",
-        )
+        stated = nearest_day_s(stated, known[0])
+    comparable = stated if of_day else None
+    injection, notes = _believed(comparable, known, [read_phase(n) for n in range(len(phases))])
+    if stated is not None and not of_day:
+        notes = (*notes, "ContrastBolusStartTime is of no use: the phases state no time of day")
+    if phases[0].timed_by == "ContentTime":
+        notes = (*notes, "the phases are told apart by ContentTime, for want of AcquisitionTime")
     return [middle - injection for middle in middles if middle is not None], notes
 
 
-def _first_enhanced(volumes: Sequence[NDArray[np.float32]]) -> int:
-    """The first phase whose vessels and lesions are brighter than before.
+def _believed(
+    stated_s: float | None, starts_s: Sequence[float], volumes: Sequence[NDArray[np.float32]]
+) -> tuple[float, tuple[str, ...]]:
+    """The injection as stated, else, or where the images contradict it, as these tell."""
+    first, gain = _first_enhanced(volumes)
+    if stated_s is None:
+        if not gain > _LEAST_ENHANCEMENT:
+            raise PhaseError(
+                "the injection time is not recorded, and no phase is brighter than the first",
+                field="ContrastBolusStartTime",
+                remedy="split the series and name one folder a phase",
+            )
+        problem = "is not recorded"
+    elif gain > _SURE_ENHANCEMENT and not _possible(stated_s, starts_s, first):
+        problem = "cannot be true, for the images show otherwise"
+    else:
+        return stated_s, ()
+    return starts_s[first], (
+        f"ContrastBolusStartTime {problem}: injection is taken to be simultaneous with the start "
+        f"of the first enhanced phase (number {first + 1} of {len(starts_s)})",
+    )
+
+
+def _possible(stated_s: float, starts_s: Sequence[float], first: int) -> bool:
+    """Whether an injection can have enhanced the phase ``first`` and none before it.
+
+    It lies before the phase ends, after the first phase begins, and not so early that contrast
+    had arrived before the last phase that shows none of it.
+    """
+    gap_s = float(min(np.diff(starts_s)))
+    end_s = starts_s[first + 1] if first + 1 < len(starts_s) else starts_s[first] + gap_s
+    return max(starts_s[0], starts_s[first - 1] - _ARRIVAL_S) < stated_s <= end_s
+
+
+def _first_enhanced(volumes: Sequence[NDArray[np.float32]]) -> tuple[int, float]:
+    """The first phase whose vessels and lesions are brighter than before, and by how much at most.
 
     The voxels are the 0.5 % that gain most between the first phase and any other; a phase counts
-    as enhanced once it shows 30 % of their largest mean gain.
+    as enhanced once it shows 30 % of their largest mean gain. The gain is a fraction of the first
+    phase.
     """
     gain = np.max([volume - volumes[0] for volume in volumes[1:]], axis=0)
     chosen = gain >= np.quantile(gain, 1.0 - _ENHANCING_VOXELS)
     means = np.array([float(volume[chosen].mean(dtype=np.float64)) for volume in volumes])
     largest = float(means.max() - means[0])
-    if not largest > _LEAST_ENHANCEMENT * max(float(means[0]), 0.0):
-        raise PhaseError(
-            "the injection time is not recorded, and no phase is brighter than the first",
-            field="ContrastBolusStartTime",
-            remedy="split the series and name one folder a phase",
-        )
-    return int(np.argmax(means - means[0] > _ENHANCED_FRACTION * largest))
+    before = max(float(means[0]), 0.0)
+    relative = largest / before if before > 0 else (np.inf if largest > 0 else 0.0)
+    return int(np.argmax(means - means[0] > _ENHANCED_FRACTION * largest)), relative

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from pcrnet.config.imaging import ChannelKind
 from pcrnet.imaging.display import (
     SIMULATED,
-    SUV_LOOK,
     Scans,
     describe_days,
     focus,
     label_columns,
+    window_note,
 )
 from pcrnet.imaging.panels import Plane, axis_of, extent_mm
 from pcrnet.imaging.sheet import Sheet
+from pcrnet.imaging.volume import Unit
 
 if TYPE_CHECKING:
     from pcrnet.imaging.preprocess import PatientTensor
@@ -35,6 +36,7 @@ def patient_picture(
     title: str,
     simulated: bool,
     plane: Plane = "axial",
+    suv_unit: Unit = "SUVbw",
 ) -> bytes:
     """Draw all scans of one patient in one plane.
 
@@ -51,26 +53,26 @@ def patient_picture(
         title: Printed above; a pseudonym, never a name.
         simulated: Whether to print that this is no patient.
         plane: Which plane.
+        suv_unit: What PET is in.
 
     Returns:
         PNG bytes, equal for equal input.
     """
-    scans = Scans.of(tensor, channels, kinds, spacing_mm, mask)
+    scans = Scans.of(tensor, channels, kinds, spacing_mm, mask, suv_unit)
     point, why = focus(scans)
     axis = axis_of(plane)
     width, height = extent_mm(scans.shape, scans.spacing_mm, plane)
-    sheet = Sheet([height / width] * len(timepoints), len(scans.columns))
+    offset_mm = (point[axis] - (scans.shape[axis] - 1) / 2) * scans.spacing_mm[axis]
+    foot = (
+        f"{plane} plane through {why}, {offset_mm:+.0f} mm from the crop's centre · voxels "
+        f"{' × '.join(f'{edge:g}' for edge in scans.spacing_mm)} mm · "
+        f"{window_note(scans)}the patient's right is on the left"
+    )
+    sheet = Sheet([height / width] * len(timepoints), len(scans.columns), foot=foot)
     sheet.head(title, SIMULATED if simulated else "")
     for row, timepoint in enumerate(timepoints):
         sheet.label_row(row, timepoint, describe_days(float(tensor.days[row])))
         for number, column in enumerate(scans.columns):
             column.draw(sheet.panel(row, number), scans, row, plane, point[axis])
     label_columns(sheet, scans.columns)
-    offset_mm = (point[axis] - (scans.shape[axis] - 1) / 2) * scans.spacing_mm[axis]
-    sheet.foot(
-        f"{plane} plane through {why}, {offset_mm:+.0f} mm from the crop's centre · voxels "
-        f"{' × '.join(f'{edge:g}' for edge in scans.spacing_mm)} mm · fixed SUV window "
-        f"{SUV_LOOK.low:g}–{SUV_LOOK.high:g}, higher uptake clipped · "
-        "the patient's right is on the left"
-    )
     return sheet.png()

@@ -16,12 +16,12 @@ from pcrnet.imaging.alignment import common_channel
 from pcrnet.imaging.alignment_picture import alignment_picture
 from pcrnet.imaging.display import (
     SIMULATED,
-    SUV_LOOK,
     Scans,
     describe_days,
     focus,
     for_display,
     label_columns,
+    window_note,
 )
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.measurements import VisitMeasurements, last_mask, measure_visits
@@ -31,6 +31,7 @@ from pcrnet.imaging.preprocess import on_one_grid
 from pcrnet.imaging.quantify.measure import survey_scans
 from pcrnet.imaging.quantify.outlines import outline_picture
 from pcrnet.imaging.sheet import Sheet
+from pcrnet.imaging.units import suv_unit
 
 _PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
 _ABSENT_ASPECT = 0.3
@@ -90,7 +91,9 @@ def _look_at(patient: Patient, data: DataConfig, imaging: ImagingConfig, warning
     survey = survey_scans(scans, data, imaging)
     title = f"{patient.patient_id} · where the quantities are measured"
     return _Shown(
-        scans=Scans.of(tensor, data.channels, kinds, fine.spacing_mm, masks),
+        scans=Scans.of(
+            tensor, data.channels, kinds, fine.spacing_mm, masks, suv_unit(imaging.dicom)
+        ),
         days=tensor.days,
         visits=frozenset(scans.volumes),
         spacing_mm=fine.spacing_mm,
@@ -114,7 +117,12 @@ def _draw(name: str, shown: _Shown, timepoints: Sequence[str], *, simulated: boo
         for visit, timepoint in enumerate(timepoints)
         for plane in (_PLANES if timepoint in shown.visits else _PLANES[:1])
     ]
-    sheet = Sheet(_aspects(shown.scans, rows), len(columns) + 1)
+    foot = (
+        f"planes through {why} of the first visit · the field is what the network sees, "
+        f"on {' × '.join(f'{edge:g}' for edge in shown.spacing_mm)} mm voxels · "
+        f"{window_note(shown.scans)}blue line: lesion mask · the patient's right is on the left"
+    )
+    sheet = Sheet(_aspects(shown.scans, rows), len(columns) + 1, foot=foot)
     sheet.head(name, SIMULATED if simulated else "")
     for row, (visit, plane) in enumerate(rows):
         timepoint = timepoints[visit]
@@ -127,12 +135,6 @@ def _draw(name: str, shown: _Shown, timepoints: Sequence[str], *, simulated: boo
             _note(sheet, row, len(columns), numbers.get(timepoint))
     label_columns(sheet, columns)
     sheet.label_column(len(columns), "measured")
-    sheet.foot(
-        f"planes through {why} of the first visit · the field is what the network sees, "
-        f"on {' × '.join(f'{edge:g}' for edge in shown.spacing_mm)} mm voxels · fixed SUV window "
-        f"{SUV_LOOK.low:g}–{SUV_LOOK.high:g}, higher uptake clipped · blue line: lesion mask · "
-        "the patient's right is on the left"
-    )
     return sheet.jpeg()
 
 
@@ -171,6 +173,7 @@ def _note(sheet: Sheet, row: int, column: int, measured: VisitMeasurements | Non
 
 def describe(measured: VisitMeasurements) -> list[tuple[str, str]]:
     """Names and values as printed; what could not be measured is left out."""
+    suv = "SUV" if measured.suv_unit in (None, "SUVbw") else str(measured.suv_unit)
     lines: list[tuple[str, float | None, str]] = [
         ("ADC (10⁻³ mm²/s)", measured.adc_1e3_mm2_s, ".2f"),
         ("volume (mL)", measured.volume_ml, ".1f"),
@@ -178,17 +181,26 @@ def describe(measured: VisitMeasurements) -> list[tuple[str, str]]:
     ]
     if (pet := measured.pet) is not None:
         lines = [
-            ("SUVmax", pet.suv_max, ".1f"),
-            ("SUVpeak", pet.suv_peak, ".1f"),
-            ("SUVmean", pet.suv_mean, ".1f"),
-            ("MTV, SUV ≥ 4 (mL)", pet.mtv_fixed_ml, ".1f"),
+            (f"{suv}max", pet.suv_max, ".1f"),
+            (f"{suv}peak", pet.suv_peak, ".1f"),
+            (f"{suv}mean", pet.suv_mean, ".1f"),
+            (f"MTV, {suv} ≥ 4 (mL)", pet.mtv_fixed_ml, ".1f"),
             ("MTV, 41 % (mL)", pet.mtv_relative_ml, ".1f"),
-            ("TLG, 41 % (SUV·mL)", pet.tlg_relative_ml, ".0f"),
+            (f"TLG, 41 % ({suv}·mL)", pet.tlg_relative_ml, ".0f"),
             *lines,
         ]
     own = measured.mask_of == measured.timepoint
     mask = [] if own else [("in the mask of", str(measured.mask_of))]
-    return mask + [(name, format(value, form)) for name, value, form in lines if value is not None]
+    return mask + [
+        (name, _printed(value, form)) for name, value, form in lines if value is not None
+    ]
+
+
+def _printed(value: float, form: str) -> str:
+    """One decimal more than usual where a small lesion would be left with one digit or none."""
+    decimals = int(form[1:-1])
+    small = 0 < abs(value) < 10 ** (1 - decimals)
+    return format(value, f".{decimals + small}f")
 
 
 def _draw_alignment(patient: Patient, scans: PatientScans, timepoint: str) -> bytes:

@@ -10,14 +10,9 @@ from pcrnet.config.imaging import ChannelKind, DicomConfig, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, UnitError
 from pcrnet.imaging.nifti import read_nifti
 from pcrnet.imaging.scan import Provenance, Scan
-from pcrnet.imaging.volume import Unit, Volume
+from pcrnet.imaging.units import require_nifti_unit
+from pcrnet.imaging.volume import Volume
 
-_UNITS: dict[ChannelKind, Unit] = {
-    "suv": "SUVbw",
-    "adc": "1e-3 mm2/s",
-    "dce": "arbitrary",
-    "zscore": "arbitrary",
-}
 _AS_STORED = Provenance("as stored in the NIfTI file")
 MASK = "mask"
 """The column, beside the channels, whose files are label images."""
@@ -50,7 +45,8 @@ def read_scan(
         settings: How a DICOM series becomes a volume; the defaults if None.
 
     Returns:
-        float32 in RAS millimetres, in the unit of the channel: SUVbw, 10⁻³ mm²/s or arbitrary.
+        float32 in RAS millimetres, in the unit of the channel: SUVbw (or what the settings ask
+        for), 10⁻³ mm²/s or arbitrary.
 
     Raises:
         ImageError: Unreadable, damaged, not an image, or without any contrast. A DICOM series may
@@ -67,7 +63,8 @@ def read_scan(
         scan = read_dicom_series(path, kind, channel=channel, settings=settings)
     else:
         array, affine = read_nifti(path)
-        scan = Scan(Volume(array=array, affine=affine, unit=_UNITS[kind]), _AS_STORED)
+        unit = require_nifti_unit(path, kind, settings or DicomConfig())
+        scan = Scan(Volume(array=array, affine=affine, unit=unit), _AS_STORED)
     check_values(scan.volume, kind)
     return scan
 
@@ -86,7 +83,7 @@ def is_dicom(path: Path) -> bool:
 def check_values(volume: Volume, kind: ChannelKind) -> None:
     """Refuse values that cannot be what the channel should hold.
 
-    ADC: the 90th percentile of the positive voxels lies within 0.1–30 (10⁻³ mm²/s; free water at
+    ADC: the 90th percentile of the positive voxels lies within 0.1–8 (10⁻³ mm²/s; free water at
     37 °C is 3.0). SUV: the 99th percentile of the positive voxels lies within 0.02–100, and
     negative values are noise: at most 5 % of the activity, none below both −1 and a tenth of the
     maximum.
@@ -110,9 +107,11 @@ def check_values(volume: Volume, kind: ChannelKind) -> None:
 
 def _check_adc(volume: Volume) -> None:
     typical = _positive_percentile(volume, 90)
-    if 0.1 <= typical <= 30.0:
+    if 0.1 <= typical <= 8.0:
         return
     likely = {
+        "10⁻⁴ mm²/s": (8.0, 50.0, 0.1),
+        "10⁻⁵ mm²/s": (50.0, 300.0, 0.01),
         "10⁻⁶ mm²/s": (300.0, 30_000.0, 0.001),
         "mm²/s": (0.0001, 0.03, 1000.0),
     }
@@ -164,7 +163,8 @@ def _read_mask(path: Path) -> Volume:
     if is_dicom(path):
         raise ImageError("a mask must be a NIfTI file", remedy="convert it to .nii.gz")
     array, affine = read_nifti(path)
-    if array.min() < 0 or (array != np.round(array)).any():
+    slices = np.moveaxis(array, -1, 0)  # one by one, so that no copy of the whole is made
+    if array.min() < 0 or any((part != np.round(part)).any() for part in slices):
         raise ImageError(
             "a mask holds whole numbers, 0 for background; this one holds others",
             remedy="round the label image, or name the file in the right column",

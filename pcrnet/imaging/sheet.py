@@ -16,6 +16,7 @@ _PANEL = 1.75
 _LEFT, _TOP, _FOOT, _GAP, _MARGIN = 0.95, 0.85, 0.5, 0.08, 0.15
 _BAR, _BAR_THICKNESS = 0.46, 0.16
 _CHARACTERS_PER_INCH = 16  # of the footnote's type
+_FOOT_LINE = 0.14
 _DOTS_PER_INCH = 120
 
 
@@ -26,15 +27,22 @@ class Sheet:
         aspects: Height over width of the panels of each row.
         columns: Number of columns.
         bars: Whether colour bars follow below.
+        foot: Small print below them, in as many lines as it needs.
     """
 
-    def __init__(self, aspects: Sequence[float], columns: int, *, bars: bool = True) -> None:
+    def __init__(
+        self, aspects: Sequence[float], columns: int, *, bars: bool = True, foot: str = ""
+    ) -> None:
         from matplotlib.figure import Figure
 
         self._heights = [_PANEL * aspect for aspect in aspects]
         self._width = _LEFT + columns * (_PANEL + _GAP) + _MARGIN
-        self._height = self._row_top(len(aspects)) + _FOOT + (_BAR if bars else 0.0)
+        lines = textwrap.wrap(foot, int(_CHARACTERS_PER_INCH * (self._width - 2 * _MARGIN)))
+        below = max(_FOOT, 0.2 + _FOOT_LINE * len(lines))
+        self._height = self._row_top(len(aspects)) + below + (_BAR if bars else 0.0)
         self._figure = Figure(figsize=(self._width, self._height), facecolor=BACKGROUND)
+        y = self._height - 0.1
+        self._text(_MARGIN, y, "\n".join(lines), color=MUTED, fontsize=7.5, va="bottom")
 
     def panel(self, row: int, column: int) -> Axes:
         """The axes of one panel."""
@@ -63,12 +71,6 @@ class Sheet:
         self._text(_MARGIN, 0.34, title, fontsize=13, **style)
         x = self._width - _MARGIN
         self._text(x, 0.34, warning, color=WARNING, fontsize=10, ha="right", **style)
-
-    def foot(self, text: str) -> None:
-        """Write small print at the bottom, in as many lines as it needs."""
-        characters = int(_CHARACTERS_PER_INCH * (self._width - 2 * _MARGIN))
-        lines = textwrap.fill(text, width=characters)
-        self._text(_MARGIN, self._height - 0.1, lines, color=MUTED, fontsize=7.5, va="bottom")
 
     def png(self) -> bytes:
         """The page as PNG, equal bytes for equal content: no time, no software name inside."""

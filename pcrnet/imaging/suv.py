@@ -24,14 +24,11 @@ from pcrnet.imaging.suv_numbers import (
 )
 from pcrnet.imaging.suv_tags import SuvTags
 from pcrnet.imaging.tracers import check_tracer
+from pcrnet.imaging.units import suv_unit
 from pcrnet.imaging.volume import Unit
 
 _NAMED_UNITS = frozenset({"PROPCNTS", "PROPCPS", "CPS", "NONE", "1CM", "PCNT", "DEGC", "UMOLML"})
-_NORMALISATIONS: dict[str, tuple[Unit, str]] = {
-    "lbm-james": ("SUL", "LBMJAMES128"),
-    "lbm-janmahasatian": ("SUL", "LBMJANMA"),
-    "bsa": ("SUVbsa", "BSA"),
-}
+_NORMS = {"lbm-james": "LBMJAMES128", "lbm-janmahasatian": "LBMJANMA", "bsa": "BSA"}
 
 
 @dataclass(frozen=True)
@@ -78,15 +75,16 @@ def suv_factor(tags: SuvTags, settings: DicomConfig) -> SuvFactor:
     """
     check_tracer(tags.tracer, settings.tracers)
     factor = suvbw_factor(tags)
+    factor = replace(factor, warnings=_notes(*factor.warnings, *tags.notes, _offset_note(tags)))
     if settings.suv == "bw":
         return factor
-    unit, norm = _NORMALISATIONS[settings.suv]
+    norm = _NORMS[settings.suv]
     share, note = _share_of_weight(tags, norm)
     body = {"PatientWeight": read_weight_kg(tags).value, "PatientSize": read_height_m(tags).value}
     return replace(
         factor,
         values=tuple(value * share for value in factor.values),
-        unit=unit,
+        unit=suv_unit(settings),
         formula=f"({factor.formula}) × {norm} / weight",
         numbers=tuple({**dict(factor.numbers), **body}.items()),
         warnings=_notes(*factor.warnings, note),
@@ -114,6 +112,8 @@ def suvbw_factor(tags: SuvTags) -> SuvFactor:
             return _from_activity(tags, [1.0] * len(tags.frames))
         case "CNTS":
             return _from_philips_counts(tags)
+        case "GML" | "CM2ML" if tags.decay_correction == "NONE":
+            raise _undecayed_suv("the stored SUV")
         case "GML":
             return _from_stored_suv(tags, tags.suv_type or "BW")
         case "CM2ML":
@@ -161,7 +161,7 @@ def _decayed_to_reference(tags: SuvTags, injected: SuvFactor) -> SuvFactor:
     """What was injected has decayed until the time to which the values are corrected."""
     half_life_s = read_half_life_s(tags)
     reference = reference_time(tags)
-    start = injection(tags, reference.seconds)
+    start = injection(tags, reference.seconds, begun_s=_begun_s(tags))
     elapsed_s = reference.seconds - start.value
     factor = decay_since(elapsed_s, half_life_s)
     return replace(
@@ -176,6 +176,12 @@ def _decayed_to_reference(tags: SuvTags, injected: SuvFactor) -> SuvFactor:
         ),
         warnings=_notes(*injected.warnings, start.note, reference.note),
     )
+
+
+def _begun_s(tags: SuvTags) -> float | None:
+    """When the first slice was acquired; None where a slice does not say."""
+    times = [frame.acquired_s for frame in tags.frames]
+    return None if None in times else min(time for time in times if time is not None)
 
 
 def _undecayed(tags: SuvTags, injected: SuvFactor) -> SuvFactor:
@@ -207,24 +213,43 @@ def _undecayed(tags: SuvTags, injected: SuvFactor) -> SuvFactor:
 def _from_philips_counts(tags: SuvTags) -> SuvFactor:
     """Philips' conformance statements: a factor to SUV, else one to Bq/mL; 0 means none."""
     to_suv = [frame.philips_suv or 0.0 for frame in tags.frames]
-    if all(factor > 0 for factor in to_suv):
-        return SuvFactor(
-            values=tuple(to_suv),
-            unit="SUVbw",
-            formula="SUVbw = value [counts] × Philips SUV factor (7053,xx00)",
-            numbers=(("(7053,xx00)", to_suv[0]),),
-        )
     to_bqml = [frame.philips_activity or 0.0 for frame in tags.frames]
+    if all(factor > 0 for factor in to_suv):
+        if tags.decay_correction == "START":
+            return SuvFactor(
+                values=tuple(to_suv),
+                unit="SUVbw",
+                formula="SUVbw = value [counts] × Philips SUV factor (7053,xx00)",
+                numbers=(("(7053,xx00)", to_suv[0]),),
+            )
+        if not tags.decay_correction:
+            raise missing("DecayCorrection")
+        if not all(factor > 0 for factor in to_bqml):
+            raise _undecayed_suv("Philips' SUV factor (7053,xx00)")
     if not all(factor > 0 for factor in to_bqml):
         raise missing(
             "(7053,xx00) or (7053,xx09)",
             "export the series with Philips' private tags kept; counts alone have no unit",
         )
     factor = _from_activity(tags, to_bqml)
+    passed_over = (
+        f"DecayCorrection is {tags.decay_correction}, and Philips' SUV factor presumes START: the "
+        "activity factor (7053,xx09) is used instead"
+    )
     return replace(
         factor,
         formula=f"{factor.formula}; value = counts × Philips activity factor (7053,xx09)",
         numbers=(*factor.numbers, ("(7053,xx09)", to_bqml[0])),
+        warnings=_notes(*factor.warnings, passed_over if all(to_suv) else ""),
+    )
+
+
+def _undecayed_suv(what: str) -> UnitError:
+    return UnitError(
+        f"{what} presumes values that are corrected for decay to the start of the scan, and "
+        "DecayCorrection says otherwise: beds an hour apart would differ by a third",
+        field="DecayCorrection",
+        remedy="export the series in Bq/mL, or with Philips' activity factor (7053,xx09)",
     )
 
 
@@ -255,6 +280,12 @@ def _share_of_weight(tags: SuvTags, norm: str) -> tuple[float, str]:
     mass = lean_mass_kg(norm, weight_kg, height_m, tags.sex)
     note = "PatientSex is O: the mean of both sexes' formulas" if tags.sex == "O" else ""
     return mass / weight_kg, note
+
+
+def _offset_note(tags: SuvTags) -> str:
+    """The standard has no other intercept than 0 in PET (PS3.3 C.8.9.4)."""
+    offset = any(frame.scale is not None and frame.scale[1] != 0.0 for frame in tags.frames)
+    return "RescaleIntercept is not 0, as it should be in PET; it is applied" if offset else ""
 
 
 def _notes(*notes: str) -> tuple[str, ...]:

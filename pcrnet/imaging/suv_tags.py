@@ -6,29 +6,25 @@ tags; where they differ, it is here. Sources: DICOM PS3.3 C.8.9 (PET), C.8.22 (e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from pcrnet.errors import UnitError
+from pcrnet.imaging.dicom_clock import Clock, time_s
 from pcrnet.imaging.dicom_groups import FrameGroups, real_world_maps
 from pcrnet.imaging.dicom_tags import (
     PrivateTag,
-    datetime_s,
     items,
     missing,
-    moment_s,
     number,
-    parse_datetime_s,
     private_number,
-    private_text,
     quiet,
-    time_s,
     word,
     words,
 )
 from pcrnet.imaging.pet_units import PetMap, pet_map
+from pcrnet.imaging.suv_times import read_suv_times
 from pcrnet.imaging.tracers import Tracer, read_tracer
 
 if TYPE_CHECKING:
@@ -36,11 +32,9 @@ if TYPE_CHECKING:
 
 _PHILIPS_SUV = PrivateTag(0x7053, "Philips PET Private Group", 0x00, needs_creator=False)
 _PHILIPS_ACTIVITY = PrivateTag(0x7053, "Philips PET Private Group", 0x09, needs_creator=False)
-_GE_SCAN = PrivateTag(0x0009, "GEMS_PETD_01", 0x0D, needs_creator=False)
-_SIEMENS_DECAY = PrivateTag(0x0071, "SIEMENS MED PT", 0x22, needs_creator=False)
 _ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
 _AGENT = "RadiopharmaceuticalAgentNumber"
-_DATETIME = re.compile(r"\d{14}(\.\d{1,6})?([+-]\d{4})?")
+_STATED = frozenset({"START", "ADMIN", "NONE"})
 _Value = TypeVar("_Value")
 _Source = TypeVar("_Source")
 
@@ -91,6 +85,7 @@ class SuvTags:
         declared: Decay reference times that the maker itself states: name of the tag, and time.
         tracer: What was injected.
         frames: One record a slice.
+        notes: What was concluded where tags are missing, and which contradict one another.
     """
 
     units: str
@@ -110,6 +105,7 @@ class SuvTags:
     declared: tuple[tuple[str, float], ...]
     tracer: Tracer
     frames: tuple[SuvFrame, ...]
+    notes: tuple[str, ...] = ()
 
     @classmethod
     @quiet()
@@ -125,7 +121,9 @@ class SuvTags:
         headers = [of.header for of in groups]
         doses = [_injection(of) for of in groups]
         maps = [_map_in_use(of) for of in groups]
-        declared = {_declared(header) for header in headers}
+        times = read_suv_times(groups, doses[0])
+        _same(doses, "RadiopharmaceuticalStartDateTime", Clock().datetime_s)
+        _same(doses, "RadiopharmaceuticalStartTime", time_s)
         units, suv_type = _same(list(zip(headers, maps, strict=True)), "Units", _units)
         return cls(
             units=units,
@@ -139,13 +137,18 @@ class SuvTags:
             dose=_same(doses, "RadionuclideTotalDose", number),
             dose_unit="MBq" if word(headers[0], "SOPClassUID") == _ENHANCED_PET else "Bq",
             half_life_s=_same(doses, "RadionuclideHalfLife", number),
-            injected_s=_same(doses, "RadiopharmaceuticalStartDateTime", datetime_s),
-            injected_time_s=_same(doses, "RadiopharmaceuticalStartTime", time_s),
-            series_s=_same(headers, "SeriesTime", lambda header, _: moment_s(header, "Series")),
-            # Slices that state different ones do not state one for the series.
-            declared=declared.pop() if len(declared) == 1 else (),
+            injected_s=times.injected_s,
+            injected_time_s=times.injected_time_s,
+            series_s=times.series_s,
+            declared=times.declared,
             tracer=_same(doses, "Radiopharmaceutical", lambda item, _: read_tracer(item)),
-            frames=tuple(_frame(of, real) for of, real in zip(groups, maps, strict=True)),
+            frames=tuple(
+                _frame(of, real, acquired_s, stands_for_s)
+                for of, real, acquired_s, stands_for_s in zip(
+                    groups, maps, times.acquired_s, times.stands_for_s, strict=True
+                )
+            ),
+            notes=(*times.notes, *_contradictions(headers[0])),
         )
 
 
@@ -204,30 +207,35 @@ def _attenuation_corrected(header: Dataset, keyword: str) -> bool | None:
     return {"YES": True, "NO": False}.get(word(header, "AttenuationCorrected"))
 
 
-def _declared(header: Dataset) -> tuple[tuple[str, float], ...]:
-    """DecayCorrectionDateTime, GE's PET scan_datetime and Siemens' decay correction time."""
-    standard = datetime_s(header, "DecayCorrectionDateTime")
-    found = [] if standard is None else [("DecayCorrectionDateTime", standard)]
-    for name, tag in (("GE (0009,xx0d)", _GE_SCAN), ("Siemens (0071,xx22)", _SIEMENS_DECAY)):
-        text = private_text(header, tag)
-        if _DATETIME.fullmatch(text):
-            moment = parse_datetime_s(text, name, header)
-            found += [] if moment is None else [(name, moment)]
-    return tuple(found)
+def _contradictions(header: Dataset) -> tuple[str, ...]:
+    """DecayCorrection against CorrectedImage; the first says more, and is believed."""
+    stated = _decay_correction(header, "DecayCorrection")
+    corrections = words(header, "CorrectedImage")
+    if not corrections or not stated or ("DECY" in corrections) == (stated != "NONE"):
+        return ()
+    lists = "lists" if "DECY" in corrections else "does not list"
+    return (
+        f"DecayCorrection is {stated if stated in _STATED else 'stated'} and CorrectedImage "
+        f"{lists} DECY: they contradict each other, and DecayCorrection is believed",
+    )
 
 
-def _frame(groups: FrameGroups, mapped: PetMap | None) -> SuvFrame:
+def _frame(
+    groups: FrameGroups,
+    mapped: PetMap | None,
+    acquired_s: float | None,
+    stands_for_s: float | None,
+) -> SuvFrame:
     header, content = groups.header, groups.find("FrameContentSequence")
-    acquired_s = datetime_s(content, "FrameAcquisitionDateTime")
     duration_ms = number(content, "FrameAcquisitionDuration")
     if duration_ms is None:
         duration_ms = number(header, "ActualFrameDuration")
     reference_ms = number(header, "FrameReferenceTime")
     return SuvFrame(
-        acquired_s=moment_s(header, "Acquisition") if acquired_s is None else acquired_s,
+        acquired_s=acquired_s,
         reference_s=None if reference_ms is None else reference_ms / 1000.0,
         duration_s=None if duration_ms is None else duration_ms / 1000.0,
-        stands_for_s=datetime_s(content, "FrameReferenceDateTime"),
+        stands_for_s=stands_for_s,
         philips_suv=private_number(header, _PHILIPS_SUV),
         philips_activity=private_number(header, _PHILIPS_ACTIVITY),
         scale=(mapped.slope, mapped.intercept) if mapped else _rescale(groups),

@@ -63,12 +63,16 @@ class ToftsFit:
         ve: Extravascular extracellular volume fraction; NaN where Ktrans is 0.
         vp: Plasma volume fraction; 0 for the Tofts model.
         rms_mmol_l: Root mean square of what the model leaves over.
+        at_limit: Whether the rate Ktrans/ve ends at the edge of what is searched, where the curve
+            follows the input: of a vessel neither Ktrans nor ve can be told. bool, False outside
+            the mask.
     """
 
     ktrans_per_min: Floats
     ve: Floats
     vp: Floats
     rms_mmol_l: Floats
+    at_limit: NDArray[np.bool_]
 
 
 def fit_tofts(
@@ -103,7 +107,7 @@ def fit_tofts(
     if not extended:
         limits = ToftsBounds(limits.ktrans_per_min, limits.ve, 0.0)
     problem = _Projection(times, plasma, limits)
-    maps = np.full((4, *curves.shape[:-1]), np.nan)
+    maps = np.full((5, *curves.shape[:-1]), np.nan)
     selected = curves[chosen]
     parts = [
         problem.solve(selected[start : start + _VOXELS_AT_ONCE])
@@ -111,7 +115,8 @@ def fit_tofts(
     ]
     if parts:
         maps[:, chosen] = np.concatenate(parts, axis=1)
-    return ToftsFit(*maps)
+    ktrans, ve, vp, rms, at_limit = maps
+    return ToftsFit(ktrans, ve, vp, rms, at_limit == 1.0)
 
 
 class _Projection:
@@ -126,15 +131,17 @@ class _Projection:
         self._bases = _residue_integral(_RATES_PER_MIN, plasma, times)  # (r, t)
 
     def solve(self, curves: Floats) -> Floats:
-        """(v, t) -> rows Ktrans, ve, vp, rms, each (v,)."""
+        """(v, t) -> rows Ktrans, ve, vp, rms, and 1 at the limit of the rate, each (v,)."""
         _, _, left_over = self._optimum(curves @ self._bases.T, self._bases, _RATES_PER_MIN, curves)
         rate = _between(left_over)
+        fastest = left_over.argmin(axis=1) == len(_RATES_PER_MIN) - 1
         bases = _residue_integral(rate, self._plasma, self._times)  # (v, t)
         along = np.einsum("vt,vt->v", curves, bases)[:, None]
         ktrans, vp, left_over = self._optimum(along, bases[:, None], rate[:, None], curves)
         ktrans, vp = ktrans[:, 0], vp[:, 0]
         rms = np.sqrt(np.maximum(left_over[:, 0], 0.0) / curves.shape[1])
-        return np.stack([ktrans, divide(ktrans, rate, where=ktrans > 0), vp, rms])
+        ve = divide(ktrans, rate, where=ktrans > 0)
+        return np.stack([ktrans, ve, vp, rms, fastest & (ktrans > 0)])
 
     def _optimum(
         self, along: Floats, bases: Floats, rates: Floats, curves: Floats

@@ -29,15 +29,17 @@ _RADIONUCLIDE_CODES = {
 }  # fmt: skip
 _ELEMENTS = {
     "F": "FLUORINE", "GA": "GALLIUM", "C": "CARBON", "N": "NITROGEN", "O": "OXYGEN",
-    "CU": "COPPER", "ZR": "ZIRCONIUM", "I": "IODINE", "RB": "RUBIDIUM",
+    "LU": "LUTETIUM", "CU": "COPPER", "ZR": "ZIRCONIUM", "I": "IODINE", "RB": "RUBIDIUM",
 }  # fmt: skip
 _HALF_LIVES_S = {
     "F-18": 6586.2, "Ga-68": 4062.6, "C-11": 1221.8, "N-13": 597.9, "O-15": 122.24,
-    "Cu-64": 45723.6, "Zr-89": 282276.0, "I-124": 360806.4, "Rb-82": 76.4,
+    "Cu-64": 45723.6, "Zr-89": 282276.0, "I-124": 360806.4, "Rb-82": 76.4, "Lu-177": 574300.0,
 }  # fmt: skip
 """Only ever compared with what a header states, never put in its place."""
+_POSITRON_EMITTERS = tuple(name for name in _HALF_LIVES_S if name != "Lu-177")
 _HALF_LIFE_TOLERANCE = 0.03
 _FDG_CODES = frozenset({"C-B1031", "35321007", "Y-X1743"})
+_FDG_SPELLINGS = frozenset({"FDG", "18FFDG", "F18FDG"})
 _FDG_NAME = re.compile(r"FDG(?!AL)|DES?OXY-?(D-?)?GLU[CK]OSE")
 
 
@@ -49,22 +51,24 @@ class Tracer:
         radionuclide: As "F-18"; None where codes, names and half-life do not tell.
         codes: Code values of the radiopharmaceutical.
         names: Its names as written, in capitals. Free text: never to be shown.
+        unknown_nuclide: Whether a radionuclide is stated that is none of those known here.
     """
 
     radionuclide: str | None
     codes: frozenset[str]
     names: frozenset[str]
+    unknown_nuclide: bool = False
 
     @property
     def is_fdg(self) -> bool:
         """Whether it is 2-[18F]fluoro-2-deoxy-D-glucose."""
         named = bool(self.codes & _FDG_CODES) or any(map(_FDG_NAME.search, self.names))
-        return named and self.radionuclide in (None, "F-18")
+        return named and self.radionuclide in (None, "F-18") and not self.unknown_nuclide
 
     def matches(self, allowed: str) -> bool:
         """Whether it is the tracer, or is labelled with the radionuclide, that a user names."""
         wanted = _letters(allowed)
-        if wanted in ("FDG", "18FFDG", "F18FDG"):
+        if wanted in _FDG_SPELLINGS:
             return self.is_fdg
         spellings = _spellings(self.radionuclide)
         if wanted in spellings:
@@ -93,9 +97,12 @@ def read_tracer(item: Dataset) -> Tracer:
             remedy="correct the tag (seconds) or the radionuclide code",
         )
     if stated is None and half_life_s is not None:
-        stated = next((name for name in _HALF_LIVES_S if _fits(half_life_s, name)), None)
+        stated = next((name for name in _POSITRON_EMITTERS if _fits(half_life_s, name)), None)
     codes = frozenset(word(code, "CodeValue") for code in drugs)
-    return Tracer(stated, codes - {""}, frozenset(names - {""}))
+    coded = any(word(code, "CodeValue") or word(code, "CodeMeaning") for code in nuclides)
+    return Tracer(
+        stated, codes - {""}, frozenset(names - {""}), unknown_nuclide=coded and stated is None
+    )
 
 
 def check_tracer(tracer: Tracer, allowed: tuple[str, ...]) -> None:
@@ -112,9 +119,21 @@ def check_tracer(tracer: Tracer, allowed: tuple[str, ...]) -> None:
         "name the tracer in imaging.dicom.tracers only if a model for it is meant: SUV of "
         "different tracers do not compare"
     )
-    if not tracer.names and not tracer.codes:
-        raise missing("Radiopharmaceutical", remedy)
+    # Which drug it is need not be known where the radionuclide already rules out those expected.
+    possible = not tracer.unknown_nuclide and any(
+        tracer.radionuclide in (None, *_nuclides_of(name)) for name in allowed
+    )
+    if not tracer.names and not tracer.codes and possible:
+        raise missing(
+            "Radiopharmaceutical",
+            "correct the tag from the injection record; or, if the record says so, convert this "
+            "series alone: pcrnet convert SERIES OUT.nii.gz --as pet "
+            f"imaging.dicom.tracers=[{tracer.radionuclide or 'NAME'}], and name OUT.nii.gz in the "
+            "cohort table",
+        )
     label = f", labelled with {tracer.radionuclide}" if tracer.radionuclide else ""
+    if tracer.unknown_nuclide:
+        label = ", and its radionuclide is none of those known"
     raise TracerError(
         f"the tracer is none of those expected ({expected}){label}",
         field="Radiopharmaceutical",
@@ -128,6 +147,18 @@ def _radionuclide(code: Dataset) -> str | None:
         return known
     meaning = _letters(word(code, "CodeMeaning"))
     return next((name for name in _HALF_LIVES_S if meaning in _spellings(name)), None)
+
+
+def _nuclides_of(allowed: str) -> tuple[str, ...]:
+    """The radionuclides that a tracer named by a user can have: of FDG one, of others any."""
+    if _letters(allowed) in _FDG_SPELLINGS:
+        return ("F-18",)
+    named = tuple(
+        name
+        for name in _HALF_LIVES_S
+        if any(spelling in _letters(allowed) for spelling in _spellings(name))
+    )
+    return named or tuple(_HALF_LIVES_S)
 
 
 def _spellings(radionuclide: str | None) -> frozenset[str]:

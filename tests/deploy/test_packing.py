@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pcrnet.models.member import Member
 
+from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.deploy.bundle import CHECKSUMS_FILE, Bundle
 from pcrnet.deploy.packing import describe_bundle, write_bundle
+from pcrnet.deploy.predictor import load_predictor
 from pcrnet.evaluation.calibration import fit_calibrator
-from pcrnet.models.member import Member
 from pcrnet.storage import sha256_file
 
 EXPERIMENT = load_experiment(
@@ -31,17 +33,21 @@ EXPERIMENT = load_experiment(
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
+    return pack(EXPERIMENT, tmp_path)
+
+
+def pack(experiment: Experiment, tmp_path: Path) -> Path:
     torch.manual_seed(0)
     member = Member.build(
-        EXPERIMENT.data, EXPERIMENT.imaging, EXPERIMENT.model, ClinicalEncoding(())
+        experiment.data, experiment.imaging, experiment.model, ClinicalEncoding(())
     )
     rng = np.random.default_rng(0)
     allowed = np.eye(4, dtype=bool)[rng.integers(4, size=40)]
     calibrator = fit_calibrator(
-        EXPERIMENT.evaluation.calibration, rng.normal(size=(40, 3)), allowed
+        experiment.evaluation.calibration, rng.normal(size=(40, 3)), allowed
     )
     manifest = describe_bundle(
-        EXPERIMENT,
+        experiment,
         covariates=(),
         members=1,
         calibrator=calibrator,
@@ -72,3 +78,15 @@ def test_the_place_of_the_training_cohort_stays_behind(packed: Path) -> None:
 
 def test_nothing_half_written_is_left(packed: Path) -> None:
     assert [path.name for path in packed.parent.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize(("norm", "unit"), [("lbm-james", "SUL"), ("bsa", "SUVbsa")])
+def test_bundle_and_model_card_say_the_norm_of_the_pet_and_golden_cases_are_in_it(
+    tmp_path: Path, norm: str, unit: str
+) -> None:
+    dicom = EXPERIMENT.imaging.dicom.model_copy(update={"suv": norm})
+    imaging = EXPERIMENT.imaging.model_copy(update={"dicom": dicom})
+    packed = pack(EXPERIMENT.model_copy(update={"imaging": imaging}), tmp_path)
+    assert Bundle.read(packed).manifest.units == {"pet": unit}
+    assert f"| pet | pet | {unit} |" in (packed / "model_card.md").read_text()
+    assert load_predictor(packed)

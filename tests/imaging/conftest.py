@@ -1,5 +1,7 @@
 """DICOM series and small cohorts made to order."""
 
+import itertools
+
 import numpy as np
 import pytest
 from pydicom import Dataset
@@ -17,6 +19,8 @@ from pcrnet.cohort.table import read_cohort
 from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.volume import Volume
 
+_NAMES = itertools.count(1)
+
 
 def _make_slice(index=0, modality="MR", **tags):
     """A slice of 4 rows × 6 columns, 2.0 × 1.5 mm, 3 mm from the next; None deletes a tag."""
@@ -25,9 +29,10 @@ def _make_slice(index=0, modality="MR", **tags):
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     header.file_meta.MediaStorageSOPClassUID = storage
-    header.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{index}"
+    name = f"1.2.3.{next(_NAMES)}"
+    header.file_meta.MediaStorageSOPInstanceUID = name
     header.SOPClassUID = storage
-    header.SOPInstanceUID = f"1.2.3.{index}"
+    header.SOPInstanceUID = name
     header.SeriesInstanceUID = "1.2.3"
     header.Modality = modality
     header.ImageType = ["ORIGINAL", "PRIMARY"]

@@ -63,7 +63,16 @@ def test_other_or_impossible_units_are_refused(frames: list[Frame]) -> None:
     assert "CANARY" not in str(caught.value)
 
 
-@pytest.mark.parametrize("factor", [30.0, 3e4, 0.0])
+@pytest.mark.parametrize(("factor", "unit"), [(0.1, "10⁻⁴"), (0.01, "10⁻⁵")])
+def test_an_unusual_unit_is_not_taken_for_a_usual_one(factor: float, unit: str) -> None:
+    values = TISSUE / np.float32(factor)
+    with pytest.raises(UnitError, match=unit):
+        adc_scale([PLAIN], values)
+    stated = replace(PLAIN, rescale_unit=f"{unit[:2]}^-{'4' if factor == 0.1 else '5'} MM^2/S")
+    assert adc_scale([stated], values).factor == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("factor", [3e4, 0.0])
 def test_values_that_fit_no_unit_are_refused(factor: float) -> None:
     with pytest.raises(UnitError, match="fits none"):
         adc_scale([PLAIN], TISSUE * np.float32(factor))

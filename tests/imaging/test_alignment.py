@@ -95,3 +95,13 @@ def test_equal_and_unknown_postures_are_left_to_the_images(postures):
     first, later = (dataclasses.replace(_volume(), posture=posture) for posture in postures)
     visits = {"baseline": {"t2": first}, "interim": {"t2": later}}
     assert list(align_visits(visits, RigidAlignment())) == ["interim"]
+
+
+@pytest.mark.parametrize("unit", ["SUL", "SUVbsa"])
+def test_pet_of_every_norm_registers(unit):
+    visits = {
+        visit: {"pet": _volume(shift, unit=unit)}
+        for visit, shift in {"baseline": (0, 0, 0), "interim": (9, -4, 3)}.items()
+    }
+    found = align_visits(visits, RigidAlignment())["interim"]
+    np.testing.assert_allclose(found.transform[:3, 3], (9, -4, 3), atol=0.5)

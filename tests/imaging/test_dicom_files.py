@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pcrnet.errors import DicomFileError, SeriesError
 from pcrnet.imaging import dicom_files
-from pcrnet.imaging.dicom_files import expansion_limit, open_files
+from pcrnet.imaging.dicom_files import expansion_limit, files_below, open_files
 
 
 def test_a_folder_its_subfolders_and_its_archive_hold_the_same_files(tmp_path: Path) -> None:
@@ -46,10 +49,49 @@ def test_a_member_that_expands_like_a_bomb_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.dcm", bytes(64 << 20))
     with (
-        open_files(tmp_path / "bomb.zip") as files,
         pytest.raises(DicomFileError, match="times its size"),
+        open_files(tmp_path / "bomb.zip"),
     ):
-        files[0].open()
+        pass
+
+
+def test_members_that_expand_like_a_bomb_together_are_refused_at_once(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(20):
+            archive.writestr(f"{n}.dcm", bytes(8 << 20))
+    begun = time.process_time()
+    with (
+        pytest.raises(DicomFileError, match="times its size"),
+        open_files(tmp_path / "bomb.zip"),
+    ):
+        pass
+    assert time.process_time() - begun < 0.1
+
+
+def test_the_head_of_a_member_is_read_without_the_rest(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).bytes(1 << 20)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.dcm", data)
+    with open_files(tmp_path / "a.zip") as (file,):
+        assert file.head(100) == data[:100]
+
+
+def test_a_pipe_and_a_link_to_nothing_are_refused_and_hidden_ones_passed_over(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.dcm").write_bytes(b"one")
+    (tmp_path / ".#lock").symlink_to(tmp_path / "nowhere")
+    assert files_below(tmp_path) == [tmp_path / "a.dcm"]
+    (tmp_path / "b.dcm").symlink_to(tmp_path / "CANARY")
+    with pytest.raises(DicomFileError, match="a link that leads nowhere") as caught:
+        files_below(tmp_path)
+    assert "CANARY" not in str(caught.value)
+    (tmp_path / "b.dcm").unlink()
+    os.mkfifo(tmp_path / "b.dcm")
+    with pytest.raises(DicomFileError, match="pipe"), open_files(tmp_path):
+        pass
+    with pytest.raises(DicomFileError, match="no such file"), open_files(tmp_path / "b.dcm"):
+        pass
 
 
 def test_a_damaged_member_is_refused_by_its_checksum(tmp_path: Path) -> None:

@@ -237,3 +237,15 @@ def test_an_archive_reads_like_its_folder(
         with open_series(path) as series:
             sums.append(sorted(int(decode_frames(image).sum()) for image in series.objects))
     assert sums[0] == sums[1]
+
+
+def test_more_pixels_than_stated_are_refused(
+    make_slice: MakeSlice, save_series: SaveSeries
+) -> None:
+    slice_ = make_slice(0)
+    slice_.PixelData = slice_.PixelData[:10] + slice_.PixelData
+    with (
+        open_series(save_series([slice_])) as series,
+        pytest.raises(DicomFileError, match="more of them than"),
+    ):
+        decode_frames(series.objects[0])

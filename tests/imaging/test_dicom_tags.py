@@ -1,4 +1,4 @@
-"""Tags as numbers, words and seconds."""
+"""Tags as numbers and words."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from pydicom import Dataset
 from pcrnet.errors import DicomFileError, MissingTagError
 from pcrnet.imaging.dicom_tags import (
     PrivateTag,
-    datetime_s,
-    moment_s,
     number,
     numbers,
     private_number,
     private_text,
     quiet,
     required_number,
-    time_s,
     word,
     words,
 )
@@ -31,36 +28,6 @@ def dataset(**tags: object) -> Dataset:
     for keyword, stored in tags.items():
         setattr(found, keyword, stored)
     return found
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("07", 25200.0), ("0700", 25200.0), ("070003.25", 25203.25), ("07:00:03", 25203.0)],
-)
-def test_times_of_day_in_every_spelling(text: str, seconds: float) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert time_s(dataset(SeriesTime=text), "SeriesTime") == seconds
-
-
-def test_moments_differ_by_elapsed_seconds_across_midnight_and_years() -> None:
-    eve = moment_s(dataset(SeriesDate="20231231", SeriesTime="235930"), "Series")
-    morning = moment_s(dataset(SeriesDate="20240101", SeriesTime="000015.5"), "Series")
-    assert eve is not None
-    assert morning is not None
-    assert morning - eve == 45.5
-
-
-def test_a_moment_needs_date_and_time() -> None:
-    assert moment_s(dataset(SeriesTime="100000"), "Series") is None
-    assert moment_s(dataset(SeriesDate="20240101", SeriesTime=""), "Series") is None
-    assert datetime_s(dataset(AcquisitionDateTime="20240101"), "AcquisitionDateTime") is None
-
-
-def test_a_stated_time_zone_is_brought_to_that_of_the_data_set() -> None:
-    here = dataset(TimezoneOffsetFromUTC="+0100", AcquisitionDateTime="20240101100000")
-    there = dataset(TimezoneOffsetFromUTC="+0100", AcquisitionDateTime="20240101090000+0000")
-    assert datetime_s(here, "AcquisitionDateTime") == datetime_s(there, "AcquisitionDateTime")
 
 
 def test_absent_and_empty_are_none_or_an_error_by_name() -> None:
@@ -86,23 +53,6 @@ def test_values_that_are_no_numbers_are_refused_unseen() -> None:
         with pytest.raises(DicomFileError) as caught:
             read()
         assert "CANARY" not in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["2500AA", "256000", "1", "101061.5"])
-def test_times_that_are_none_are_refused(text: str) -> None:
-    damaged = Dataset()
-    damaged.add_new("SeriesTime", "LO", text)
-    with pytest.raises(DicomFileError, match="SeriesTime"):
-        time_s(damaged, "SeriesTime")
-
-
-@pytest.mark.parametrize("text", ["20240230", "2024", "CANARY"])
-def test_dates_that_are_none_are_refused(text: str) -> None:
-    damaged = dataset(SeriesTime="100000")
-    damaged.add_new("SeriesDate", "LO", text)
-    with pytest.raises(DicomFileError, match="SeriesDate") as caught:
-        moment_s(damaged, "Series")
-    assert "CANARY" not in str(caught.value)
 
 
 def test_private_values_are_found_in_their_block_wherever_it_lies() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pcrnet.errors import ImageError
 from pcrnet.imaging import digests
 from pcrnet.imaging.digests import DigestMemo, code_digest, tensor_sources
 
@@ -178,3 +179,16 @@ def test_the_digest_follows_the_sources_that_decide_a_tensor(monkeypatch, tmp_pa
     assert code_digest.__wrapped__() == before
     paths[3].write_bytes(paths[3].read_bytes() + b"# another\n")
     assert code_digest.__wrapped__() != before
+
+
+def test_a_folder_is_digested_by_the_files_that_are_read_and_a_pipe_by_none(tmp_path):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    (folder / "a.dcm").write_bytes(b"one")
+    alone = DigestMemo(None).digest(folder)
+    (folder / ".#lock").symlink_to(tmp_path / "nowhere")
+    assert DigestMemo(None).digest(folder) == alone
+    os.mkfifo(folder / "b.dcm")
+    for path in (folder, folder / "b.dcm"):
+        with pytest.raises(ImageError):
+            DigestMemo(None).digest(path)

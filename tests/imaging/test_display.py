@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pcrnet.imaging.display import ADC_LOOK, SUV_LOOK, Scans, describe_days, focus
+from pcrnet.imaging.display import ADC_LOOK, Scans, describe_days, focus, suv_look, window_note
 
 KINDS = {"pet": "suv", "dce_pre": "dce", "dce_early": "dce", "t2": "zscore", "adc": "adc"}
 
@@ -36,7 +38,7 @@ def test_pet_lies_over_the_mr_that_is_there_most_often():
 
 def test_absolute_units_have_fixed_windows():
     looks = {column.title: column.look for column in _scans().columns}
-    assert looks["pet"] is SUV_LOOK
+    assert looks["pet"] == suv_look("SUVbw")
     assert looks["adc"] is ADC_LOOK
 
 
@@ -83,3 +85,12 @@ def test_anatomy_alone_is_cut_where_the_lesion_is_largest():
 @pytest.mark.parametrize(("days", "text"), [(-7.0, "day -7"), (21.4, "day +21"), (np.nan, "")])
 def test_unknown_days_are_not_printed(days, text):
     assert describe_days(days) == text
+
+
+def test_the_small_print_speaks_of_pet_only_where_there_is_some_and_in_its_unit():
+    scans = _scans()
+    assert window_note(scans).startswith("fixed SUVbw window 0–7")
+    assert "SUL" in window_note(replace(scans, suv_unit="SUL"))
+    assert window_note(replace(scans, kinds=("zscore", *scans.kinds[1:]))) == ""
+    look = replace(scans, suv_unit="SUL").columns[1].over.look
+    assert (look.label, look.colormap) == ("SUL", "inferno")

@@ -3,6 +3,8 @@
 import gzip
 import os
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
 
@@ -16,6 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from pcrnet.errors import GeometryError, ImageError
 from pcrnet.imaging.nifti import read_nifti, write_nifti
+from pcrnet.imaging.nifti_header import header_block
 from pcrnet.imaging.volume import Volume, flip_lps_ras
 
 _OBLIQUE = np.eye(4)
@@ -281,3 +284,48 @@ def test_a_tiny_file_cannot_claim_gigabytes(good, write):
     lie = _patched(content[:352], 40, "8h", 3, 460, 460, 460, 1, 1, 1, 1)
     for data in (_member(lie), _member(lie)[:61], lie):
         _refused_cheaply(write(data, "lie.nii.gz"))
+
+
+@pytest.mark.parametrize(("level", "refused"), [(0, "every voxel"), (1, "times its size")])
+def test_a_hundred_million_equal_voxels_cost_little_memory(tmp_path, level, refused):
+    """Run apart, so that the peak is its own."""
+    path = tmp_path / "large.nii.gz"
+    header = header_block(
+        Volume(np.zeros((2, 2, 2), np.float32), np.eye(4), "label"), np.dtype("u1")
+    )
+    block = bytearray(header)
+    struct.pack_into("<4h", block, 40, 3, 1000, 1000, 100)
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        stream.write(block)
+        for _ in range(100):
+            stream.write(bytes([level]) * 1_000_000)
+    script = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from pcrnet.errors import ImageError\n"
+        "from pcrnet.imaging.reader import read_scan\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try:\n"
+        "    read_scan(Path(sys.argv[1]), 't2')\n"
+        "except ImageError as error:\n"
+        "    print(error.problem)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, check=True
+    )
+    problem, kilobytes = done.stdout.splitlines()
+    assert refused in problem
+    assert int(kilobytes) < 300_000
+
+
+@pytest.mark.parametrize(("rest", "read"), [(bytes(64), True), (b"\1" * 4, False)])
+def test_only_padding_may_follow_the_voxels(tmp_path, rest, read):
+    path = tmp_path / "scan.nii"
+    write_nifti(Volume(_values(), np.eye(4), "arbitrary"), path)
+    path.write_bytes(path.read_bytes() + rest)
+    if read:
+        assert np.array_equal(read_nifti(path)[0], _values())
+    else:
+        with pytest.raises(ImageError, match="more data than its header states"):
+            read_nifti(path)

@@ -8,7 +8,7 @@ import pytest
 
 from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import PhaseError
-from pcrnet.imaging.phase_choice import pick_phase
+from pcrnet.imaging.phase_choice import pick_phase, seconds_after_injection
 from pcrnet.imaging.phases import Phase
 
 NOON_S = 12 * 3600.0
@@ -22,11 +22,12 @@ def dynamic(
     return tuple(Phase(frames, NOON_S + start, duration_s, None, None) for start in starts_s)
 
 
-def unread(_: int) -> np.ndarray:
-    raise AssertionError("values are not needed where the times are recorded")
+def flat(_: int) -> np.ndarray:
+    """Nothing enhances, so that nothing contradicts the recorded times."""
+    return np.ones((4, 4, 4), dtype=np.float32)
 
 
-def pick(phases: Sequence[Phase], channel: str, read: Callable[[int], np.ndarray] = unread) -> int:
+def pick(phases: Sequence[Phase], channel: str, read: Callable[[int], np.ndarray] = flat) -> int:
     return pick_phase(phases, channel, DicomConfig(), read).index
 
 
@@ -42,14 +43,14 @@ def test_the_time_of_a_phase_is_its_middle_where_the_duration_is_known() -> None
     """Phases of 80 s from 10 s on: their centres of k-space lie at 50, 130, 210 … s."""
     starts = [-90.0, 10.0, 90.0, 170.0, 250.0, 330.0, 410.0]
     phases = dynamic(starts, injected_s=NOON_S, duration_s=80.0)
-    choice = pick_phase(phases, "dce_early", DicomConfig(), unread)
+    choice = pick_phase(phases, "dce_early", DicomConfig(), flat)
     assert (choice.index, choice.seconds) == (2, 130.0)
 
 
 def test_an_injection_across_midnight_is_the_nearest_one() -> None:
     day_s = 86_400.0
     phases = dynamic([day_s / 2 - 30, day_s / 2 + 130], injected_s=day_s - 10.0)
-    choice = pick_phase(phases, "dce_early", DicomConfig(), unread)
+    choice = pick_phase(phases, "dce_early", DicomConfig(), flat)
     assert (choice.index, choice.seconds) == (1, 140.0)
 
 
@@ -100,6 +101,52 @@ def test_an_unrecorded_injection_is_the_start_of_the_first_enhanced_phase() -> N
     }  # fmt: skip
     assert picked["dce_early"].seconds == 90.0
     assert "not recorded" in picked["dce_early"].notes[0]
+
+
+@pytest.mark.parametrize("injected", [-600.0, 0.0, 1800.0])
+def test_a_recorded_injection_that_the_images_contradict_is_not_believed(injected: float) -> None:
+    """Before the first phase, as it begins, and after enhancement that began at 200 s."""
+    phases = dynamic([0.0, 100.0, 200.0, 300.0, 500.0], injected_s=NOON_S + injected)
+    read = signals(100, 102, 260, 300, 310)
+    choice = pick_phase(phases, "dce_early", DicomConfig(), read)
+    assert (choice.index, choice.seconds) == (3, 100.0)
+    assert "ContrastBolusStartTime cannot be true" in choice.notes[0]
+    assert pick(phases, "dce_pre", read) == 1
+
+
+@pytest.mark.parametrize("injected", [110.0, 150.0, 199.0, 240.0])
+def test_a_recorded_injection_that_the_images_allow_is_believed(injected: float) -> None:
+    starts = [0.0, 100.0, 200.0, 300.0, 500.0]
+    phases = dynamic(starts, injected_s=NOON_S + injected)
+    seconds, notes = seconds_after_injection(phases, signals(100, 102, 260, 300, 310))
+    assert seconds == [start - injected for start in starts]
+    assert notes == ()
+
+
+def test_phases_after_contrast_alone_do_not_contradict_the_injection() -> None:
+    phases = dynamic([90.0, 180.0, 270.0], injected_s=NOON_S)
+    assert pick(phases, "dce_early", signals(200, 240, 250)) == 0
+
+
+def test_the_only_phase_that_can_lie_in_the_window_is_picked_where_no_duration_is_stated() -> None:
+    phases = dynamic([0.0, 354.0, 708.0])
+    read = signals(100, 260, 280)
+    assert pick(phases, "dce_pre", read) == 0
+    early = pick_phase(phases, "dce_early", DicomConfig(), read)
+    assert early.index == 1
+    assert "is not stated" in early.notes[-1]
+    assert pick(phases, "dce_late", read) == 2
+    timed = dynamic([0.0, 354.0, 708.0], duration_s=354.0)
+    with pytest.raises(PhaseError, match="no phase fits dce_early"):
+        pick(timed, "dce_early", read)
+
+
+def test_phases_at_0_and_354_s_are_before_and_early() -> None:
+    phases, read = dynamic([0.0, 354.0]), signals(100, 260)
+    assert pick(phases, "dce_pre", read) == 0
+    assert pick(phases, "dce_early", read) == 1
+    with pytest.raises(PhaseError, match="no phase fits dce_late"):
+        pick(phases, "dce_late", read)
 
 
 def test_a_series_in_which_nothing_enhances_is_refused() -> None:

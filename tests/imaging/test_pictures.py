@@ -81,7 +81,7 @@ def test_a_simulated_patient_says_so_and_a_real_one_does_not(monkeypatch):
 def test_window_plane_voxels_and_days_are_stated(monkeypatch):
     words = _words(monkeypatch, _tensor())
     small_print = next(word for word in words if "plane" in word)
-    assert "fixed SUV window 0–7" in small_print
+    assert "fixed SUVbw window 0–7" in small_print
     assert "2 × 2 × 3 mm" in small_print
     assert "axial plane through the highest SUV, +8 mm" in small_print  # slice 8 of 0…11
     assert "day -3" in words

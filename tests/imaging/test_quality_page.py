@@ -10,6 +10,7 @@ from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig, RigidAlignment
 from pcrnet.imaging.measurements import VisitMeasurements
 from pcrnet.imaging.quality_page import describe, patient_page
+from pcrnet.imaging.quantify import PetMeasurements
 
 DATA = DataConfig(branches={"pet": ("pet",), "mri": ("t2",)})
 IMAGING = ImagingConfig(spacing_mm=(4.0, 4.0, 4.0), size=(10, 10, 8))
@@ -44,3 +45,16 @@ def test_only_what_was_measured_is_printed():
     assert describe(borrowed) == [("in the mask of", "baseline"), ("ADC (10⁻³ mm²/s)", "1.23")]
     own = VisitMeasurements("baseline", mask_of="baseline", volume_ml=3.21, longest_mm=14.6)
     assert describe(own) == [("volume (mL)", "3.2"), ("longest (mm)", "15")]
+
+
+def test_small_lesions_are_printed_with_one_decimal_more_and_in_their_own_unit():
+    pet = PetMeasurements(0.84, 0.6, 0.7, 0.0, 0.0, 0.042, 0.31)
+    small = VisitMeasurements(
+        "interim", mask_of="interim", volume_ml=0.042, longest_mm=4.6, pet=pet, suv_unit="SUL"
+    )
+    printed = dict(describe(small))
+    assert printed["volume (mL)"] == "0.04"
+    assert printed["longest (mm)"] == "4.6"
+    assert printed["SULmax"] == "0.84"
+    assert printed["MTV, SUL ≥ 4 (mL)"] == "0.0"
+    assert printed["TLG, 41 % (SUL·mL)"] == "0.3"

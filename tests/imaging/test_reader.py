@@ -61,9 +61,11 @@ def test_adc_in_another_unit_is_refused_with_the_factor(write, factor, said):
     read_volume(write(_tissue()), "adc")
 
 
-@pytest.mark.parametrize("factor", [20.0, 0.02])
-def test_adc_in_no_known_unit_is_refused(write, factor):
-    with pytest.raises(UnitError, match="not plausible"):
+@pytest.mark.parametrize(
+    ("factor", "problem"), [(20.0, "look like 10⁻⁵"), (8.0, "look like 10⁻⁴"), (0.02, "plausible")]
+)
+def test_adc_in_no_known_unit_is_refused(write, factor, problem):
+    with pytest.raises(UnitError, match=problem):
         read_volume(write(_tissue() * factor), "adc")
 
 

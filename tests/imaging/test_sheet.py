@@ -3,20 +3,21 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from pcrnet.imaging.panels import BACKGROUND, draw_missing
+from pcrnet.imaging.panels import BACKGROUND, Look, draw_bar, draw_missing
 from pcrnet.imaging.sheet import Sheet
 
 
 def _sheet(columns: int = 2) -> Sheet:
-    sheet = Sheet([1.0, 0.5], columns)
+    sheet = Sheet([1.0, 0.5], columns, foot="small print " * 20)
     sheet.head("P-001", "SIMULATED")
     for row in range(2):
         sheet.label_row(row, "baseline", "day +0")
         for column in range(columns):
             draw_missing(sheet.panel(row, column))
-    sheet.foot("small print " * 20)
     return sheet
 
 
@@ -47,3 +48,16 @@ def test_text_does_not_run_over_the_border():
     background = [int(BACKGROUND[i : i + 2], 16) for i in (1, 3, 5)]
     for edge in (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]):
         assert (edge == background).all()
+
+
+@pytest.mark.parametrize("columns", [1, 2, 6])
+def test_the_small_print_lies_below_the_colour_bars_however_many_lines_it_takes(columns: int):
+    sheet = Sheet([1.0], columns, foot="small print " * 40)
+    bar = sheet.bar(0)
+    draw_bar(bar, Look("SUVbw", 0.0, 7.0))
+    canvas = FigureCanvasAgg(sheet._figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    lines = sheet._figure.texts[0].get_window_extent(renderer)
+    assert lines.y0 >= 0
+    assert lines.y1 <= min(text.get_window_extent(renderer).y0 for text in bar.texts)

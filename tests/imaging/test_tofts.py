@@ -98,6 +98,16 @@ def test_only_voxels_of_the_mask_with_known_curves_are_fitted():
     assert fit.ktrans_per_min[0, 0, 1] == pytest.approx(alone.ktrans_per_min, rel=1e-9)
 
 
+def test_a_curve_that_follows_the_input_is_marked_as_at_the_limit_of_the_rate():
+    """Of a vessel nothing leaks that could be told from the input itself."""
+    plasma = parker_plasma(300.0, arrival_s=10.0)
+    time_s = np.arange(0.0, 300.0, 5.0)
+    vessel = tofts_concentration(4.0, 0.04, 0.0, plasma, time_s)  # 100/min, searched up to 50
+    tissue = tofts_concentration(0.3, 0.3, 0.05, plasma, time_s)
+    fit = fit_tofts(np.stack([vessel, tissue, np.zeros(60)]), time_s, plasma)
+    assert fit.at_limit.tolist() == [True, False, False]
+
+
 def test_a_curve_without_contrast_has_no_transfer_and_an_unknown_volume():
     fit = fit_tofts(np.zeros(40), np.arange(40.0), parker_plasma(60.0))
     assert (fit.ktrans_per_min, fit.vp, fit.rms_mmol_l) == (0, 0, 0)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
+from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import MissingTagError, TracerError, UnitError
+from pcrnet.imaging.dicom import read_dicom_series
 from pcrnet.imaging.tracers import check_tracer, read_tracer
 
 
@@ -45,6 +47,32 @@ def item(name: str = "", nuclide: str = "C-111A1", **tags: Any) -> Dataset:
 )
 def test_fdg_is_known_by_code_or_name(found: Dataset) -> None:
     check_tracer(read_tracer(found), ("FDG",))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        item("", nuclide="", meaning="^177^Lutetium", half_life_s=574_300.0),
+        item("", nuclide="Lu-177", meaning="Lu-177", half_life_s=574_300.0),
+        item("", nuclide="C-999X9", half_life_s=21_600.0),
+        item("FDG", nuclide="C-999X9", half_life_s=21_600.0),
+        item("", nuclide="C-131A3", half_life_s=4062.6),
+    ],
+)
+def test_a_radionuclide_that_rules_the_tracer_out_is_enough_without_a_name(found: Dataset) -> None:
+    with pytest.raises(TracerError, match="none of those expected"):
+        check_tracer(read_tracer(found), ("FDG",))
+
+
+def test_without_a_name_one_series_can_still_be_let_in(make_slice: Any, save_series: Any) -> None:
+    slices = [make_slice(k, "PT") for k in range(2)]
+    for slice_ in slices:
+        del slice_.RadiopharmaceuticalInformationSequence[0].Radiopharmaceutical
+    folder = save_series(slices)
+    with pytest.raises(MissingTagError, match="Radiopharmaceutical") as caught:
+        read_dicom_series(folder, "suv")
+    assert "imaging.dicom.tracers=[F-18]" in caught.value.remedy
+    assert read_dicom_series(folder, "suv", settings=DicomConfig(tracers=("F-18",)))
 
 
 @pytest.mark.parametrize(

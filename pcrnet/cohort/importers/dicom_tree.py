@@ -8,7 +8,6 @@ study date, and dates appear as days since the patient's first study.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pcrnet.cohort.importers.series_folders import Progress, SeriesFolder, find_series
+from pcrnet.cohort.importers.series_proposal import DYNAMIC, modality_of, propose
 from pcrnet.cohort.importers.spreadsheet import read_sheet
 from pcrnet.cohort.importers.table_writer import (
     ImportedPatient,
@@ -25,25 +25,13 @@ from pcrnet.cohort.importers.table_writer import (
     write_import,
 )
 from pcrnet.csv_text import csv_of_records
-from pcrnet.errors import CohortError, ImageError, ProblemListError
-from pcrnet.imaging.dicom_frames import read_frames
-from pcrnet.imaging.dicom_series import open_series
-from pcrnet.imaging.dicom_tags import word, words
-from pcrnet.imaging.phases import Phase, split_phases
+from pcrnet.errors import CohortError, ProblemListError
+from pcrnet.imaging.dicom_tags import word
 from pcrnet.storage import write_text
 
 DEFAULT_TIMEPOINTS = ("baseline", "interim", "presurgical")
-DYNAMIC = "dce"
-"""In the listing: all phases of a dynamic series, which become these channels."""
 UNDATED = "no study date: name the visit"
-MIXED = "its folder holds other series as well: give it a folder of its own"
 PHASES = ("dce_pre", "dce_early", "dce_late")
-
-_WORDS = (
-    ("adc", re.compile(r"\bADC\b|APPARENT DIFF|DIFFUSION COEFF")),
-    ("t2", re.compile(r"(?<![A-Z0-9])T2(?!\*)|TIRM|STIR|HASTE")),
-    ("t1", re.compile(r"(?<![A-Z0-9])T1")),
-)
 
 
 @dataclass(frozen=True)
@@ -57,6 +45,9 @@ class ListedSeries:
         channel: Proposed channel; "" for none.
         modality: As in DICOM.
         volumes: Phases or b-values in the series.
+        units: Of PET as the tag Units has them, of an ADC map its factor to 10⁻³ mm²/s.
+        image_type: The known terms of ImageType.
+        attenuation_corrected: "yes", "no", or "" where nothing says so.
         note: Why the series cannot be used, or what is doubtful.
         path: Folder or archive, relative to the listing.
     """
@@ -67,6 +58,9 @@ class ListedSeries:
     channel: str
     modality: str
     volumes: str
+    units: str
+    image_type: str
+    attenuation_corrected: str
     note: str
     path: str
 
@@ -101,17 +95,15 @@ def list_dicom_tree(
     lines = []
     for done, (series, person) in enumerate(zip(found, persons, strict=True), start=1):
         timepoint, days = visits[person, _study(series)]
-        channel, volumes, note = _propose(series)
+        proposal = propose(series)
         undated = "" if timepoint else UNDATED
         lines.append(
             ListedSeries(
                 patient=names[person],
                 timepoint=timepoint,
                 days_after_first=days,
-                channel=channel,
-                modality=_modality(series),
-                volumes=volumes,
-                note=note or undated,
+                modality=modality_of(series),
+                **{**asdict(proposal), "note": proposal.note or undated},
                 path=path_cell(series.path, listing.absolute().parent),
             )
         )
@@ -215,45 +207,6 @@ def _day(series: SeriesFolder) -> int | None:
         return datetime.strptime(word(series.header, "StudyDate"), "%Y%m%d").toordinal()
     except ValueError:
         return None
-
-
-def _modality(series: SeriesFolder) -> str:
-    modality = word(series.header, "Modality")
-    return modality if modality in ("PT", "MR", "CT", "SEG", "RTSTRUCT") else "other"
-
-
-def _propose(series: SeriesFolder) -> tuple[str, str, str]:
-    """Channel, number of volumes, and what speaks against the series."""
-    unusable = MIXED if series.mixed else "not PET or MR"
-    if series.mixed or _modality(series) not in ("PT", "MR"):
-        return "", "", unusable
-    try:
-        with open_series(series.path) as opened:
-            phases = split_phases(read_frames(opened.objects))
-    except ImageError as error:
-        return "", "", error.problem
-    of_pet = _modality(series) == "PT"
-    channel, note = _propose_pet(series, phases) if of_pet else _propose_mr(series, phases)
-    return channel, str(len(phases)), note
-
-
-def _propose_pet(series: SeriesFolder, phases: Sequence[Phase]) -> tuple[str, str]:
-    corrections = words(series.header, "CorrectedImage")
-    if corrections and "ATTN" not in corrections:
-        return "", "not attenuation corrected"
-    return ("pet", "") if len(phases) == 1 else ("", "several volumes: a dynamic or gated PET")
-
-
-def _propose_mr(series: SeriesFolder, phases: Sequence[Phase]) -> tuple[str, str]:
-    several = len(phases) > 1
-    if several and not {phase.b_value for phase in phases} - {None, 0.0}:
-        return DYNAMIC, "taken for a dynamic series: several volumes"
-    if several:
-        return "", "a diffusion series; give the ADC map, or name a channel like dwi_b800"
-    text = series.description
-    named = next((name for name, pattern in _WORDS if pattern.search(text)), "")
-    channel = "adc" if "ADC" in series.image_type else named
-    return channel, "" if channel else "nothing in the header tells the channel"
 
 
 def _without_doubles(lines: Sequence[ListedSeries]) -> list[ListedSeries]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from pcrnet.errors import ImageError
 from pcrnet.imaging.dicom_files import StoredFile, open_files
 from pcrnet.imaging.dicom_series import is_image, read_header
-from pcrnet.imaging.dicom_tags import quiet, word, words
+from pcrnet.imaging.dicom_tags import quiet, word
+from pcrnet.imaging.image_types import image_types
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -30,7 +31,6 @@ _TAGS = (
     "ClinicalTrialTimePointID",
     "ImageType",
     "Rows",
-    "CorrectedImage",
 )
 
 
@@ -55,8 +55,8 @@ class SeriesFolder:
 
     @property
     def image_type(self) -> frozenset[str]:
-        """The coded parts of ImageType."""
-        return frozenset(words(self.header, "ImageType"))
+        """The terms of ImageType. Free text: never to be shown."""
+        return image_types(self.header)
 
 
 def find_series(source: Path, progress: Progress | None = None) -> Iterator[SeriesFolder]:

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.errors import GeometryError, ImageError, UnitError
-from pcrnet.imaging.volume import Unit, Volume
+from pcrnet.imaging.units import ADC_UNIT, SUV_UNITS
+from pcrnet.imaging.volume import Volume
 
 Mask = NDArray[np.bool_]
 
-SUV_UNITS: frozenset[Unit] = frozenset({"SUVbw", "SUL", "SUVbsa"})
 FIXED_THRESHOLD_SUV = 4.0
 RELATIVE_THRESHOLD = 0.41
 """Of SUVmax; EANM procedure guideline 2.0 (Boellaard et al., Eur J Nucl Med Mol Imaging 2015)."""
@@ -124,8 +124,8 @@ def mean_adc(adc: Volume, mask: Mask) -> float:
         GeometryError: The mask is not on its grid.
         ImageError: The mask is empty, or holds no voxel with a fit.
     """
-    if adc.unit != "1e-3 mm2/s":
-        raise UnitError(f"mean ADC needs a map in 1e-3 mm2/s, found {adc.unit}")
+    if adc.unit != ADC_UNIT:
+        raise UnitError(f"mean ADC needs a map in {ADC_UNIT}, found {adc.unit}")
     values = _inside(adc, mask)
     fitted = values[values > 0]
     if fitted.size == 0:

@@ -96,7 +96,7 @@ def test_a_series_without_a_study_date_waits_for_its_visit(save_mr, tmp_path):
 
 
 def test_of_two_pet_the_attenuation_corrected_one_is_proposed(save_mr, tmp_path):
-    tags = {"Modality": "PT", "StudyDate": "19930101"}
+    tags = {"Modality": "PT", "StudyDate": "19930101", "Units": "BQML"}
     save_mr(tmp_path / "export" / "ac", CorrectedImage=["DECY", "ATTN"], **tags)
     save_mr(tmp_path / "export" / "nac", CorrectedImage=["DECY"], **tags)
     save_mr(tmp_path / "export" / "dyn", CorrectedImage=["ATTN"], phases=2, **tags)
@@ -165,3 +165,40 @@ def test_real_series_are_recognised_and_ordered_by_date(test_data, tmp_path):
     }
     assert {line.patient for line in lines.values()} == {"P001"}
     assert lines["tree/SCAN_001_t2_image.zip"].days_after_first == "126"
+
+
+def test_units_types_and_attenuation_correction_are_listed_and_decide(save_mr, tmp_path):
+    mr = {"StudyDate": "19930101", "SeriesDescription": "t2 ADC SECRET"}
+    pet = {"Modality": "PT", "StudyDate": "19930101", "CorrectedImage": ["DECY", "ATTN"]}
+    derived = ["DERIVED", "PRIMARY", "DIFFUSION"]
+    series = {
+        "adc": mr | {"ImageType": [*derived, "ADC", "SECRET"], "RescaleType": "10^-6 mm^2/s"},
+        "fa": mr | {"ImageType": [*derived, "FA"]},
+        "pet": pet | {"Units": "BQML"},
+        "counts": pet | {"Units": "PROPCNTS"},
+        "nothing": pet,
+        "sub": mr | {"ImageType": ["DERIVED", "PRIMARY", "SUB"], "SeriesDescription": "t1 fl3d"},
+        "trace": mr | {"ImageType": [*derived, "TRACEW"]},
+    }
+    for name, tags in series.items():
+        save_mr(tmp_path / "export" / name, phases=1, **tags)
+    save_mr(
+        tmp_path / "export" / "subs",
+        phases=3,
+        StudyDate="19930101",
+        ImageType=["DERIVED", "PRIMARY", "SUB"],
+    )
+    lines = list_dicom_tree(tmp_path / "export", tmp_path / "listing.csv")
+    found = {line.path.removeprefix("export/"): line for line in lines}
+    proposed = {name: line.channel for name, line in found.items() if line.channel}
+    assert proposed == {"adc": "adc", "pet": "pet"}
+    assert (found["adc"].units, found["adc"].image_type) == (
+        "0.001e-3 mm2/s",
+        "ADC DERIVED DIFFUSION PRIMARY",
+    )
+    assert (found["pet"].units, found["pet"].attenuation_corrected) == ("BQML", "yes")
+    assert found["counts"].note == "its units are no activity (PROPCNTS)"
+    assert found["nothing"].note == "its units are no activity (none stated)"
+    assert "TRACEW" in found["trace"].note
+    assert "SUB" in found["subs"].note
+    assert "SECRET" not in (tmp_path / "listing.csv").read_text()
