@@ -53,6 +53,11 @@ class RunDirectory:
         return self.path / "splits.json"
 
     @property
+    def precision(self) -> Path:
+        """In what precision the fits train, where reduced precision was to be tried."""
+        return self.path / "precision.json"
+
+    @property
     def folds(self) -> Path:
         """One folder a fit."""
         return self.path / "folds"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
+from pcrnet.cohort.outcome_counts import HeadCounts
 from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
 from pcrnet.config import Experiment, ImagingConfig
 from pcrnet.errors import PcrnetError
@@ -16,15 +17,6 @@ from pcrnet.imaging.preprocess import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK
 from pcrnet.imaging.volume import Volume
 from pcrnet.machine import available_cores
-
-
-@dataclass(frozen=True)
-class HeadCounts:
-    """How many patients have each answer for one outcome."""
-
-    responders: int
-    residual: int
-    unknown: int
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,7 +30,11 @@ from pcrnet.storage import (
     taking_apart,
     write_json,
 )
-from pcrnet.training.devices import computing_device, require_deterministic_layers
+from pcrnet.training.devices import (
+    computing_device,
+    lightning_precision,
+    require_deterministic_layers,
+)
 from pcrnet.training.events import EpochReport, Remark
 from pcrnet.training.finite import require_finite
 from pcrnet.training.plan import FitPlan
@@ -51,6 +56,8 @@ class FitJob:
         patients: All patients of the cohort that entered the run.
         splits: Their folds.
         directory: ``folds/`` of the run directory.
+        precision: What the run has settled on (:mod:`pcrnet.training.precision`); None takes the
+            configuration's word.
     """
 
     experiment: Experiment
@@ -58,6 +65,15 @@ class FitJob:
     patients: tuple[Patient, ...]
     splits: Splits
     directory: Path
+    precision: Literal["32", "bf16"] | None = None
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How fits are trained, in the precision that was settled on."""
+        config = self.experiment.training
+        if self.precision is None:
+            return config
+        return config.model_copy(update={"precision": self.precision})
 
     def cache(self) -> TensorCache:
         """The tensors of the cohort."""
@@ -109,6 +125,7 @@ def run_fit(
         {
             "fingerprint": fingerprint,
             "training_patients": len(training),
+            "precision": lightning_precision(job.training),
             "files": {name: sha256_file(directory / name) for name in files},
         },
     )
@@ -221,7 +238,7 @@ def _train(
     from pcrnet.training.trainer import interruptible, make_trainer, quiet_lightning
 
     experiment = job.experiment
-    config = experiment.training
+    config = job.training
     require_deterministic_layers(experiment)
     seed = derive_seed(experiment.run.seed, plan.name)
     learning, watched = _early_stopping_slice(training, config, seed)
