@@ -39,6 +39,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    if os.name != "posix":  # elsewhere a folder cannot be opened, and needs no flush
+        return
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

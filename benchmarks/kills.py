@@ -1,0 +1,306 @@
+"""Runs that are killed at random moments and started again until they are done.
+
+python benchmarks/kills.py [--kills N] [--seed S] [--folder DIR] [--out FILE.json]
+
+A small run goes from a simulated trial to the report; SIGKILL, SIGTERM or SIGINT ends it at a
+random moment, and the same command goes on, until it is finished; then everything but the reference
+is removed and the next round begins. A fit or tensor that was finished must never be made again, no
+process may be left behind, and every file must have the bytes of a run that nobody disturbed. With
+``--out``, the kills of an earlier slice are added to (give each slice a seed of its own).
+
+Linux only (it looks for processes in /proc). One thread a process, so that bytes can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ |= {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
+
+from harness import describe_machine, publish
+
+from pcrnet.config import Experiment, load_experiment
+from pcrnet.pipeline import train
+from pcrnet.storage import sha256_file
+from pcrnet.training import callbacks
+from pcrnet.training.events import FitFinished, RunEvent, StageStarted
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+INTERRUPTED, FAILED, SURVIVED = 130, 1, -99
+_PATIENCE_S = 60.0
+_UNSTABLE = ("run.lock", "digests.json")
+"""Files that differ between any two runs: a lock, and a memo of times and inodes."""
+
+
+def settings(root: Path) -> list[str]:
+    """Arguments of the run: 24 patients, six fits in two processes at a time."""
+    return [
+        f"run.root={root}",
+        "run.name=killed",
+        f"data.cache={root / 'tensors'}",
+        "data.simulation.patients=24",
+        "data.simulation.mri_spacing_mm=6.0",
+        "imaging.size=[8, 8, 8]",
+        "imaging.spacing_mm=[12, 12, 12]",
+        "model.width=16",
+        "model.encoder.stem_width=4",
+        "model.encoder.widths=[8]",
+        "model.encoder.blocks=[0]",
+        "model.fusion.depth=1",
+        "model.fusion.heads=2",
+        "training.max_epochs=4",
+        "training.accelerator=cpu",
+        "training.parallel_fits=2",
+        "evaluation.folds=3",
+        "evaluation.bootstrap_draws=50",
+        "tracking.wandb=disabled",
+    ]
+
+
+@dataclass
+class Found:
+    """What the kills have shown so far."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    stages: Counter[str] = field(default_factory=Counter)
+    finished_runs: int = 0
+    made_again: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    left_processes: int = 0
+    did_not_end: int = 0
+    failures: list[str] = field(default_factory=list)
+    differing_files: list[str] = field(default_factory=list)
+
+    def add(self, earlier: dict[str, object]) -> None:
+        """Add the kills of an earlier slice, as :meth:`record` wrote them."""
+        for name, own in vars(self).items():
+            before = earlier.get(name)
+            if isinstance(own, Counter) and isinstance(before, dict):
+                own.update(before)
+            elif isinstance(own, list) and isinstance(before, list):
+                own.extend(before)
+            elif isinstance(own, int) and isinstance(before, int):
+                setattr(self, name, own + before)
+
+    def record(self) -> dict[str, object]:
+        """As plain JSON."""
+        return vars(self) | {"kills": dict(self.kills), "stages": dict(self.stages)}
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was lost, made again, left behind or different."""
+        faults = (self.made_again, self.lost, self.failures, self.differing_files)
+        return not any(faults) and not self.left_processes and not self.did_not_end
+
+
+class Run:
+    """The run in one folder, in a process of its own that may be killed."""
+
+    def __init__(self, root: Path, log: Path) -> None:
+        self.root, self.log = root, log
+        self.experiment: Experiment = load_experiment(settings(root))
+
+    def start(self) -> int:
+        """Fork a process that trains; everything is imported, so that it is at work at once."""
+        child = os.fork()
+        if child:
+            return child
+        os.setsid()  # its session is how its workers are found
+        code = 0
+        try:
+            train(self.experiment, self._note)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        except BaseException:
+            with self.log.with_suffix(".errors").open("a") as stream:
+                traceback.print_exc(file=stream)
+            code = FAILED
+        os._exit(code)
+
+    def _note(self, event: RunEvent) -> None:
+        with self.log.open("a") as stream:
+            if isinstance(event, StageStarted):
+                stream.write(f"stage {event.title}\n")
+            elif isinstance(event, FitFinished) and event.trained:
+                stream.write(f"trained {event.fit}\n")
+
+    def stage(self) -> str:
+        """The stage that was begun last."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return next((line[6:] for line in reversed(lines) if line.startswith("stage ")), "start")
+
+    def finished(self) -> dict[str, tuple[int, int]]:
+        """Files that are never to be made again, each with its inode and time."""
+        seals = (self.root / "killed" / "folds").glob("*/done.json")
+        tensors = (self.root / "tensors").glob("*.safetensors")
+        return {
+            path.relative_to(self.root).as_posix(): (path.stat().st_ino, path.stat().st_mtime_ns)
+            for path in (*seals, *tensors)
+        }
+
+    def contents(self) -> dict[str, str]:
+        """Path to digest of every file that is there at the end."""
+        return {
+            path.relative_to(self.root).as_posix(): sha256_file(path)
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file() and path.name not in _UNSTABLE
+        }
+
+
+def processes_of(session: int) -> list[int]:
+    """Processes of a session that are there and not merely waiting to be reaped."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has just ended
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for(child: int, seconds: float) -> int | None:
+    """Exit code of the child, negative for a signal; None if it has not ended by then."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    return None
+
+
+def left_behind(session: int) -> int:
+    """Processes that a run has left after ten seconds; they are ended."""
+    deadline = time.monotonic() + 10.0
+    while (left := processes_of(session)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+    return len(left)
+
+
+def kill_once(run: Run, seconds: float, how: signal.Signals, found: Found) -> bool:
+    """Start the run and end it after so many seconds; whether it was finished before."""
+    before = run.finished()
+    child = run.start()
+    code = wait_for(child, seconds)
+    was_killed = code is None
+    if was_killed:
+        os.kill(child, how)
+        found.kills[how.name] += 1
+        found.stages[run.stage()] += 1
+        code = wait_for(child, _PATIENCE_S)
+        if code is None:
+            found.did_not_end += 1
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    if code == FAILED or (code and not was_killed):
+        found.failures.append(f"exit code {code} in {run.stage()}")
+    found.left_processes += left_behind(child)
+    after = run.finished()
+    found.lost += [name for name in before if name not in after]
+    found.made_again += [name for name in before if after.get(name, before[name]) != before[name]]
+    return code == 0
+
+
+def check_end(run: Run, reference: dict[str, str], found: Found) -> None:
+    """Compare a finished run with the undisturbed one, and count who was trained twice."""
+    found.finished_runs += 1
+    trained = Counter(
+        line for line in run.log.read_text().splitlines() if line.startswith("trained ")
+    )
+    found.made_again += [line for line, times in trained.items() if times > 1]
+    now = run.contents()
+    found.differing_files += sorted(
+        name for name in reference.keys() | now.keys() if reference.get(name) != now.get(name)
+    )
+
+
+def undisturbed(folder: Path, root: Path) -> tuple[dict[str, str], float]:
+    """What the run leaves that nobody disturbs, and how many seconds it takes."""
+    record = folder / "reference.json"
+    if record.is_file():
+        kept = json.loads(record.read_text())
+        return kept["contents"], kept["seconds"]
+    run = Run(root, folder / "reference.log")
+    started = time.monotonic()
+    code = wait_for(run.start(), 1800.0)
+    seconds = time.monotonic() - started
+    if code != 0:
+        sys.exit(f"the undisturbed run ended with {code}: see {folder / 'reference.errors'}")
+    contents = run.contents()
+    record.write_text(json.dumps({"contents": contents, "seconds": seconds}))
+    shutil.rmtree(root)
+    return contents, seconds
+
+
+def measure(kills: int, seed: int, folder: Path) -> tuple[Found, float]:
+    """Kill so many times, in as many rounds as that takes; also the seconds of one quiet run."""
+    # A resume point after every epoch: the default of ten seconds is longer than these fits.
+    callbacks.ResumePoint.__init__.__defaults__ = (0.0,)
+    chance = random.Random(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    root = folder / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    reference, seconds = undisturbed(folder, root)
+    found = Found()
+    run = Run(root, folder / f"round-{seed}-0.log")
+    rounds = 0
+    while sum(found.kills.values()) < kills:
+        # Late moments as well as early ones: a restart is quick up to where the last one ended.
+        moment = chance.uniform(0.05, chance.choice((0.1, 0.3, 0.8)) * seconds)
+        if kill_once(run, moment, chance.choice(SIGNALS), found):
+            check_end(run, reference, found)
+            rounds += 1
+            shutil.rmtree(root)
+            run = Run(root, folder / f"round-{seed}-{rounds}.log")
+        if found.failures:
+            break
+    if not found.failures:
+        child = run.start()
+        code = wait_for(child, 1800.0)
+        if code == 0:
+            check_end(run, reference, found)
+        else:
+            found.failures.append(f"exit code {code} when left alone")
+        found.left_processes += left_behind(child)
+    return found, seconds
+
+
+def main() -> int:
+    """Kill, add up and publish."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/pcrnet-kills"))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    found, seconds = measure(options.kills, options.seed, options.folder)
+    if options.out is not None and options.out.is_file():
+        found.add(json.loads(options.out.read_text())["kills"])
+    result = {
+        "machine": describe_machine(),
+        "undisturbed_seconds": round(seconds, 1),
+        "kills": found.record(),
+        "sound": found.sound,
+    }
+    publish(result, options.out)
+    return 0 if found.sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
