@@ -1,7 +1,8 @@
 """What a fit needs of memory, and how many fit side by side: said before training, not found out.
 
 The activations that the backward pass keeps are counted on one patient's forward pass, whatever
-the network; the rest is arithmetic.
+the network; the rest is arithmetic. Measured in float32 on a CPU, of the training itself: 94 MB for
+109 MB estimated (default network), 470 for 442 (64 × 64 × 48 voxels, batches of 4).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from pcrnet.training.events import Listener, Remark
 from pcrnet.training.fold import FitJob
 from pcrnet.training.rehearsal import rehearse
 
-_PROCESS_BYTES = 700_000_000
-"""Resident memory of a process that has imported torch and Lightning; measured."""
+_PROCESS_BYTES = 600_000_000
+"""A process that has imported torch and Lightning (420 MB measured) and begun to work."""
 _COPIES_OF_WEIGHTS = 7
 """Weights, gradients, two moments, average, best so far, and one on its way to the disk."""
 _COPIES_OF_INPUT = 4
