@@ -38,8 +38,8 @@ _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.b
 _ARRAYS = ("image", "present", "days", "centre_mm")
 _ABOUT = "pcrnet"
 _WORTH_A_PROCESS = 8
-# A process with the libraries (80 MB) and some copies of a scan of clinical size, 256 × 256 × 160 in
-# float64 (84 MB each); and for each voxel of the tensor its own copies.
+# A process with the libraries (80 MB) and some copies of a clinical scan (256 × 256 × 160 in
+# float64 are 84 MB each); and for each voxel of the tensor its own copies.
 _BASE_BYTES, _BYTES_A_VOXEL = 500_000_000, 16
 
 
