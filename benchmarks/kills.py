@@ -33,23 +33,25 @@ from harness import describe_machine, publish
 from pcrnet.config import Experiment, load_experiment
 from pcrnet.pipeline import train
 from pcrnet.storage import sha256_file
-from pcrnet.training import callbacks
+from pcrnet.training import callbacks, memory
 from pcrnet.training.events import FitFinished, RunEvent, StageStarted
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 INTERRUPTED, FAILED, SURVIVED = 130, 1, -99
 _PATIENCE_S = 60.0
+_SIDE_BY_SIDE = 0.3
+"""Share of the starts that train two fits at a time; their processes take long to begin."""
 _UNSTABLE = ("run.lock", "digests.json")
 """Files that differ between any two runs: a lock, and a memo of times and inodes."""
 
 
 def settings(root: Path) -> list[str]:
-    """Arguments of the run: 24 patients, six fits in two processes at a time."""
+    """Arguments of the run: 18 patients, six fits."""
     return [
         f"run.root={root}",
         "run.name=killed",
         f"data.cache={root / 'tensors'}",
-        "data.simulation.patients=24",
+        "data.simulation.patients=18",
         "data.simulation.mri_spacing_mm=6.0",
         "imaging.size=[8, 8, 8]",
         "imaging.spacing_mm=[12, 12, 12]",
@@ -59,9 +61,9 @@ def settings(root: Path) -> list[str]:
         "model.encoder.blocks=[0]",
         "model.fusion.depth=1",
         "model.fusion.heads=2",
-        "training.max_epochs=4",
+        "training.max_epochs=3",
         "training.accelerator=cpu",
-        "training.parallel_fits=2",
+        "training.parallel_fits=auto",
         "evaluation.folds=3",
         "evaluation.bootstrap_draws=200",
         "tracking.wandb=disabled",
@@ -111,11 +113,16 @@ class Run:
         self.root, self.log = root, log
         self.experiment: Experiment = load_experiment(settings(root))
 
-    def start(self) -> int:
-        """Fork a process that trains; everything is imported, so that it is at work at once."""
+    def start(self, *, side_by_side: bool) -> int:
+        """Fork a process that trains; everything is imported, so that it is at work at once.
+
+        Args:
+            side_by_side: Whether there is memory for several fits at a time.
+        """
         child = os.fork()
         if child:
             return child
+        memory.available_memory = lambda: (1 << 40) if side_by_side else 0
         os.setsid()  # its session is how its workers are found
         code = 0
         try:
@@ -193,10 +200,12 @@ def left_behind(session: int) -> int:
     return len(left)
 
 
-def kill_once(run: Run, seconds: float, how: signal.Signals, found: Found) -> bool:
+def kill_once(
+    run: Run, seconds: float, how: signal.Signals, found: Found, *, side_by_side: bool
+) -> bool:
     """Start the run and end it after so many seconds; whether it was finished before."""
     before = run.finished()
-    child = run.start()
+    child = run.start(side_by_side=side_by_side)
     code = wait_for(child, seconds)
     was_killed = code is None
     if was_killed:
@@ -238,7 +247,7 @@ def undisturbed(folder: Path, root: Path) -> tuple[dict[str, str], float]:
         return kept["contents"], kept["seconds"]
     run = Run(root, folder / "reference.log")
     started = time.monotonic()
-    code = wait_for(run.start(), 1800.0)
+    code = wait_for(run.start(side_by_side=False), 1800.0)
     seconds = time.monotonic() - started
     if code != 0:
         sys.exit(f"the undisturbed run ended with {code}: see {folder / 'reference.errors'}")
@@ -262,8 +271,9 @@ def measure(kills: int, seed: int, folder: Path) -> tuple[Found, float]:
     rounds = 0
     while sum(found.kills.values()) < kills:
         # Late moments as well as early ones: a restart is quick up to where the last one ended.
-        moment = chance.uniform(0.05, chance.choice((0.1, 0.3, 0.8)) * seconds)
-        if kill_once(run, moment, chance.choice(SIGNALS), found):
+        moment = chance.uniform(0.05, chance.choice((0.05, 0.15, 0.5)) * seconds)
+        together = chance.random() < _SIDE_BY_SIDE
+        if kill_once(run, moment, chance.choice(SIGNALS), found, side_by_side=together):
             check_end(run, reference, found)
             rounds += 1
             shutil.rmtree(root)
@@ -271,7 +281,7 @@ def measure(kills: int, seed: int, folder: Path) -> tuple[Found, float]:
         if found.failures:
             break
     if not found.failures:
-        child = run.start()
+        child = run.start(side_by_side=False)
         code = wait_for(child, 1800.0)
         if code == 0:
             check_end(run, reference, found)

@@ -268,7 +268,15 @@ def open_tensor(entry: Path, *, verify: bool = True) -> PatientTensor:
         if verify and _digest(arrays, crop) != about["sha256"]:
             raise ValueError("checksum")
         return PatientTensor(**arrays, crop=crop)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise IntegrityError(
             "a cached tensor is damaged", remedy="delete the file; it is made anew"
         ) from error
