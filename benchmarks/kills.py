@@ -1,6 +1,6 @@
 """Runs that are killed at random moments and started again until they are done.
 
-python benchmarks/kills.py [--kills N] [--seed S] [--folder DIR] [--out FILE.json]
+python benchmarks/kills.py [--kills N] [--minutes M] [--seed S] [--folder DIR] [--out FILE.json]
 
 A small run goes from a simulated trial to the report; SIGKILL, SIGTERM or SIGINT ends it at a
 random moment, and the same command goes on, until it is finished; then everything but the reference
@@ -257,8 +257,13 @@ def undisturbed(folder: Path, root: Path) -> tuple[dict[str, str], float]:
     return contents, seconds
 
 
-def measure(kills: int, seed: int, folder: Path) -> tuple[Found, float]:
-    """Kill so many times, in as many rounds as that takes; also the seconds of one quiet run."""
+def measure(kills: int, minutes: float, seed: int, folder: Path) -> tuple[Found, float]:
+    """Kill so many times, or for so long, in as many rounds as that takes, and let it finish.
+
+    Returns:
+        What was found, and the seconds of one quiet run.
+    """
+    deadline = time.monotonic() + 60.0 * minutes
     # A resume point after every epoch: the default of ten seconds is longer than these fits.
     callbacks.ResumePoint.__init__.__defaults__ = (0.0,)
     chance = random.Random(seed)  # noqa: S311 - no secret
@@ -269,7 +274,7 @@ def measure(kills: int, seed: int, folder: Path) -> tuple[Found, float]:
     found = Found()
     run = Run(root, folder / f"round-{seed}-0.log")
     rounds = 0
-    while sum(found.kills.values()) < kills:
+    while sum(found.kills.values()) < kills and time.monotonic() < deadline:
         # Late moments as well as early ones: a restart is quick up to where the last one ended.
         moment = chance.uniform(0.05, chance.choice((0.05, 0.15, 0.5)) * seconds)
         together = chance.random() < _SIDE_BY_SIDE
@@ -295,11 +300,12 @@ def main() -> int:
     """Kill, add up and publish."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("kills"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    found, seconds = measure(options.kills, options.seed, options.folder)
+    found, seconds = measure(options.kills, options.minutes, options.seed, options.folder)
     if options.out is not None and options.out.is_file():
         found.add(json.loads(options.out.read_text())["kills"])
     result = {
