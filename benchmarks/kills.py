@@ -3,10 +3,11 @@
 python benchmarks/kills.py [--kills N] [--minutes M] [--seed S] [--folder DIR] [--out FILE.json]
 
 A small run goes from a simulated trial to the report; SIGKILL, SIGTERM or SIGINT ends it at a
-random moment, and the same command goes on, until it is finished; then everything but the reference
-is removed and the next round begins. A fit or tensor that was finished must never be made again, no
-process may be left behind, and every file must have the bytes of a run that nobody disturbed. With
-``--out``, the kills of an earlier slice are added to (give each slice a seed of its own).
+random moment of a random stage, and the same command goes on, some ten times a round, until it is
+left alone to finish; then everything is removed and the next round begins. A fit or tensor that was
+finished must never be made again, no process may be left behind, and every file must have the bytes
+of a run that nobody disturbed. With ``--out``, the kills of an earlier slice are added to (give each
+slice a seed of its own).
 
 Linux only (it looks for processes in /proc). One thread a process, so that bytes can be compared.
 """
@@ -39,6 +40,8 @@ from pcrnet.training.events import FitFinished, RunEvent, StageStarted
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 INTERRUPTED, FAILED, SURVIVED = 130, 1, -99
 _PATIENCE_S = 60.0
+_KILLS_A_ROUND = 10
+_START = "start"
 _SIDE_BY_SIDE = 0.3
 """Share of the starts that train two fits at a time; their processes take long to begin."""
 _UNSTABLE = ("run.lock", "digests.json")
@@ -106,6 +109,14 @@ class Found:
         return not any(faults) and not self.left_processes and not self.did_not_end
 
 
+@dataclass(frozen=True)
+class Moment:
+    """So many seconds after a stage has begun."""
+
+    stage: str
+    seconds: float
+
+
 class Run:
     """The run in one folder, in a process of its own that may be killed."""
 
@@ -142,10 +153,18 @@ class Run:
             elif isinstance(event, FitFinished) and event.trained:
                 stream.write(f"trained {event.fit}\n")
 
+    def lines(self) -> list[str]:
+        """What the run has told."""
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
     def stage(self) -> str:
         """The stage that was begun last."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return next((line[6:] for line in reversed(lines) if line.startswith("stage ")), "start")
+        begun = [line[6:] for line in self.lines() if line.startswith("stage ")]
+        return begun[-1] if begun else _START
+
+    def has_begun(self, stage: str, known: int) -> bool:
+        """Whether it has told of a stage after so many lines."""
+        return stage == _START or f"stage {stage}" in self.lines()[known:]
 
     def finished(self) -> dict[str, tuple[int, int]]:
         """Files that are never to be made again, each with its inode and time."""
@@ -201,12 +220,17 @@ def left_behind(session: int) -> int:
 
 
 def kill_once(
-    run: Run, seconds: float, how: signal.Signals, found: Found, *, side_by_side: bool
+    run: Run, moment: Moment, how: signal.Signals, found: Found, *, side_by_side: bool
 ) -> bool:
-    """Start the run and end it after so many seconds; whether it was finished before."""
+    """Start the run and end it at a moment; whether it was finished before."""
     before = run.finished()
+    seen = run.lines()
     child = run.start(side_by_side=side_by_side)
-    code = wait_for(child, seconds)
+    code = None
+    while code is None and not run.has_begun(moment.stage, len(seen)):
+        code = wait_for(child, 0.02)
+    if code is None:
+        code = wait_for(child, moment.seconds)
     was_killed = code is None
     if was_killed:
         os.kill(child, how)
@@ -229,9 +253,7 @@ def kill_once(
 def check_end(run: Run, reference: dict[str, str], found: Found) -> None:
     """Compare a finished run with the undisturbed one, and count who was trained twice."""
     found.finished_runs += 1
-    trained = Counter(
-        line for line in run.log.read_text().splitlines() if line.startswith("trained ")
-    )
+    trained = Counter(line for line in run.lines() if line.startswith("trained "))
     found.made_again += [line for line, times in trained.items() if times > 1]
     now = run.contents()
     found.differing_files += sorted(
@@ -239,16 +261,21 @@ def check_end(run: Run, reference: dict[str, str], found: Found) -> None:
     )
 
 
-def undisturbed(folder: Path, root: Path) -> tuple[dict[str, str], float]:
-    """What the run leaves that nobody disturbs, and how many seconds it takes."""
+def undisturbed(folder: Path, root: Path) -> tuple[dict[str, str], dict[str, float]]:
+    """What the run leaves that nobody disturbs, and the seconds of each of its stages."""
     record = folder / "reference.json"
     if record.is_file():
         kept = json.loads(record.read_text())
         return kept["contents"], kept["seconds"]
     run = Run(root, folder / "reference.log")
-    started = time.monotonic()
-    code = wait_for(run.start(side_by_side=False), 1800.0)
-    seconds = time.monotonic() - started
+    child = run.start(side_by_side=False)
+    begun: dict[str, float] = {}
+    code = None
+    while code is None:
+        code = wait_for(child, 0.02)
+        begun.setdefault(run.stage(), time.monotonic())
+    ends = [*list(begun.values())[1:], time.monotonic()]
+    seconds = {stage: end - begun[stage] for stage, end in zip(begun, ends, strict=True)}
     if code != 0:
         sys.exit(f"the undisturbed run ended with {code}: see {folder / 'reference.errors'}")
     contents = run.contents()
@@ -272,28 +299,25 @@ def measure(kills: int, minutes: float, seed: int, folder: Path) -> tuple[Found,
     shutil.rmtree(root, ignore_errors=True)
     reference, seconds = undisturbed(folder, root)
     found = Found()
-    run = Run(root, folder / f"round-{seed}-0.log")
     rounds = 0
     while sum(found.kills.values()) < kills and time.monotonic() < deadline:
-        # Late moments as well as early ones: a restart is quick up to where the last one ended.
-        moment = chance.uniform(0.05, chance.choice((0.05, 0.15, 0.5)) * seconds)
-        together = chance.random() < _SIDE_BY_SIDE
-        if kill_once(run, moment, chance.choice(SIGNALS), found, side_by_side=together):
-            check_end(run, reference, found)
-            rounds += 1
-            shutil.rmtree(root)
-            run = Run(root, folder / f"round-{seed}-{rounds}.log")
-        if found.failures:
-            break
-    if not found.failures:
+        shutil.rmtree(root, ignore_errors=True)
+        run = Run(root, folder / f"round-{seed}-{rounds}.log")
+        left = min(kills - sum(found.kills.values()), _KILLS_A_ROUND)
+        # In the order of the stages: what is finished is passed over in no time.
+        for stage in sorted(chance.choices(list(seconds), k=left), key=list(seconds).index):
+            moment = Moment(stage, chance.uniform(0.0, seconds[stage]))
+            together = chance.random() < _SIDE_BY_SIDE
+            kill_once(run, moment, chance.choice(SIGNALS), found, side_by_side=together)
         child = run.start(side_by_side=False)
         code = wait_for(child, 1800.0)
-        if code == 0:
-            check_end(run, reference, found)
-        else:
-            found.failures.append(f"exit code {code} when left alone")
         found.left_processes += left_behind(child)
-    return found, seconds
+        if code != 0:
+            found.failures.append(f"exit code {code} when left alone")
+            break
+        check_end(run, reference, found)
+        rounds += 1
+    return found, sum(seconds.values())
 
 
 def main() -> int:
