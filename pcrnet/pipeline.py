@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pcrnet.cohort.outcome_counts import check_outcomes
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import rival_config
@@ -33,6 +34,7 @@ from pcrnet.run_directory import RunDirectory
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
 from pcrnet.storage import read_record, sha256_json, taking_apart, write_json
 from pcrnet.training.crossval import run_fits
+from pcrnet.training.devices import overruling_variables, require_device
 from pcrnet.training.events import (
     EpochReport,
     FitFinished,
@@ -46,6 +48,7 @@ from pcrnet.training.events import (
 from pcrnet.training.fold import MODEL_FOLDER, FitJob, epochs_of_fit
 from pcrnet.training.nested import FittedDecision
 from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
+from pcrnet.training.precision import settle_precision
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
     """
 
     listen = _told_to_all(listeners)
+    require_device(experiment.training)
     run = RunDirectory(experiment.run.directory)
     with run.opened(experiment):
         job, scans, simulated = _prepare(experiment, run, listen)
@@ -168,12 +172,21 @@ def _prepare(
 ) -> tuple[FitJob, dict[str, tuple[str, ...]], bool]:
     """Everything before the first fit: the job, each patient's scans, whether it is simulated."""
     cohort, covariates, simulated = _cohort(experiment, listen)
-    patients, scans = _preprocess(experiment, cohort, covariates, run, listen)
+    listen(StageStarted("Preprocessing"))
+    patients, unused = _read(experiment, cohort, covariates, run, listen)
+    _check_before_images(experiment, patients, cohort.name, unused, listen)
+    scans = _preprocess(experiment, patients, run, listen)
     run.write_patients(patients, covariates)
     splits = _splits(experiment, patients, run)
-    run.write_environment(experiment, simulated=simulated, splits_sha256=splits.sha256)
     job = FitJob(experiment, covariates, patients, splits, run.folds)
     check_calibration(job)
+    job = replace(job, precision=settle_precision(job, run.precision, listen))
+    run.write_environment(
+        experiment,
+        simulated=simulated,
+        splits_sha256=splits.sha256,
+        precision=job.precision,
+    )
     return job, scans, simulated
 
 
@@ -200,23 +213,23 @@ def simulation_name(experiment: Experiment) -> str:
     return f"{simulation.patients}-patients-{digest[:8]}"
 
 
-def _preprocess(
+def _read(
     experiment: Experiment,
     cohort: Path,
     covariates: Sequence[str],
     run: RunDirectory,
     listen: Listener,
-) -> tuple[tuple[Patient, ...], dict[str, tuple[str, ...]]]:
-    """The patients who enter, by name, and the scans that the network is shown of each."""
+) -> tuple[tuple[Patient, ...], tuple[str, ...]]:
+    """The patients who enter, by name, and the columns of the table that are left aside."""
     data = experiment.data
-    listen(StageStarted("Preprocessing"))
-    read = read_cohort(
+    table = read_cohort(
         cohort,
         definition=experiment.outcome.definition,
         timepoints=data.timepoints,
         channels=data.channels,
         covariates=covariates,
-    ).patients
+    )
+    read = table.patients
     enough = [patient for patient in read if _scan_count(patient) >= data.minimum_scans]
     write_json(run.flow, _flow(read, enough, data.minimum_scans))
     if not enough:
@@ -228,17 +241,54 @@ def _preprocess(
         )
     if len(enough) < len(read):
         listen(Remark(f"{len(read) - len(enough)} patients have too few scans and do not enter"))
+    return tuple(sorted(enough, key=lambda patient: patient.patient_id)), table.unused_columns
+
+
+def _check_before_images(
+    experiment: Experiment,
+    patients: Sequence[Patient],
+    table: str,
+    unused_columns: Sequence[str],
+    listen: Listener,
+) -> None:
+    """Refuse what nothing can be learned from before hours of work; show outcomes by fold."""
+    evaluation = experiment.evaluation
+    for number in range(1, evaluation.repeats + 1):
+        seed = _seed(experiment, number)
+        splits = make_splits(patients, evaluation.folds, seed, evaluation.group)
+        lines = check_outcomes(
+            patients,
+            splits.fold_of,
+            [plan.left_out for plan in plan_fits(evaluation.folds, evaluation.mode)],
+            table=table,
+            unused_columns=unused_columns,
+        )
+        if number == 1:
+            for line in lines:
+                listen(Remark(line))
+
+
+def _preprocess(
+    experiment: Experiment, patients: Sequence[Patient], run: RunDirectory, listen: Listener
+) -> dict[str, tuple[str, ...]]:
+    """Make the tensors, write down the quantities; patient to the scans that a model is shown."""
+    data = experiment.data
     cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
-    cache.build(enough, progress=lambda done, total: listen(Progressed(done, total)))
-    patients = tuple(sorted(enough, key=lambda patient: patient.patient_id))
-    scans = {
-        patient.patient_id: scans_present(cache.get(patient), data.timepoints, data.channels)
-        for patient in patients
-    }
+    cache.build(patients, progress=lambda done, total: listen(Progressed(done, total)))
+    tensors = {patient.patient_id: cache.get(patient) for patient in patients}
     names = [spec.name for spec in quantity_specs(data, experiment.imaging)]
-    measured = {patient.patient_id: cache.get(patient).quantities.values for patient in patients}
+    measured = {name: tensor.quantities.values for name, tensor in tensors.items()}
     write_quantities(run.quantities, names, measured)
-    return patients, scans
+    return {
+        name: scans_present(tensor, data.timepoints, data.channels)
+        for name, tensor in tensors.items()
+    }
+
+
+def _seed(experiment: Experiment, number: int) -> int:
+    """Seed of a repeat of the cross-validation; the first is the run itself."""
+    seed = experiment.run.seed
+    return seed if number == 1 else derive_seed(seed, "repeat", number) % 2**31
 
 
 def _scan_count(patient: Patient) -> int:
@@ -274,6 +324,9 @@ def _splits(experiment: Experiment, patients: Sequence[Patient], run: RunDirecto
 
 
 def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
+    ignored = overruling_variables()
+    if ignored:
+        listen(Remark(f"{', '.join(ignored)}: ignored, settings stand in the configuration"))
     names = tuple(plan.name for plan in plans)
     listen(FitsPlanned(names, epochs_of_fit(job.experiment)))
     run_fits(job, plans, listen)
@@ -287,8 +340,7 @@ def _repeat(
     listen: Listener,
 ) -> None:
     """The cross-validation once more: the same experiment under another seed, to be judged only."""
-    seed = derive_seed(first.experiment.run.seed, "repeat", number) % 2**31
-    experiment = first.experiment.reseeded(seed)
+    experiment = first.experiment.reseeded(_seed(first.experiment, number))
     evaluation = experiment.evaluation
     listen(StageStarted(f"Repeat {number} of {evaluation.repeats}"))
     splits = _splits(experiment, first.patients, place)

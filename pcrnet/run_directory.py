@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import platform
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from pcrnet import __version__
 from pcrnet.cohort.table import Patient
@@ -24,7 +25,6 @@ from pcrnet.storage import (
     sha256_json,
     write_json,
     write_text,
-    writing_to,
 )
 
 _LIBRARIES = (
@@ -59,6 +59,11 @@ class RunDirectory:
     def splits(self) -> Path:
         """Patient to fold."""
         return self.path / "splits.json"
+
+    @property
+    def precision(self) -> Path:
+        """In what precision the fits train, where reduced precision was to be tried."""
+        return self.path / "precision.json"
 
     @property
     def folds(self) -> Path:
@@ -127,20 +132,29 @@ class RunDirectory:
             RunError: Another process is training it, or it was begun with another configuration.
         """
         make_folder(self.path)
-        with writing_to(self.path):
-            lock_file = (self.path / "run.lock").open("a")
-        with lock_file as lock:
-            try:
-                # The lock ends with the process, however it ends.
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(
-                    "another process is training this run",
-                    file=self.path,
-                    remedy="wait for it, or choose another run.name",
-                ) from error
+        # The lock ends with the process, however it ends.
+        lock = FileLock(self.path / "run.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise RunError(
+                "another process is training this run",
+                file=self.path,
+                remedy="wait for it, or choose another run.name",
+            ) from error
+        except (OSError, NotImplementedError) as error:
+            raise RunError(
+                f"the folder cannot be locked against a second process ({type(error).__name__})",
+                file=self.path,
+                remedy="set run.root to a folder that can be written, on a file system with locks",
+            ) from error
+        try:
+            for leftover in self.path.rglob(".*.partial.*"):  # of a process that was killed
+                leftover.unlink(missing_ok=True)
             self._begin_or_continue(experiment)
             yield
+        finally:
+            lock.release()
 
     def _begin_or_continue(self, experiment: Experiment) -> None:
         if not self.config.is_file():

@@ -3,61 +3,34 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.config.layers import load_experiment
 from pcrnet.data.splits import read_splits
-from pcrnet.errors import InsufficientScansError, PredictionsError, RunError
+from pcrnet.errors import (
+    CohortError,
+    ConfigError,
+    InsufficientScansError,
+    PredictionsError,
+    RunError,
+)
 from pcrnet.evaluation.calibration import calibrator_from_dict, head_probabilities
 from pcrnet.evaluation.predictions import read_predictions
 from pcrnet.pipeline import simulation_name, train
-from pcrnet.training.events import FitFinished, FitsPlanned, Remark, RunEvent
+from pcrnet.training.events import (
+    EpochReport,
+    FitFinished,
+    FitsPlanned,
+    Progressed,
+    Remark,
+    RunEvent,
+)
 from pcrnet.training.fold import read_logits
-
-KILLS = """
-import os, random, signal, sys, time, traceback
-from pathlib import Path
-
-from pcrnet.config.layers import load_experiment
-from pcrnet.pipeline import train
-from pcrnet.training.callbacks import ResumePoint
-import pcrnet.data.datamodule, pcrnet.models.network, pcrnet.training.module
-
-ResumePoint.__init__.__defaults__ = (0.0,)  # a resume point after every epoch
-experiment = load_experiment(sys.argv[2:])
-kills = int(sys.argv[1])
-delays = random.Random(20241122)
-while True:
-    # Everything is imported already, so that a child is at work at once.
-    child = os.fork()
-    if child == 0:
-        try:
-            train(experiment)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    if kills:
-        kills -= 1
-        time.sleep(delays.uniform(0.1, 2.0))
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        finished = len(list((experiment.run.directory / "folds").glob("*/done.json")))
-        print("killed after", finished, flush=True)
-        continue
-    if os.WEXITSTATUS(status):
-        sys.exit(1)
-    if not kills:
-        break
-print("done")
-"""
 
 
 def columns(path: Path) -> list[str]:
@@ -201,6 +174,47 @@ def test_isotonic_calibration_of_a_small_trial_is_refused_before_anything_is_tra
     assert not any(isinstance(event, FitsPlanned) for event in events)
 
 
+def test_outcomes_under_another_name_are_refused_before_an_image_is_read(
+    tiny_trial, tmp_path: Path
+) -> None:
+    table = tiny_trial.cohort.with_name("renamed.csv")
+    text = tiny_trial.cohort.read_text()
+    table.write_text(text.replace(",ypT,", ",pCR,", 1).replace(",ypN,", ",other,", 1))
+    events: list[RunEvent] = []
+    with pytest.raises(CohortError, match="no patient has a known outcome") as caught:
+        train(tiny_trial.experiment(tmp_path, f"data.cohort={table}"), events.append)
+    assert "rename pCR to yT0yN0" in caught.value.remedy
+    assert tiny_trial.canary not in str(caught.value)
+    assert not any(isinstance(event, Progressed) for event in events)
+
+
+def test_outcomes_are_counted_by_fold_and_variables_that_would_steer_are_named(
+    tiny_trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PL_TRAINER_FAST_DEV_RUN", "1")
+    experiment = tiny_trial.experiment(
+        tmp_path, "evaluation.mode=crossfit", "evaluation.variants=false"
+    )
+    events: list[RunEvent] = []
+    train(experiment, events.append)
+    remarks = [event.text for event in events if isinstance(event, Remark)]
+    counts = [text for text in remarks if text.startswith("yT0yN0: ")]
+    assert len(counts) == 1
+    assert "by fold" in counts[0]
+    assert any("PL_TRAINER_FAST_DEV_RUN: ignored" in text for text in remarks)
+    epochs = [event for event in events if isinstance(event, EpochReport)]
+    assert len(epochs) == 3 * 2
+
+
+def test_a_gpu_that_is_asked_for_and_absent_ends_the_run_at_once(
+    tiny_trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="a GPU is asked for"):
+        train(tiny_trial.experiment(tmp_path, "training.accelerator=gpu"))
+    assert not (tmp_path / "tiny").exists()
+
+
 def test_crossfit_says_that_it_is_optimistic_when_a_run_ends(tiny_trial, tmp_path: Path) -> None:
     experiment = tiny_trial.experiment(
         tmp_path, "evaluation.mode=crossfit", "evaluation.variants=false", "training.max_steps=2"
@@ -217,33 +231,6 @@ def test_trials_that_differ_have_different_folders() -> None:
     names = [simulation_name(load_experiment(values)) for values in settings]
     assert len(set(names)) == 3
     assert names[0] == simulation_name(load_experiment(["training.max_epochs=3"]))
-
-
-@pytest.mark.slow
-def test_a_run_killed_again_and_again_predicts_the_same_bits(
-    finished_run, tiny_trial, tmp_path: Path, one_thread: dict[str, str]
-) -> None:
-    """Eight kills at seeded random moments, between the reading of the table and the report."""
-    done = subprocess.run(
-        [sys.executable, "-c", KILLS, "8", *tiny_trial.settings(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=one_thread,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    killed = [line for line in done.stdout.splitlines() if line.startswith("killed")]
-    assert len(killed) >= 4, done.stdout
-    assert len(set(killed)) >= 2, "the kills were to meet several fits"
-    for name in ("predictions.csv", "decisions.json", "splits.json", "patients.csv"):
-        found, expected = (
-            (of / name).read_bytes() for of in (tmp_path / "tiny", finished_run.directory)
-        )
-        assert found == expected, name
-    for path in sorted((finished_run.directory / "folds").rglob("*.safetensors")):
-        twin = tmp_path / "tiny" / path.relative_to(finished_run.directory)
-        assert twin.read_bytes() == path.read_bytes(), path.name
 
 
 @pytest.fixture(scope="module")

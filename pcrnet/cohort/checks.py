@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
+from pcrnet.cohort.outcome_counts import HeadCounts
 from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.imaging import ImagingConfig
@@ -17,15 +18,6 @@ from pcrnet.imaging.patient_scans import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK
 from pcrnet.imaging.volume import Volume
 from pcrnet.machine import available_cores
-
-
-@dataclass(frozen=True)
-class HeadCounts:
-    """How many patients have each answer for one outcome."""
-
-    responders: int
-    residual: int
-    unknown: int
 
 
 @dataclass(frozen=True)

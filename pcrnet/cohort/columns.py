@@ -119,7 +119,7 @@ def _misspelt(
 def _meant(name: str, timepoints: Sequence[str], suffixes: Sequence[str]) -> str | None:
     """The column that a name stands for or is probably meant to be; None where neither."""
     for fixed in _FIXED:
-        if _compact(name) == _compact(fixed):
+        if compact(name) == compact(fixed):
             return fixed
     for before, after in _halves(name):
         for first, second in ((before, after), (after, before)):
@@ -128,7 +128,7 @@ def _meant(name: str, timepoints: Sequence[str], suffixes: Sequence[str]) -> str
                 return f"{timepoint}.{suffix}"
     for timepoint in timepoints:
         for suffix in suffixes:
-            if _compact(name) == _compact(timepoint + suffix):
+            if compact(name) == compact(timepoint + suffix):
                 return f"{timepoint}.{suffix}"
     return None
 
@@ -145,14 +145,15 @@ def _nearest(text: str, options: Sequence[str]) -> str | None:
     letters = re.sub(r"\d", "", text)
     # Two names that differ in their numbers alone (week3, week6; t1, t2) are two things.
     candidates = [
-        o for o in options if re.sub(r"\d", "", o) != letters or _compact(o) == _compact(text)
+        o for o in options if re.sub(r"\d", "", o) != letters or compact(o) == compact(text)
     ]
-    by_compact = {_compact(option): option for option in candidates}
-    near = difflib.get_close_matches(_compact(text), by_compact, n=1, cutoff=0.8)
+    by_compact = {compact(option): option for option in candidates}
+    near = difflib.get_close_matches(compact(text), by_compact, n=1, cutoff=0.8)
     return by_compact[near[0]] if near else None
 
 
-def _compact(text: str) -> str:
+def compact(text: str) -> str:
+    """Letters and digits alone, in lower case: what names are compared by."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(character for character in folded if character.isalnum())
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 from pcrnet.config.data import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 
+_NOISE = 1 << 62  # the bit that parts the stream of the noise from that of the other numbers
 _ELASTIC_NODES = 5  # control points along each axis: displacements smooth over a fifth of the crop
 
 
@@ -30,14 +31,14 @@ class AugmentationParameters(NamedTuple):
         elastic_mm: float32 (B, 3, n, n, n) displacements at control points; n = 0 leaves it out.
         gain: float32 (B, T, R); factor on the intensities of one branch of one visit.
         keep: bool (B, T, C); False hides a channel that is there.
-        noise_seed: Seed of the noise of the whole batch.
+        noise_seeds: Seed of the noise of each of the B patients.
     """
 
     transform: Tensor
     elastic_mm: Tensor
     gain: Tensor
     keep: Tensor
-    noise_seed: int
+    noise_seeds: tuple[int, ...]
 
 
 def draw(
@@ -74,7 +75,7 @@ def draw(
         elastic_mm=torch.stack(elastics),
         gain=torch.stack(gains),
         keep=torch.stack(keeps),
-        noise_seed=int(seeds[0]),
+        noise_seeds=tuple(int(seed) ^ _NOISE for seed in seeds),
     )
 
 
@@ -113,15 +114,23 @@ def apply(
     gain = parameters.gain[:, :, branch_of_channel]
     moved = moved * gain[..., None, None, None]
     if config.noise > 0:
-        generator = torch.Generator(device=image.device)
-        generator.manual_seed(parameters.noise_seed)
-        noise = torch.randn(moved.shape, generator=generator, device=image.device)
+        noise = _noise(moved, parameters.noise_seeds)
         # d log(1 + SUV) = d SUV / (1 + SUV)
         size = torch.where(is_suv[:, None, None, None], 1.0 + moved.clamp(min=0.0), 1.0)
         moved = torch.addcmul(moved, noise, size, value=config.noise)
     kept = present & parameters.keep
     nothing_left = ~kept.flatten(1).any(dim=1)
     return moved, torch.where(nothing_left[:, None, None], present, kept)
+
+
+def _noise(like: Tensor, seeds: Sequence[int]) -> Tensor:
+    """Standard normal numbers, each patient's from the patient's own seed wherever it stands."""
+    noise = torch.empty_like(like)
+    generator = torch.Generator(device=like.device)
+    for own, seed in zip(noise, seeds, strict=True):
+        generator.manual_seed(seed)
+        own.normal_(generator=generator)
+    return noise
 
 
 def _sampling_grid(parameters: AugmentationParameters, imaging: ImagingConfig) -> Tensor:

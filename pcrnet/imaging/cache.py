@@ -48,7 +48,8 @@ _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.b
 _ARRAYS = ("image", "present", "days", "centre_mm")
 _ABOUT = "pcrnet"
 _WORTH_A_PROCESS = 8
-# Measured: libraries, and for each voxel of a patient's tensor the images it is made from.
+# A process with the libraries (80 MB) and some copies of a clinical scan (256 × 256 × 160 in
+# float64 are 84 MB each); and for each voxel of the tensor its own copies.
 _BASE_BYTES, _BYTES_A_VOXEL = 500_000_000, 16
 
 
@@ -285,7 +286,15 @@ def open_tensor(entry: Path, *, verify: bool = True) -> PatientTensor:
             raise ValueError("checksum")
         quantities = Quantities.from_json(json.loads(measured))
         return PatientTensor(**arrays, crop=crop, quantities=quantities)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise IntegrityError(
             "a cached tensor is damaged", remedy="delete the file; it is made anew"
         ) from error

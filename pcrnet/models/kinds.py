@@ -38,12 +38,18 @@ class Kind:
     Attributes:
         fit: Settings and request to a fitted model.
         read: Folder, settings, timepoints with channels, and imaging to the model written there.
-        trains: Whether fitting takes a network's training loop: minutes, not seconds.
+        build: Makes an untrained network for patients whose covariates are encoded so; None where
+            the kind trains no network, and is fitted in seconds.
     """
 
     fit: Callable[[Any, FitRequest], FittedModel]
     read: Callable[[Path, Any, DataConfig, ImagingConfig], FittedModel]
-    trains: bool
+    build: Callable[[Any, DataConfig, ImagingConfig, ClinicalEncoding], nn.Module] | None = None
+
+    @property
+    def trains(self) -> bool:
+        """Whether fitting takes a network's training loop."""
+        return self.build is not None
 
 
 def _network(
@@ -98,10 +104,10 @@ def _read_table(
 
 
 KINDS: dict[str, Kind] = {
-    "network": Kind(_fit_network, _read_network, trains=True),
-    "quantitative": Kind(_fit_table, _read_table, trains=False),
-    "clinical": Kind(_fit_table, _read_table, trains=False),
-    "monai": Kind(_fit_monai, _read_monai, trains=True),
+    "network": Kind(_fit_network, _read_network, _network),
+    "quantitative": Kind(_fit_table, _read_table),
+    "clinical": Kind(_fit_table, _read_table),
+    "monai": Kind(_fit_monai, _read_monai, _monai),
 }
 
 

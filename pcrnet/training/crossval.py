@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pcrnet.machine import available_cores
 from pcrnet.models.kinds import KINDS
 from pcrnet.processes import in_processes, tell, worker_number
-from pcrnet.training.devices import fits_at_a_time
 from pcrnet.training.events import FitFinished, Listener
-from pcrnet.training.fold import FitJob, read_logits, run_fit
+from pcrnet.training.fold import DONE_FILE, FitJob, read_logits, run_fit
+from pcrnet.training.memory import fits_that_have_room
 from pcrnet.training.plan import FitPlan
 
 
@@ -24,9 +24,13 @@ def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
     number at a time changes a result; the number of CPU threads that each is given can change
     its last digits.
     """
-    parallel = min(fits_at_a_time(job.experiment.training), len(plans))
-    # A process takes longer to start than a table to fit.
-    if parallel == 1 or not KINDS[job.experiment.model.kind].trains:
+    if all((job.directory / plan.name / DONE_FILE).is_file() for plan in plans):
+        parallel = 1  # there is nothing to train, only seals to check
+    elif not KINDS[job.experiment.model.kind].trains:
+        parallel = 1  # a process takes longer to start than a table to fit
+    else:
+        parallel = fits_that_have_room(job, len(plans), listen)
+    if parallel == 1:
         for plan in plans:
             _run_one(plan, job, 0, listen)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import torch
@@ -11,6 +12,14 @@ from pcrnet.config.model import MonaiConfig, NetworkConfig
 from pcrnet.config.training import TrainingConfig
 from pcrnet.errors import ConfigError
 from pcrnet.machine import available_cores
+
+_OVERRULING = "PL_TRAINER_"
+"""Variables by which Lightning fills whatever argument of a trainer was left out."""
+
+
+def overruling_variables() -> tuple[str, ...]:
+    """Variables of the environment that would change a run unrecorded; no trainer sees them."""
+    return tuple(sorted(name for name in os.environ if name.startswith(_OVERRULING)))
 
 
 def uses_gpu(config: TrainingConfig) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import NetworkConfig
+from pcrnet.config.training import TrainingConfig
 from pcrnet.csv_text import csv_text
 from pcrnet.data.splits import Splits
 from pcrnet.errors import IntegrityError, RunError
@@ -27,7 +29,7 @@ from pcrnet.storage import (
     write_json,
     write_text,
 )
-from pcrnet.training.devices import computing_device
+from pcrnet.training.devices import computing_device, lightning_precision
 from pcrnet.training.events import EpochReport, Remark
 from pcrnet.training.finite import require_finite_logits
 from pcrnet.training.loop import TrainingLoop
@@ -49,6 +51,8 @@ class FitJob:
         patients: All patients of the cohort that entered the run.
         splits: Their folds.
         directory: ``folds/`` of the run directory.
+        precision: What the run has settled on (:mod:`pcrnet.training.precision`); None takes the
+            configuration's word.
     """
 
     experiment: Experiment
@@ -56,6 +60,15 @@ class FitJob:
     patients: tuple[Patient, ...]
     splits: Splits
     directory: Path
+    precision: Literal["32", "bf16"] | None = None
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How fits are trained, in the precision that was settled on."""
+        config = self.experiment.training
+        if self.precision is None:
+            return config
+        return config.model_copy(update={"precision": self.precision})
 
     def cache(self) -> TensorCache:
         """The tensors of the cohort."""
@@ -94,6 +107,7 @@ def run_fit(
     experiment, source = job.experiment, job.cache()
     loop = TrainingLoop(
         experiment,
+        job.training,
         plan.name,
         fingerprint,
         source,
@@ -124,6 +138,7 @@ def run_fit(
         {
             "fingerprint": fingerprint,
             "training_patients": len(training),
+            "precision": lightning_precision(job.training),
             "files": {
                 path.relative_to(directory).as_posix(): sha256_file(path)
                 for path in written

@@ -40,7 +40,8 @@ class TrainingLoop:
     on from its resume point.
 
     Attributes:
-        experiment: Settings of training, augmentation and data.
+        experiment: Settings of augmentation and data.
+        training: Length, optimiser, device, and the precision that was settled on.
         fit: Name of the fit.
         fingerprint: Of all that the fit's weights depend on.
         source: Tensors of the patients.
@@ -51,6 +52,7 @@ class TrainingLoop:
     """
 
     experiment: Experiment
+    training: TrainingConfig
     fit: str
     fingerprint: str
     source: TensorSource
@@ -85,7 +87,7 @@ class TrainingLoop:
             require_finite(f"{self.fit}, {part}", network)
             _keep_trained(network, folder, self.fingerprint)
         forget(folder)
-        self._done += self.experiment.training.max_epochs
+        self._done += self.training.max_epochs
 
     def tidy(self) -> None:
         """Remove what only a fit that was cut would need."""
@@ -113,7 +115,7 @@ class TrainingLoop:
         from pcrnet.training.module import PcrModule
         from pcrnet.training.trainer import interruptible, make_trainer, quiet_lightning
 
-        config = self.experiment.training
+        config = self.training
         require_deterministic_layers(self.experiment)
         folder = self.directory / part
         seed = derive_seed(self.experiment.run.seed, self.fit, part)

@@ -16,10 +16,12 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from pcrnet.config.training import TrainingConfig
-from pcrnet.training.devices import computing_device, lightning_precision, uses_gpu
-
-_OVERRULING = "PL_TRAINER_"
-"""Variables by which Lightning fills whatever argument of a trainer was left out."""
+from pcrnet.training.devices import (
+    computing_device,
+    lightning_precision,
+    overruling_variables,
+    uses_gpu,
+)
 
 
 def make_trainer(
@@ -66,12 +68,6 @@ def make_trainer(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-
-
-def overruling_variables() -> tuple[str, ...]:
-    """Variables of the environment that would change a run unrecorded; :func:`make_trainer` does
-    not see them."""
-    return tuple(sorted(name for name in os.environ if name.startswith(_OVERRULING)))
 
 
 @contextmanager

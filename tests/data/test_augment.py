@@ -248,12 +248,30 @@ def test_noise_has_its_size_after_the_compression_of_suv():
     )
 
 
+def test_a_patient_is_augmented_alike_in_any_place_of_any_batch():
+    """Order, size and company of a batch are the loader's business, not the patient's."""
+    config = AugmentationConfig(elastic_mm=2.0)
+    images = {seed: _image(seed=seed) for seed in (11, 12, 13)}
+
+    def augmented(*seeds):
+        image = torch.cat([images[seed] for seed in seeds])
+        moved, present = _apply(image, _draw(config, seeds), config)
+        return dict(zip(seeds, zip(moved, present, strict=True), strict=True))
+
+    alone = {seed: augmented(seed)[seed] for seed in images}
+    for layout in ((11, 12, 13), (13, 11, 12), (12, 13)):
+        for seed, (moved, present) in augmented(*layout).items():
+            torch.testing.assert_close(moved, alone[seed][0], atol=1e-5, rtol=1e-5)
+            assert torch.equal(present, alone[seed][1])
+    assert not torch.equal(alone[11][0] - images[11], alone[12][0] - images[12])
+
+
 def test_noise_is_repeated_by_its_seed_alone():
     image, config = _image(), _only(noise=0.1)
     parameters = _parameters()
     first, _ = _apply(image, parameters, config)
     assert torch.equal(first, _apply(image, parameters, config)[0])
-    assert not torch.equal(first, _apply(image, parameters._replace(noise_seed=9), config)[0])
+    assert not torch.equal(first, _apply(image, parameters._replace(noise_seeds=(9,)), config)[0])
 
 
 def test_hidden_channels_are_hidden_and_absent_ones_stay_absent():

@@ -174,6 +174,7 @@ def test_a_changed_name_or_place_of_the_files_changes_nothing(folder, patients, 
         lambda content: content.replace(b"[2,6,12,10,8]", b"[2,6,10,12,8]"),
         lambda content: content.replace(b'"F16"', b'"F99"'),
         lambda content: (1 << 62).to_bytes(8, "little") + content[8:],
+        lambda content: (100_000).to_bytes(8, "little") + b"[" * 100_000 + content,
     ],
 )
 def test_a_damaged_entry_is_made_anew_and_never_used(folder, patients, made, damage):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pcrnet.models.member import WEIGHTS_FILE
 
 from pcrnet.errors import RunError
-from pcrnet.models.member import WEIGHTS_FILE
 from pcrnet.storage import write_json
 from pcrnet.training import crossval
 from pcrnet.training.crossval import collect_logits, run_fits
@@ -51,7 +51,8 @@ def test_fits_run_in_their_order_and_each_is_reported(
     told: list[RunEvent] = []
     run_fits(make_job(), plans, told.append)
     assert tuple(ran) == plans
-    assert told == [FitFinished(plan.name, len(plan.left_out) == 2) for plan in plans]
+    finished = [event for event in told if isinstance(event, FitFinished)]
+    assert finished == [FitFinished(plan.name, len(plan.left_out) == 2) for plan in plans]
 
 
 def test_logits_come_in_the_order_asked_for_and_nan_where_a_fit_has_none(
@@ -166,3 +167,27 @@ def test_workers_end_with_a_parent_that_is_killed(
         while any(map(alive, workers)) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not any(map(alive, workers))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")
+def test_a_signal_of_slurm_leaves_nothing_outside_the_run(
+    tiny_trial, tmp_path: Path, one_thread: dict[str, str]
+) -> None:
+    """Lightning's handler would write hpc_ckpt_1.ckpt here, and every later fit begin from it."""
+    script, work = tmp_path / "train.py", tmp_path / "work"
+    script.write_text(SIDE_BY_SIDE)
+    work.mkdir()
+    slurm = {"SLURM_JOB_ID": "11", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2"}
+    slurm |= {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
+    command = [sys.executable, str(script)]
+    command += tiny_trial.settings(tmp_path, "training.max_epochs=5000")
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=one_thread | slurm, cwd=work
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "epoch\n"
+        parent.send_signal(signal.SIGUSR1)
+        parent.wait(timeout=60)
+    assert parent.returncode == -signal.SIGUSR1
+    assert not list(work.iterdir())

@@ -9,7 +9,8 @@ import pytest
 from pytorch_lightning import Callback
 
 from pcrnet.config.training import TrainingConfig
-from pcrnet.training.trainer import make_trainer, overruling_variables, quiet_lightning
+from pcrnet.training.devices import overruling_variables
+from pcrnet.training.trainer import make_trainer, quiet_lightning
 
 CPU = TrainingConfig(accelerator="cpu", max_epochs=7, gradient_clip=0.5)
 

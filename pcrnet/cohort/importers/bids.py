@@ -5,7 +5,6 @@ PET in Bq/mL is brought to SUVbw by its sidecar and written beside the table.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ from pcrnet.cohort.importers.table_writer import (
     write_import,
 )
 from pcrnet.cohort.outcome import OUTCOME_COLUMNS
-from pcrnet.errors import ImageError
+from pcrnet.errors import ImageError, IntegrityError
 from pcrnet.imaging.nifti import read_nifti, write_nifti
 from pcrnet.imaging.volume import Volume
+from pcrnet.storage import read_record
 
 DEFAULT_FILES: Mapping[str, str] = {
     "pet": "pet/*_pet.nii*",
@@ -113,11 +113,11 @@ def _participants(source: Path) -> tuple[dict[str, dict[str, str]], dict[str, An
     table = source / "participants.tsv"
     rows = read_sheet(table) if table.is_file() else []
     try:
-        described = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        described = read_record(table.with_suffix(".json"))
+    except IntegrityError:
         described = {}
     by_subject = {row.get("participant_id", ""): row for row in rows}
-    return by_subject, described if isinstance(described, dict) else {}
+    return by_subject, described
 
 
 def _find(

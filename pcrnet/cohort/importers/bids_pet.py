@@ -6,7 +6,6 @@ in: without dose, weight, half-life or times there is no SUV.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pcrnet.errors import UnitError
+from pcrnet.errors import IntegrityError, UnitError
+from pcrnet.storage import read_record
 
 _BECQUEREL = {"Bq": 1.0, "kBq": 1e3, "MBq": 1e6, "GBq": 1e9}
 _HALF_LIFE_S = {"F18": 6586.2}
@@ -41,12 +41,9 @@ def read_sidecar(image: Path, top: Path) -> dict[str, Any]:
     stated: dict[str, Any] = {}
     for path in _sidecars(image, top):
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            found = None
-        if not isinstance(found, dict):
-            raise UnitError("a sidecar cannot be read as JSON")
-        stated |= found
+            stated |= read_record(path)
+        except IntegrityError:
+            raise UnitError("a sidecar cannot be read as JSON") from None
     return stated
 
 
