@@ -73,6 +73,7 @@ BAD = {
         "nowhere.csv",
     ),
     "too small a trial": (["simulate", "{tmp}/trial", "--patients", "3"], "--patients"),
+    "an endless name": (["import", "bids", "n" * 300, "{tmp}/out"], "File name too long"),
     "no series": (["convert", "{tmp}/nowhere", "{tmp}/out.nii.gz", "--as", "pet"], "error"),
 }
 

@@ -22,8 +22,6 @@ def test_a_hundred_mutations_end_in_words_and_cost_little(tmp_path):
         cwd=_ROOT,
     )
     outcomes = json.loads(out.read_text())["outcomes"]
-    assert {name: outcome["faults"] for name, outcome in outcomes.items()} == dict.fromkeys(
-        outcomes, []
-    )
+    assert [fault for outcome in outcomes.values() for fault in outcome["faults"]] == []
     assert all(outcome["mutations"] == 25 for outcome in outcomes.values())
     assert all(outcome["refused"] > 10 for outcome in outcomes.values())
