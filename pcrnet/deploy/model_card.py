@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pcrnet.data.clinical import FEWEST_OF_A_CATEGORY
 from pcrnet.deploy.bundle import Manifest
 
 
@@ -61,4 +62,12 @@ network gave to the patients it had not seen. Splits: `{manifest.splits_sha256[:
 Not a medical device. The performance to expect is in the report of the run that made this bundle;
 it holds for patients and scanners like those of its cohort, and external validation is owed before
 any use. Probabilities move with the prevalence of response.
+
+## Privacy and integrity
+
+Of the training patients' covariates the bundle holds means, deviations, and the texts of categories
+that at least {FEWEST_OF_A_CATEGORY} of them share; a rarer one counts as unknown. Of their scans it
+holds marks that tell whether a file is the same. The sums in `checksums.json` protect against
+accidents; the digest of that file, written down elsewhere, against alterations
+(`pcrnet predict --bundle-sha256`).
 """
