@@ -234,7 +234,6 @@ def _check(options: argparse.Namespace) -> None:
 
     from pcrnet.cohort.check_tables import render_report
     from pcrnet.cohort.checks import check_cohort
-    from pcrnet.cohort.table import SETTINGS_OF_SCANS
 
     experiment = load_experiment(options.overrides)
     if options.pictures is not None:
@@ -248,8 +247,8 @@ def _check(options: argparse.Namespace) -> None:
         raise PcrnetError(
             f"{len(report.problems)} problems, listed above",
             file=options.cohort.name,
-            remedy="give the settings proposed above, or mend the header"
-            if all(problem.field in SETTINGS_OF_SCANS for problem in report.problems)
+            remedy=f"these settings fit the table: {report.proposed_settings}"
+            if report.proposed_settings
             else "mend what is named above; a run refuses it as well",
         )
 

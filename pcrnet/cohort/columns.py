@@ -161,7 +161,8 @@ def _compact(text: str) -> str:
 def _missing_images(
     header: Sequence[str], visits: Mapping[str, VisitColumns], channels: Sequence[str]
 ) -> Iterator[CohortError]:
-    images = [name for name in header if "." in name]
+    no_images = (f".{_MASK}", f".{_DAYS}")
+    images = [name for name in header if "." in name and not name.endswith(no_images)]
     there = f"the image columns there are: {_listed(images) or 'none'}"
     for timepoint, visit in visits.items():
         if not visit.scans:
