@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 _BAD_INPUT = 2
 _INTERRUPTED = 130
 _CLOSED_PIPE = 141
+_USERS_MATTER = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EMFILE,
+)
 
 
 def guarded(command: Callable[[], None], *, usage: str | None = None) -> int:
@@ -52,23 +62,32 @@ def guarded(command: Callable[[], None], *, usage: str | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return _BAD_INPUT
     except OSError as error:
-        return _output_lost(error)
+        return _refused_by_system(error)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the same command continues where this one stopped\n")
         return _INTERRUPTED
     return 0
 
 
-def _output_lost(error: OSError) -> int:
-    """The exit code where the console or a disk takes no more; any other error goes on."""
-    if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
-        raise error
-    # Python would try, and complain, once more at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _refused_by_system(error: OSError) -> int:
+    """The exit code where the system refuses what only a user can change; other errors go on.
+
+    Reading and writing have errors of their own, which name the place; this is the net below.
+    """
     if isinstance(error, BrokenPipeError):  # whoever read our output has enough
+        _forget_output()
         return _CLOSED_PIPE
-    sys.stderr.write(f"error: {error.strerror}: the output is not complete\n")
+    if error.errno not in _USERS_MATTER:
+        raise error
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _forget_output()
+    sys.stderr.write(f"error: {error.strerror}\n")
     return _BAD_INPUT
+
+
+def _forget_output() -> None:
+    """Python would try to write the rest, and complain, once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -226,7 +245,6 @@ def _check(options: argparse.Namespace) -> None:
 
     from pcrnet.cohort.check_tables import render_report
     from pcrnet.cohort.checks import check_cohort
-    from pcrnet.cohort.table import SETTINGS_OF_SCANS
 
     experiment = load_experiment(options.overrides)
     if options.pictures is not None:
@@ -240,8 +258,8 @@ def _check(options: argparse.Namespace) -> None:
         raise PcrnetError(
             f"{len(report.problems)} problems, listed above",
             file=options.cohort.name,
-            remedy="give the settings proposed above, or mend the header"
-            if all(problem.field in SETTINGS_OF_SCANS for problem in report.problems)
+            remedy=f"these settings fit the table: {report.proposed_settings}"
+            if report.proposed_settings
             else "mend what is named above; a run refuses it as well",
         )
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+_LONGEST_PROBLEM = 20_000
+_LONGEST_FIELD = 100
+_MOST_PROBLEMS = 100
+
 
 class PcrnetError(Exception):
     """Base of all errors that a user can cause and can remedy.
@@ -31,12 +35,14 @@ class PcrnetError(Exception):
         file: object = None,
         field: str | None = None,
     ) -> None:
-        self.problem = problem
+        self.problem = (
+            problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:_LONGEST_PROBLEM]}…"
+        )
         self.remedy = remedy
         self.patient = patient
         self.file = None if file is None else str(file)
-        self.field = field
-        super().__init__(problem)
+        self.field = _shortened(field)
+        super().__init__(self.problem)
 
     def located(
         self, *, patient: str | None = None, file: object = None, field: str | None = None
@@ -44,7 +50,7 @@ class PcrnetError(Exception):
         """Fill in where the problem lies, as far as it was not known where it was raised."""
         self.patient = self.patient if self.patient is not None else patient
         self.file = self.file if self.file is not None or file is None else str(file)
-        self.field = self.field if self.field is not None else field
+        self.field = self.field if self.field is not None else _shortened(field)
         return self
 
     def __str__(self) -> str:
@@ -65,6 +71,13 @@ class PcrnetError(Exception):
         return (_rebuild, (type(self), dict(self.__dict__)))
 
 
+def _shortened(field: str | None) -> str | None:
+    """A field by its beginning: a damaged table may have a whole page for a column name."""
+    if field is None or len(field) <= _LONGEST_FIELD:
+        return field
+    return f"{field[:_LONGEST_FIELD]}…"
+
+
 def _rebuild(kind: type[PcrnetError], state: dict[str, object]) -> PcrnetError:
     error = kind.__new__(kind)
     Exception.__init__(error, state["problem"])
@@ -73,12 +86,17 @@ def _rebuild(kind: type[PcrnetError], state: dict[str, object]) -> PcrnetError:
 
 
 class ProblemListError(PcrnetError):
-    """Several problems found in one pass, so that the user can mend them all at once."""
+    """Several problems found in one pass, so that the user can mend them all at once.
+
+    The text lists the first hundred.
+    """
 
     def __init__(self, title: str, problems: Sequence[PcrnetError]) -> None:
         self.problems = tuple(problems)
-        lines = "\n".join(f"- {problem}" for problem in self.problems)
-        super().__init__(f"{title}\n{lines}")
+        lines = [f"- {problem}" for problem in self.problems[:_MOST_PROBLEMS]]
+        if len(self.problems) > _MOST_PROBLEMS:
+            lines.append(f"- and {len(self.problems) - _MOST_PROBLEMS} more")
+        super().__init__("\n".join([title, *lines]))
 
 
 class ConfigError(PcrnetError):

@@ -19,6 +19,7 @@ from pcrnet.csv_text import unguard
 from pcrnet.errors import IntegrityError, OutputError
 
 _CHUNK_BYTES = 1 << 20
+_TRIAL_BYTES = 1 << 16
 MAX_RECORD_BYTES = 16 << 20
 """A record is a page of facts, or at most a line for each of some ten thousand patients."""
 MAX_RECORD_DEPTH = 32
@@ -150,8 +151,10 @@ def require_writable(path: Path) -> None:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             trial = target.with_name(f".{os.getpid()}.trial.{target.name}")
-            trial.touch()
-            trial.unlink()
+            try:
+                trial.write_bytes(bytes(_TRIAL_BYTES))  # an empty file fits on a full disk, too
+            finally:
+                trial.unlink(missing_ok=True)
         finally:
             for folder in made:
                 with suppress(OSError):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,7 @@ BAD = {
         "nowhere.csv",
     ),
     "too small a trial": (["simulate", "{tmp}/trial", "--patients", "3"], "--patients"),
+    "an endless name": (["import", "bids", "n" * 300, "{tmp}/out"], "File name too long"),
     "no series": (["convert", "{tmp}/nowhere", "{tmp}/out.nii.gz", "--as", "pet"], "error"),
 }
 
@@ -118,6 +120,20 @@ def test_a_sound_table_passes_the_check(tiny_trial, capsys: pytest.CaptureFixtur
     shown = capsys.readouterr()
     assert "20" in shown.out
     assert tiny_trial.canary not in shown.err
+
+
+def test_the_check_of_other_visits_ends_with_settings_that_can_be_pasted(
+    tiny_trial, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On one line: the table above it is wrapped to the width of the terminal."""
+    table = pd.read_csv(tiny_trial.cohort, dtype=str, keep_default_na=False)
+    one_visit = tiny_trial.cohort.with_name("one_visit.csv")
+    table[[name for name in table if not name.startswith("interim")]].to_csv(one_visit, index=False)
+    assert main(["check", str(one_visit)]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    settings = shlex.split(last.partition("these settings fit the table: ")[2])
+    assert main(["check", str(one_visit), *settings]) == 0
+    capsys.readouterr()
 
 
 def test_options_of_another_command_are_refused() -> None:

@@ -65,3 +65,12 @@ def test_every_error_of_the_user_is_caught_by_the_public_name():
 @pytest.mark.parametrize("kind", _KINDS)
 def test_every_error_says_what_it_means(kind):
     assert kind.__doc__
+
+
+def test_however_damaged_the_input_a_message_can_be_read():
+    one = PcrnetError("p" * 10**6, field="f" * 10**6, patient="P1").located(file="a.csv")
+    assert len(str(one)) < 25_000
+    assert str(one).startswith("patient P1, file a.csv, field fff")
+    many = ProblemListError("all wrong", [CohortError(f"row {i} is wrong") for i in range(10**4)])
+    assert len(many.problems) == 10**4
+    assert str(many).endswith("row 99 is wrong\n- and 9900 more")

@@ -21,7 +21,7 @@ from pcrnet.errors import (
 )
 from pcrnet.evaluation.calibration import calibrator_from_dict, head_probabilities
 from pcrnet.evaluation.predictions import read_predictions
-from pcrnet.pipeline import simulation_name, train
+from pcrnet.pipeline import cross_validate, simulation_name, train
 from pcrnet.training.events import (
     EpochReport,
     FitFinished,
@@ -277,3 +277,20 @@ def test_the_report_averages_metrics_over_repeats_and_never_predictions(
     by_hand = np.mean((second.prob["yT0"][known] - second.label["yT0"][known]) ** 2)
     assert values[1] == pytest.approx(by_hand, rel=1e-12)
     assert metrics["heads"]["yT0"]["brier"]["value"] == pytest.approx(np.mean(values), rel=1e-12)
+
+
+def test_cross_validation_alone_gives_the_same_estimate_and_leaves_no_report_and_no_bundle(
+    finished_run, tiny_trial, tmp_path: Path
+) -> None:
+    shutil.copytree(finished_run.directory / "folds", tmp_path / "tiny" / "folds")
+    events: list[RunEvent] = []
+    found = cross_validate(tiny_trial.experiment(tmp_path), events.append)
+    assert not any(event.trained for event in events if isinstance(event, FitFinished))
+    assert not (tmp_path / "tiny" / "report").exists()
+    assert not (tmp_path / "tiny" / "bundle").exists()
+    of_train = read_predictions(finished_run.directory / "predictions.csv")
+    assert found.predictions.patient_id == of_train.patient_id
+    for head, prob in of_train.prob.items():
+        np.testing.assert_array_equal(found.predictions.prob[head], prob)
+    metrics = json.loads((finished_run.directory / "report" / "metrics.json").read_text())
+    assert found.metrics == metrics["heads"]

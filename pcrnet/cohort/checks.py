@@ -61,6 +61,8 @@ class CohortReport:
     unused_columns: tuple[str, ...]
     warnings: tuple[ScanWarning, ...]
     problems: tuple[PcrnetError, ...]
+    proposed_settings: str = ""
+    """Overrides that fit the table, where its timepoints or channels are others."""
 
 
 def check_cohort(
@@ -142,6 +144,7 @@ def _report(
         unused_columns=cohort.unused_columns,
         warnings=warnings,
         problems=problems,
+        proposed_settings=cohort.proposed_settings,
     )
 
 

@@ -12,6 +12,7 @@ from pcrnet.cohort.outcome import OUTCOME_COLUMNS
 from pcrnet.errors import CohortError
 
 _MASK, _DAYS = "mask", "days"
+_MOST_SHOWN, _LONGEST_SHOWN = 20, 64
 _FIXED = ("patient_id", "site", *OUTCOME_COLUMNS)
 
 
@@ -161,8 +162,9 @@ def compact(text: str) -> str:
 def _missing_images(
     header: Sequence[str], visits: Mapping[str, VisitColumns], channels: Sequence[str]
 ) -> Iterator[CohortError]:
-    images = [name for name in header if "." in name]
-    there = f"the image columns there are: {', '.join(images) or 'none'}"
+    no_images = (f".{_MASK}", f".{_DAYS}")
+    images = [name for name in header if "." in name and not name.endswith(no_images)]
+    there = f"the image columns there are: {_listed(images) or 'none'}"
     for timepoint, visit in visits.items():
         if not visit.scans:
             yield CohortError(
@@ -177,6 +179,11 @@ def _missing_images(
             field="data.branches",
             remedy="add the columns (their cells may be empty)",
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:_LONGEST_SHOWN] for name in names[:_MOST_SHOWN])
+    return f"{shown} and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else shown
 
 
 def _missing_covariates(header: Sequence[str], covariates: Sequence[str]) -> Iterator[CohortError]:

@@ -17,7 +17,7 @@ from pcrnet.errors import CohortError, ProblemListError
 from pcrnet.identity import name_key
 
 _MASK = "mask"
-SETTINGS_OF_SCANS = ("data.timepoints", "data.branches")
+_SETTINGS_OF_SCANS = ("data.timepoints", "data.branches")
 """Fields of the problems that settings can mend as well as the table."""
 
 
@@ -71,6 +71,8 @@ class Cohort:
     covariates: tuple[str, ...]
     unused_columns: tuple[str, ...]
     """Columns that the experiment leaves aside; clinical covariates may be among them."""
+    proposed_settings: str = ""
+    """Overrides that fit the table, where its timepoints or channels are others."""
 
 
 def read_cohort(
@@ -131,7 +133,8 @@ def scan_cohort(
         header, timepoints=timepoints, channels=channels, covariates=covariates
     )
     problems = [problem.located(file=f"{path.name} row 1") for problem in problems]
-    misfits = [problem for problem in problems if problem.field in SETTINGS_OF_SCANS]
+    misfits = [problem for problem in problems if problem.field in _SETTINGS_OF_SCANS]
+    fitting = ""
     if misfits and not settings_fixed:
         fitting = propose_settings(
             path.parent, header, rows, timepoints=timepoints, channels=channels
@@ -157,6 +160,7 @@ def scan_cohort(
         channels=tuple(channels),
         covariates=columns.covariates,
         unused_columns=columns.unused,
+        proposed_settings=fitting,
     )
     return cohort, tuple(problems)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pcrnet.data.clinical import FEWEST_OF_A_CATEGORY
 from pcrnet.deploy.bundle import Manifest
 
 _MADE = {
@@ -77,6 +78,14 @@ without one fold, gave to the patients they had not seen. Splits: `{manifest.spl
 Not a medical device. The performance to expect is in the report of the run that made this bundle;
 it holds for patients and scanners like those of its cohort, and external validation is owed before
 any use. Probabilities move with the prevalence of response.
+
+## Privacy and integrity
+
+Of the training patients' covariates the bundle holds means, deviations, and the texts of categories
+that at least {FEWEST_OF_A_CATEGORY} of them share; a rarer one counts as unknown. Of their scans it
+holds marks that tell whether a file is the same. The sums in `checksums.json` protect against
+accidents; the digest of that file, written down elsewhere, against alterations
+(`pcrnet predict --bundle-sha256`).
 """
 
 

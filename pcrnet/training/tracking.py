@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.training import TrackingConfig
+from pcrnet.storage import make_folder, require_writable
 from pcrnet.training.events import EpochReport, FitsPlanned, RunEvent
 
 Mode = Literal["online", "offline", "disabled"]
@@ -63,7 +64,8 @@ def tracking(experiment: Experiment) -> Iterator[Tracker]:
     import wandb
 
     directory = experiment.run.directory
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
+    require_writable(directory / "run.lock")  # wandb would go on, and log an error for each line
     run = wandb.init(
         project=experiment.tracking.project,
         group=experiment.tracking.group,
