@@ -46,7 +46,7 @@ class RigidAlignment(Section):
     """Later visits are registered to the first, the lesion left out of what is compared."""
 
     kind: Literal["rigid"] = "rigid"
-    on_failure: Literal["refuse", "keep"] = "refuse"
+    on_failure: Literal["refuse", "keep"] = "keep"
     """A result that cannot be right refuses the patient, or leaves the visit as it came and says
     so."""
     engine: RegistrationEngine = "simpleitk"
@@ -73,7 +73,7 @@ class ImagingConfig(Section):
     """Edge lengths of a voxel of the grid."""
     size: tuple[PositiveInt, PositiveInt, PositiveInt] = (24, 24, 16)
     """Voxels along left-to-right, back-to-front and foot-to-head (the axes of RAS)."""
-    alignment: AlignmentConfig = NoAlignment()
+    alignment: AlignmentConfig = RigidAlignment()
     """Whether later visits are registered to the first."""
     channels: dict[Name, ChannelKind] = Field(default={})
     """Channel to its intensity rule, where the name does not tell it (``pet``, ``adc``, ``dce_*``;
