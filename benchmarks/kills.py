@@ -6,8 +6,8 @@ A small run goes from a simulated trial to the report; SIGKILL, SIGTERM or SIGIN
 random moment of a random stage, and the same command goes on, some ten times a round, until it is
 left alone to finish; then everything is removed and the next round begins. A fit or tensor that was
 finished must never be made again, no process may be left behind, and every file must have the bytes
-of a run that nobody disturbed. With ``--out``, the kills of an earlier slice are added to (give each
-slice a seed of its own).
+of a run that nobody disturbed. With ``--out``, the kills of an earlier slice are added to (give
+each slice a seed of its own).
 
 Linux only (it looks for processes in /proc). One thread a process, so that bytes can be compared.
 """
