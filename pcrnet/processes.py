@@ -89,9 +89,17 @@ def in_processes(
                 if listen is not None:
                     listen(event.message)
             elif isinstance(event.future.exception(), BrokenProcessPool):
-                raise ProcessEndedError(doing)
+                raise _ended(doing)
             else:
                 yield event.position, event.future.result()
+
+
+def _ended(doing: str) -> ProcessEndedError:
+    return ProcessEndedError(
+        f"a process that {doing} was ended from outside",
+        remedy="free memory, or let fewer work side by side (training.parallel_fits), and start "
+        "again: what is finished is kept",
+    )
 
 
 def sparing_the_killed(
