@@ -12,9 +12,9 @@ import math
 import mmap
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -152,17 +152,19 @@ class TensorCache:
         report = progress or (lambda done, total: None)
         there = len(patients) - len(missing)
         report(there, len(patients))
-        for done, (patient, problem) in enumerate(self._make(missing, workers), start=there + 1):
-            if problem is not None:
-                problems[patient.row] = problem
-            report(done, len(patients))
+        # Closed at once should ``report`` raise: its processes end with it.
+        with closing(self._make(missing, workers)) as made:
+            for done, (patient, problem) in enumerate(made, start=there + 1):
+                if problem is not None:
+                    problems[patient.row] = problem
+                report(done, len(patients))
         if problems:
             in_order = [problems[row] for row in sorted(problems)]
             raise ProblemListError("the images of these patients cannot be used", in_order)
 
     def _make(
         self, missing: Sequence[tuple[Patient, Path]], workers: int
-    ) -> Iterator[tuple[Patient, PcrnetError | None]]:
+    ) -> Generator[tuple[Patient, PcrnetError | None]]:
         make = partial(_try_make_entry, data=self._data, imaging=self._imaging)
         for position, problem in in_processes(make, missing, workers, doing="reads images"):
             yield missing[position][0], problem
