@@ -44,6 +44,7 @@ from pcrnet.training.events import (
     StageStarted,
 )
 from pcrnet.training.fold import FitJob
+from pcrnet.training.interrupts import heeding_interrupts
 from pcrnet.training.nested import FittedDecision
 from pcrnet.training.plan import FitPlan, judged_fits, plan_fits, shipped_fits
 from pcrnet.training.precision import settle_precision
@@ -78,13 +79,15 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         PcrnetError: Whatever a user can cause and remedy.
     """
 
-    def listen(event: RunEvent) -> None:
-        for listener in listeners:
-            listener(event)
-
     require_device(experiment.training)
     run = RunDirectory(experiment.run.directory)
-    with run.opened(experiment):
+    with heeding_interrupts() as check_interrupt, run.opened(experiment):
+
+        def listen(event: RunEvent) -> None:
+            check_interrupt()
+            for listener in listeners:
+                listener(event)
+
         cohort, covariates, simulated = _cohort(experiment, listen)
         listen(StageStarted("Preprocessing"))
         patients, unused = _read(experiment, cohort, covariates, run, listen)
