@@ -184,18 +184,7 @@ class RunError(PcrnetError):
 
 
 class ProcessEndedError(RunError):
-    """A worker process that was ended from outside, from lack of memory say.
-
-    Args:
-        doing: What it was at, such as ``reads images``.
-    """
-
-    def __init__(self, doing: str) -> None:
-        super().__init__(
-            f"a process that {doing} was ended from outside",
-            remedy="free memory, or let fewer work side by side (training.parallel_fits), and "
-            "start again: what is finished is kept",
-        )
+    """A worker process that was ended from outside, from lack of memory say."""
 
 
 class NotFiniteError(RunError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from pcrnet.training.events import (
     StageStarted,
 )
 from pcrnet.training.fold import MODEL_FOLDER, FitJob, epochs_of_fit
+from pcrnet.training.interrupts import heeding_interrupts
 from pcrnet.training.nested import FittedDecision
 from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
 from pcrnet.training.precision import settle_precision
@@ -80,10 +81,10 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         PcrnetError: Whatever a user can cause and remedy.
     """
 
-    listen = _told_to_all(listeners)
     require_device(experiment.training)
     run = RunDirectory(experiment.run.directory)
-    with run.opened(experiment):
+    with heeding_interrupts() as check_interrupt, run.opened(experiment):
+        listen = _told_to_all(listeners, check_interrupt)
         job, scans, simulated = _prepare(experiment, run, listen)
         evaluation = experiment.evaluation
         listen(StageStarted("Training"))
@@ -140,10 +141,11 @@ def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidat
     Raises:
         PcrnetError: Whatever a user can cause and remedy.
     """
-    listen = _told_to_all(listeners)
+    require_device(experiment.training)
     run = RunDirectory(experiment.run.directory)
     evaluation = experiment.evaluation
-    with run.opened(experiment):
+    with heeding_interrupts() as check_interrupt, run.opened(experiment):
+        listen = _told_to_all(listeners, check_interrupt)
         job, scans, _ = _prepare(experiment, run, listen)
         listen(StageStarted("Training"))
         _fit(job, judged_fits(evaluation.folds, evaluation.mode), listen)
@@ -159,8 +161,9 @@ def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidat
     return CrossValidation(predictions, heads)
 
 
-def _told_to_all(listeners: Sequence[Listener]) -> Listener:
+def _told_to_all(listeners: Sequence[Listener], check_interrupt: Callable[[], None]) -> Listener:
     def listen(event: RunEvent) -> None:
+        check_interrupt()
         for listener in listeners:
             listener(event)
 

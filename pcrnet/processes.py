@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -57,10 +57,10 @@ def in_processes(
     doing: str,
     begin: Callable[[], None] = one_thread,
     listen: Callable[[Any], None] | None = None,
-) -> Iterator[tuple[int, _Result]]:
+) -> Generator[tuple[int, _Result]]:
     """Apply ``work`` to every item, in any order.
 
-    When the caller stops early, fails or dies, the workers end at once.
+    When the caller closes the generator, fails or dies, the workers end at once.
 
     Args:
         work: Importable by name from a module other than the main script, as are its items and
@@ -89,14 +89,22 @@ def in_processes(
                 if listen is not None:
                     listen(event.message)
             elif isinstance(event.future.exception(), BrokenProcessPool):
-                raise ProcessEndedError(doing)
+                raise _ended(doing)
             else:
                 yield event.position, event.future.result()
 
 
+def _ended(doing: str) -> ProcessEndedError:
+    return ProcessEndedError(
+        f"a process that {doing} was ended from outside",
+        remedy="free memory, or let fewer work side by side (training.parallel_fits), and start "
+        "again: what is finished is kept",
+    )
+
+
 def sparing_the_killed(
     work: Callable[[_Item], _Result], items: Sequence[_Item], workers: int
-) -> Iterator[tuple[int, _Result | None]]:
+) -> Generator[tuple[int, _Result | None]]:
     """As :func:`in_processes`, but a process that is killed costs its own item alone.
 
     What was not finished then is done one at a time, and only the item that kills its process again

@@ -67,6 +67,14 @@ def test_a_listener_that_raises_is_the_error_and_ends_the_work_at_once(workers):
     assert time.monotonic() - started < 30
 
 
+def test_closing_early_ends_the_work_at_once():
+    running = _run([_CALLS[3], *[partial(time.sleep, 60)] * 3], 2)
+    assert next(running) == (0, 30)
+    started = time.monotonic()
+    running.close()
+    assert time.monotonic() - started < 30
+
+
 def test_workers_are_numbered_from_zero():
     numbers = dict(_run([worker_number] * 8, 2)).values()
     assert set(numbers) <= {0, 1}

@@ -10,9 +10,11 @@ import hashlib
 import json
 import math
 import mmap
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -48,6 +50,7 @@ _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.b
 _ARRAYS = ("image", "present", "days", "centre_mm")
 _ABOUT = "pcrnet"
 _WORTH_A_PROCESS = 8
+_ABANDONED_S = 24 * 3600.0  # the folder may be shared by machines that know nothing of each other
 # A process with the libraries (80 MB) and some copies of a clinical scan (256 × 256 × 160 in
 # float64 are 84 MB each); and for each voxel of the tensor its own copies.
 _BASE_BYTES, _BYTES_A_VOXEL = 500_000_000, 16
@@ -152,23 +155,26 @@ class TensorCache:
                 elif not entry.exists():
                     missing.append((patient, entry))
         self._save_memo()
+        self._sweep()
         if workers is None:
             each = _BASE_BYTES + _BYTES_A_VOXEL * math.prod(self._shape)
             workers = worth_starting(len(missing), items_each=_WORTH_A_PROCESS, bytes_each=each)
         report = progress or (lambda done, total: None)
         there = len(patients) - len(missing)
         report(there, len(patients))
-        for done, (patient, problem) in enumerate(self._make(missing, workers), start=there + 1):
-            if problem is not None:
-                problems[patient.row] = problem
-            report(done, len(patients))
+        # Closed at once should ``report`` raise: its processes end with it.
+        with closing(self._make(missing, workers)) as made:
+            for done, (patient, problem) in enumerate(made, start=there + 1):
+                if problem is not None:
+                    problems[patient.row] = problem
+                report(done, len(patients))
         if problems:
             in_order = [problems[row] for row in sorted(problems)]
             raise ProblemListError("the images of these patients cannot be used", in_order)
 
     def _make(
         self, missing: Sequence[tuple[Patient, Path]], workers: int
-    ) -> Iterator[tuple[Patient, PcrnetError | None]]:
+    ) -> Generator[tuple[Patient, PcrnetError | None]]:
         make = partial(_try_make_entry, data=self._data, imaging=self._imaging)
         for position, problem in in_processes(make, missing, workers, doing="reads images"):
             yield missing[position][0], problem
@@ -220,6 +226,13 @@ class TensorCache:
             raise IntegrityError("a cached tensor has another shape than its name promises")
         self._verified.add(entry)
         return tensor
+
+    def _sweep(self) -> None:
+        """Remove half-written files of processes that were killed, once nobody can be at them."""
+        for leftover in self._directory.glob(".*.partial.*"):
+            with suppress(OSError):  # another process has swept it
+                if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
+                    leftover.unlink()
 
     def _save_memo(self) -> None:
         try:

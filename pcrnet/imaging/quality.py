@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -100,10 +101,12 @@ def quality_sheet(
         workers = worth_starting(len(patients), items_each=_WORTH_A_PROCESS)
     draw = partial(_draw_patient, data=data, imaging=imaging, out=out, simulated=simulated)
     entries: dict[int, IndexEntry] = {}
-    for position, entry in sparing_the_killed(draw, patients, workers):
-        entries[position] = entry or _not_drawn(patients[position], "its process was killed")
-        if progress is not None:
-            progress(len(entries), len(patients))
+    # Closed at once should ``progress`` raise: its processes end with it.
+    with closing(sparing_the_killed(draw, patients, workers)) as drawn:
+        for position, entry in drawn:
+            entries[position] = entry or _not_drawn(patients[position], "its process was killed")
+            if progress is not None:
+                progress(len(entries), len(patients))
     in_order = [entries[position] for position in sorted(entries)]
     index = out / "index.html"
     write_text(index, _render(in_order, cohort.path.name, simulated=simulated))

@@ -7,7 +7,8 @@ same byte for byte however many processes made it and however often they were in
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -88,9 +89,11 @@ def simulate_trial(
     ]
     if progress is not None:
         progress(config.patients - len(missing), config.patients)
-    for done, _ in enumerate(_make_patients(directory, config, missing), start=1):
-        if progress is not None:
-            progress(config.patients - len(missing) + done, config.patients)
+    # Closed at once should ``progress`` raise: its processes end with it.
+    with closing(_make_patients(directory, config, missing)) as made:
+        for done, _ in enumerate(made, start=1):
+            if progress is not None:
+                progress(config.patients - len(missing) + done, config.patients)
     for leftover in directory.rglob(".*.partial.*"):
         leftover.unlink(missing_ok=True)
     write_text(directory / "oracle.csv", _table([_oracle_row(each) for each in enrolments]))
@@ -138,7 +141,7 @@ def _claim(directory: Path, identity: dict[str, object]) -> bool:
 
 def _make_patients(
     directory: Path, config: SimulationConfig, indices: Sequence[int]
-) -> Iterator[int]:
+) -> Generator[int]:
     """Make the images of these patients on all cores; yields each one's index when it is done."""
     workers = worth_starting(len(indices), bytes_each=_PROCESS_BYTES)
     make = partial(make_patient, directory, config)

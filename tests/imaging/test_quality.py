@@ -77,7 +77,7 @@ def test_a_process_that_is_killed_is_named(small_cohort, tmp_path, monkeypatch):
         yield from ((position, work(item)) for position, item in enumerate(items) if position)
         yield 0, None
 
-    monkeypatch.setattr(quality, "in_processes", killed_at_the_first)
+    monkeypatch.setattr(quality, "sparing_the_killed", killed_at_the_first)
     html = quality_sheet(small_cohort, DATA, IMAGING, tmp_path / "sheet").read_text(
         encoding="utf-8"
     )
