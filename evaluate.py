@@ -6,7 +6,8 @@ python evaluate.py --bundle BUNDLE --cohort COHORT.csv --out DIR [section.key=va
 
 Of a run, what training decided cannot be changed here; evaluation.protocol,
 evaluation.bootstrap_draws and evaluation.seed can. Any table of predictions will do; without a
-column `fold` it is one external test set.
+column `fold` it is one external test set. `--help` lists the columns, and the options that name
+them in a table of somebody else.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Tables of anybody, in whatever form they come."""
 
 import codecs
+import sys
 
 import pytest
 
@@ -134,3 +135,19 @@ def test_what_says_something_is_known(cell):
 )
 def test_a_decimal_comma_is_a_point(cell, number):
     assert decimal_point(cell) == number
+
+
+def test_excel_without_its_reader_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(PcrnetError, match=r"openpyxl\n.*pcrnet\[xlsx\]"):
+        read_text_table(tmp_path / "t.xlsx")
+
+
+def test_empty_cells_and_whole_numbers_of_excel_are_plain_text(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["a", "b", "c"], [None, 2.0, " x "]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    assert read_text_table(tmp_path / "t.xlsx").rows == ((2, ("", "2", "x")),)

@@ -90,7 +90,7 @@ class ColumnMap:
 
     def named(self) -> dict[str, str]:
         """Name in the contract to the column that the user gave for it."""
-        found: dict[str, str] = {**self.label}
+        found: dict[str, str] = {str(head): column for head, column in self.label.items()}
         found |= {f"{PROB}{head}": column for head, column in self.prob.items()}
         found |= {
             f"{THRESHOLD}{head}": column
@@ -132,7 +132,8 @@ def find_columns(
         Name in the contract to name in the table; remarks on names that are merely alike; problems.
     """
     named = wanted.named()
-    found, remarks = {}, []
+    found: dict[str, str] = {}
+    remarks: list[str] = []
     problems = [
         PredictionsError(
             f"the table has no such column; its columns are {', '.join(header)}", field=column

@@ -61,9 +61,9 @@ def find_problems(
 def _located(breach: Breach, rows: Sequence[int]) -> PredictionsError:
     where = ""
     if breach.rows is not None:
-        concerned = np.flatnonzero(breach.rows)
         # Row 1 of the file is the header.
-        numbers = [rows[place] if rows else int(place) + 2 for place in concerned]
+        concerned = np.flatnonzero(breach.rows).tolist()
+        numbers = [rows[place] if rows else place + 2 for place in concerned]
         where = f"{rows_in_words(numbers)}: "
     return PredictionsError(where + breach.problem, field=breach.field, remedy=breach.remedy)
 

@@ -232,12 +232,14 @@ def _calibration(main: HeadResult) -> str:
     large = main.metrics.get("calibration_in_the_large", _NOT_COMPUTED)
     if slope.value is None and large.value is None:
         return ""
+    turned = slope.high is not None and slope.high < 0
+    extreme = "the predictions point the wrong way" if turned else "the predictions are too extreme"
     judged = [
         _judged(
             slope,
             1.0,
             _SLOPE_AGREES,
-            "the predictions are too extreme",
+            extreme,
             "the predictions are too timid",
         ),
         _judged(

@@ -170,8 +170,8 @@ def test_a_rule_that_needs_no_data_gives_its_own_threshold(tmp_path: Path) -> No
     np.testing.assert_array_equal(analysis.sources.predictions.threshold["yT0"], 0.6)
 
 
-@pytest.mark.parametrize("label", ["0", "1", ""])
-def test_one_class_or_none_is_named_and_never_a_number(tmp_path: Path, label: str) -> None:
+@pytest.mark.parametrize("label", ["0", "1"])
+def test_one_class_is_named_and_never_a_number(tmp_path: Path, label: str) -> None:
     path = tmp_path / "one.csv"
     rows = "".join(f"P{i},{label},0.{i + 1}\n" for i in range(9))
     path.write_text("patient_id,yT0,prob_yT0\n" + rows)

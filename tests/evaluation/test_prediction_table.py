@@ -120,3 +120,11 @@ def test_the_patients_who_stand_in_several_rows_are_one_problem(tmp_path):
     with pytest.raises(PredictionsListError) as caught:
         read_predictions(path)
     assert len(caught.value.problems) == 1
+
+
+def test_numbers_of_no_known_unit_get_no_guess(tmp_path):
+    path = tmp_path / "theirs.csv"
+    path.write_text("patient_id,prob_yT0\na,250\nb,700\n")
+    with pytest.raises(PredictionsListError, match="leave patients without a prediction") as caught:
+        read_predictions(path)
+    assert "look like" not in str(caught.value)

@@ -8,6 +8,7 @@ import statsmodels.api as sm
 from scipy.special import expit, logit
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
+from pcrnet.evaluation import reliability
 from pcrnet.evaluation.reliability import (
     calibration_in_the_large,
     calibration_line,
@@ -258,3 +259,13 @@ def test_probabilities_too_extreme_for_a_variance_are_named():
     indistinct = np.array([0.3, np.nextafter(0.3, 1), 0.3, 0.3, 0.3])
     slope, _ = calibration_line(indistinct, label)
     assert slope.value is None or np.isfinite(slope.value)
+
+
+def test_a_fit_that_does_not_converge_is_named(monkeypatch):
+    def fails(*_):
+        raise ArithmeticError
+
+    monkeypatch.setattr(reliability, "minimise", fails)
+    slope, intercept = calibration_line(np.array([0.1, 0.6, 0.4, 0.9]), np.array([0.0, 0, 1, 1]))
+    assert slope == intercept
+    assert (slope.value, slope.reason) == (None, "the logistic fit does not converge")

@@ -77,6 +77,7 @@ def test_each_outcome_names_the_surgery_that_it_could_spare(analysis: Analysis) 
     ("low", "high", "judged"),
     [
         (0.5, 0.9, "the predictions are too extreme"),
+        (-2.2, -0.6, "the predictions point the wrong way"),
         (1.1, 1.5, "the predictions are too timid"),
         (0.85, 1.2, "the slope agrees with the ideal of 1"),
         (0.4, 1.6, "the slope may be the ideal of 1, but the interval is too wide to say so"),
