@@ -26,7 +26,11 @@ QUANTITIES = (
         modelled=False,
     ),
     Quantity(
-        "glcm_correlation_r", "correlation of neighbours (IBSI NI2N) in the lesion", "1", "texture"
+        "glcm_correlation_r",
+        "correlation of neighbours (IBSI NI2N) in the lesion",
+        "1",
+        "texture",
+        modelled=False,
     ),
     Quantity(
         "glcm_inverse_difference_1",
