@@ -1,5 +1,7 @@
 """Hot spots of nodal size, and what becomes of them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -79,7 +81,13 @@ def test_a_node_is_tracked_to_where_it_was_and_not_to_another(region):
 
 def test_without_a_node_at_first_nothing_changes(region):
     nothing = _spots(region, [])
-    nothing = nodes.Spots(nothing.height * 0.0, nothing.allowed, 1.0, region)
+    nothing = dataclasses.replace(nothing, height=nothing.height * 0.0)
     assert nodes.track_spots(nothing, _spots(region, [(_NODE_MM, 8.0, 4.0)])) == {
         "node_tracked_ln_ratio": 0.0
     }
+
+
+def test_a_node_that_the_later_scan_does_not_reach_is_not_taken_for_gone(region):
+    first = later = _spots(region, [(_NODE_MM, 8.0, 4.0)])
+    beyond = dataclasses.replace(later, covered=later.covered & (region.points_mm[2] < 30.0))
+    assert np.isnan(nodes.track_spots(first, beyond)["node_tracked_ln_ratio"])
