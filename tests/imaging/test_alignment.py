@@ -105,3 +105,22 @@ def test_pet_of_every_norm_registers(unit):
     }
     found = align_visits(visits, RigidAlignment())["interim"]
     np.testing.assert_allclose(found.transform[:3, 3], (9, -4, 3), atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("later", "problem"),
+    [
+        ({"pet": _volume(unit="SUVbw")}, "no channel in common"),
+        ({"t2": dataclasses.replace(_volume(), posture="prone")}, "lay prone"),
+        ({"t2": _volume((60, 0, 0))}, "60 mm from the first"),
+    ],
+)
+def test_a_visit_that_would_be_refused_can_be_kept_as_it_came_with_the_reason(later, problem):
+    first = {"t2": dataclasses.replace(_volume(), posture="supine")}
+    kept = RigidAlignment(on_failure="keep", max_shift_mm=40.0)
+    found = align_visits({"baseline": first, "interim": later}, kept)["interim"]
+    assert not found.accepted
+    assert problem in found.problem
+    np.testing.assert_array_equal(found.transform, np.eye(4))
+    with pytest.raises(RegistrationError):
+        align_visits({"baseline": first, "interim": later}, RigidAlignment(max_shift_mm=40.0))

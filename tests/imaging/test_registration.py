@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from pcrnet.config.imaging import RigidAlignment
 from pcrnet.errors import RegistrationError
+from pcrnet.imaging.body_match import prepare_scan
 from pcrnet.imaging.registration import register
 from pcrnet.imaging.volume import Volume
 
@@ -266,3 +267,29 @@ def test_a_scan_of_full_size_is_registered_as_well():
     true = _rigid((10, -8, 6), (3, -2, 4), _middle_mm(first))
     found = register(first, _later_visit(first, true), LIMITS)
     assert _errors_mm(found.transform, true, first).max() < 1.5
+
+
+def test_a_lesion_that_is_left_out_counts_neither_in_the_search_nor_in_the_similarity(breast):
+    first = _cropped(breast, 18.0)
+    middle = _middle_mm(first)
+    inside = _distances_mm(first, middle) <= 25.0
+    bright = first.array.copy()
+    bright[inside] *= 2.5 * np.random.default_rng(4).random(int(inside.sum())).astype(np.float32)
+    lesion = Volume(inside.astype(np.float32), first.affine, "label")
+    later = Volume(bright, first.affine, first.unit)
+    counted, left_out = (register(first, later, LIMITS, mask) for mask in (None, lesion))
+    assert left_out.similarity_before > 1.1 * counted.similarity_before
+    scan = prepare_scan(first, left_out=lesion)
+    centre = np.linalg.inv(scan.grid.affine) @ np.append(middle, 1.0)
+    x, y, z = np.round(centre[:3]).astype(int)
+    assert scan.left_out[x, y, z]
+    assert not scan.looked_at[x, y, z]
+    reach = scan.left_out.sum() * scan.spacing_mm**3
+    assert reach == pytest.approx(4 / 3 * np.pi * 33.0**3, rel=0.15)
+
+
+def _distances_mm(volume: Volume, point_mm: np.ndarray) -> np.ndarray:
+    """Distance of each voxel from a point."""
+    index = np.indices(volume.array.shape).reshape(3, -1)
+    points = volume.affine[:3, :3] @ index + volume.affine[:3, 3:]
+    return np.linalg.norm(points - point_mm[:, None], axis=0).reshape(volume.array.shape)

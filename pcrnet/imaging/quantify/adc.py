@@ -11,7 +11,14 @@ from pcrnet.imaging.quantify.sampled import Sampled
 UNIT = "1e-3 mm2/s"
 
 QUANTITIES = (
-    Quantity("mean_1e3_mm2_s", "mean ADC of the lesion", UNIT, "diffusion", compared=True),
+    Quantity(
+        "mean_1e3_mm2_s",
+        "mean ADC of the lesion",
+        UNIT,
+        "diffusion",
+        modelled=False,
+        compared=True,
+    ),
     Quantity(
         "p10_1e3_mm2_s", "10th percentile of ADC in the lesion", UNIT, "diffusion", compared=True
     ),
@@ -20,7 +27,6 @@ QUANTITIES = (
         "median ADC of the lesion",
         UNIT,
         "diffusion",
-        modelled=False,
         compared=True,
     ),
     Quantity(

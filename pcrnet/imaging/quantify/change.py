@@ -43,7 +43,13 @@ def _voxelwise(unit: str, suffix: str) -> tuple[Quantity, ...]:
         Quantity(
             f"voxel_p10_{suffix}", "10th percentile of the change voxel by voxel", unit, "voxel"
         ),
-        Quantity(f"voxel_p50_{suffix}", "median of the change voxel by voxel", unit, "voxel"),
+        Quantity(
+            f"voxel_p50_{suffix}",
+            "median of the change voxel by voxel",
+            unit,
+            "voxel",
+            modelled=False,
+        ),
         Quantity(
             f"voxel_p90_{suffix}", "90th percentile of the change voxel by voxel", unit, "voxel"
         ),

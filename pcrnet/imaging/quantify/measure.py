@@ -121,8 +121,8 @@ def measure_survey(survey: Survey, data: DataConfig, imaging: ImagingConfig) -> 
     first = data.timepoints[0]
     for timepoint in survey.visits:
         if first in survey.visits and timepoint != first:
-            pair = ((survey.visits[t], found[t]) for t in (first, timepoint))
-            changes = measure_change(*pair, place, channels)
+            then, now = ((survey.visits[t], found[t]) for t in (first, timepoint))
+            changes = measure_change(then, now, place, channels)
             values |= {f"{timepoint}_vs_{first}.{name}": v for name, v in changes.items()}
     return {name: value if math.isfinite(value) else math.nan for name, value in values.items()}
 

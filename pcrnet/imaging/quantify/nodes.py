@@ -3,11 +3,12 @@
 A white top-hat keeps what is narrower than 24 mm and brighter than what lies around it, so that
 heart and liver do not count. Where the field shows both halves of the body, only the lesion's half
 does; and only what lies no more than 40 mm in front of the lesion or below it, for the axilla lies
-behind it and above.
+behind it and above. The outermost 8 mm of the field do not count: what goes on beyond is not seen.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,13 +19,15 @@ from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
 from pcrnet.imaging.quantify.sampled import Sampled, far_level
 
 WIDEST_MM = 24.0
-CLEAR_OF_LESION_MM = 16.0
+CLEAR_OF_LESION_MM = 25.0
+_EDGE_VOXELS = 2
 _FRONT_MM, _BELOW_MM = 40.0, 40.0
 _BOTH_HALVES_MM = 260.0
 _TRACKED = 3
 _TRACKING_MM = 10.0
 _APART_MM = 15.0
 _FLOOR = 0.3  # of the far body's level
+_LOWEST = 1.0  # above its surroundings by as much as the far body's level, at the least
 _NOISE_DEVIATIONS = 3.0
 _ORGAN = 4.0  # times the far body's level: wide and this hot is heart, kidney, bladder or brain
 
@@ -60,14 +63,16 @@ class Spots:
 
     Attributes:
         height: Uptake above its surroundings in units of the far body, shape (x, y, z).
+        covered: Where the scan reaches.
         allowed: Where a node may lie.
-        noise: Robust standard deviation of the height where a node may lie.
+        least: From which height on it is a spot: one far body, or three robust standard deviations.
         region: The coarse grid.
     """
 
     height: Values
+    covered: Mask
     allowed: Mask
-    noise: float
+    least: float
     region: Region
 
     @cached_property
@@ -77,7 +82,7 @@ class Spots:
         apart = _ball(_APART_MM)
         reach = apart.shape[0] // 2
         found: list[tuple[int, ...]] = []
-        while len(found) < _TRACKED and left.max() > _NOISE_DEVIATIONS * self.noise:
+        while len(found) < _TRACKED and left.max() > self.least:
             place = tuple(int(n) for n in np.unravel_index(left.argmax(), left.shape))
             found.append(place)
             padded = np.pad(left, reach)
@@ -103,13 +108,14 @@ def find_spots(pet: Sampled, region: Region) -> Spots | None:
         return None
     middle = float(np.median(height[allowed]))
     noise = 1.4826 * float(np.median(np.abs(height[allowed] - middle)))
-    return Spots(np.asarray(height - middle), allowed, noise, region)
+    least = max(_LOWEST, _NOISE_DEVIATIONS * noise)
+    return Spots(np.asarray(height - middle), pet.covered, allowed, least, region)
 
 
 def measure_spots(spots: Spots) -> dict[str, float]:
     """The strongest spot, and all of them together."""
     heights = spots.height[spots.allowed]
-    over = np.maximum(heights - _NOISE_DEVIATIONS * spots.noise, 0.0)
+    over = heights[heights > spots.least]
     return {
         "node_strongest_ln": ln(float(heights.max()), _FLOOR),
         "node_summed_ln_ml": ln(float(over.sum()) * REGION_MM**3 / 1000.0, _FLOOR),
@@ -120,23 +126,29 @@ def track_spots(first: Spots, later: Spots) -> dict[str, float]:
     """What the spots of the first visit have become, weighted by their height then.
 
     In registered space each may have moved by 10 mm. Without a spot at the first visit: 0, no
-    change.
+    change. NaN where the later scan reaches none of them.
     """
     from scipy.ndimage import maximum_filter
 
     if not first.peaks:
         return {"node_tracked_ln_ratio": 0.0}
+    seen = [peak for peak in first.peaks if later.covered[peak]]
+    if not seen:
+        return {"node_tracked_ln_ratio": math.nan}
     now = maximum_filter(later.height, footprint=_ball(_TRACKING_MM))
-    before = np.array([first.height[peak] for peak in first.peaks])
-    after = np.array([max(float(now[peak]), 0.0) for peak in first.peaks])
+    before = np.array([first.height[peak] for peak in seen])
+    after = np.array([max(float(now[peak]), 0.0) for peak in seen])
     ratio = np.log((after + _FLOOR) / (before + _FLOOR))
     return {"node_tracked_ln_ratio": float(before @ ratio / before.sum())}
 
 
 def _plausible(pet: Sampled, region: Region) -> Mask:
+    from scipy.ndimage import binary_erosion
+
     x, y, z = region.points_mm
     lesion = region.points_mm[:, region.outside_mm <= 0].mean(axis=1)
-    allowed = pet.covered & (region.outside_mm > CLEAR_OF_LESION_MM)
+    allowed = binary_erosion(pet.covered, iterations=_EDGE_VOXELS)
+    allowed &= region.outside_mm > CLEAR_OF_LESION_MM
     allowed &= (y <= lesion[1] + _FRONT_MM) & (z >= lesion[2] - _BELOW_MM)
     body = x[pet.tissue]
     if body.size and np.ptp(body) > _BOTH_HALVES_MM:

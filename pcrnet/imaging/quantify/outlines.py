@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
@@ -144,9 +145,9 @@ def _draw_region(axes: Axes, uptake: Values, spots: Spots, first: Spots | None) 
     flat = uptake.max(axis=1, keepdims=True)
     look = Look("SUV", 0.0, _SUV_HIGH, "gray_r")
     draw_panel(axes, flat, look, plane="coronal", index=0, spacing_mm=spacing)
-    allowed = cut(spots.allowed.any(axis=1, keepdims=True), "coronal", 0)
+    allowed = cut(_flat(spots.allowed), "coronal", 0)
     _contour(axes, allowed, REGION_MM, _NODE, "dotted")
-    lesion = cut((spots.region.outside_mm <= 0).any(axis=1, keepdims=True), "coronal", 0)
+    lesion = cut(_flat(np.asarray(spots.region.outside_mm <= 0)), "coronal", 0)
     _contour(axes, lesion, REGION_MM, _BED, "solid")
     x, _, z = uptake.shape
     for i, _, k in (first or spots).peaks:
@@ -154,7 +155,14 @@ def _draw_region(axes: Axes, uptake: Values, spots: Spots, first: Spots | None) 
         axes.plot(*at, marker="+", color=_NODE, markersize=7, linestyle="none")
 
 
-def _contour(axes: Axes, shown: Mask, spacing_mm: float, colour: str, style: str) -> None:
+def _flat(mask: Mask) -> Mask:
+    """A mask seen from the front, shape (x, 1, z)."""
+    return np.asarray(mask.any(axis=1, keepdims=True))
+
+
+def _contour(
+    axes: Axes, shown: NDArray[np.generic], spacing_mm: float, colour: str, style: str
+) -> None:
     if not shown.any():
         return
     rows, columns = shown.shape

@@ -20,7 +20,7 @@ class Quantity:
         meaning: One line.
         unit: As in :class:`~pcrnet.imaging.quantify.specs.QuantitySpec`.
         group: Quantities that measure the same thing in different ways.
-        modelled: Whether it is meant for a model.
+        modelled: Whether it is meant for a model: compressed, robust, not said by another.
         compared: Whether its difference between two visits is a quantity too.
     """
 

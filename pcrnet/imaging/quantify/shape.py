@@ -26,6 +26,7 @@ MOMENTS = (
         "bed's volume",
         "1",
         "shape",
+        modelled=False,
     ),
 )
 REGION = (
@@ -36,12 +37,15 @@ REGION = (
         "shape",
     ),
     Quantity("components_ln", "connected parts of 0.1 mL or more", "ln 1", "shape", modelled=False),
-    Quantity("largest_fraction", "share of the largest connected part", "1", "shape"),
+    Quantity(
+        "largest_fraction", "share of the largest connected part", "1", "shape", modelled=False
+    ),
     Quantity(
         "thickness_ratio_ln",
         "radius of the largest inscribed ball over that of a sphere of the region's volume",
         "ln 1",
         "shape",
+        modelled=False,
     ),
 )
 LEAST_ML = 0.25

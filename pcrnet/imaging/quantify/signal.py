@@ -18,7 +18,12 @@ QUANTITIES = (
         compared=True,
     ),
     Quantity(
-        "cv_ln", "standard deviation over mean in the lesion", "ln 1", "pattern", compared=True
+        "cv_ln",
+        "standard deviation over mean in the lesion",
+        "ln 1",
+        "pattern",
+        modelled=False,
+        compared=True,
     ),
 )
 

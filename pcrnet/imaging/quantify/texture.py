@@ -26,7 +26,11 @@ QUANTITIES = (
         modelled=False,
     ),
     Quantity(
-        "glcm_correlation_r", "correlation of neighbours (IBSI NI2N) in the lesion", "1", "texture"
+        "glcm_correlation_r",
+        "correlation of neighbours (IBSI NI2N) in the lesion",
+        "1",
+        "texture",
+        modelled=False,
     ),
     Quantity(
         "glcm_inverse_difference_1",
@@ -75,7 +79,7 @@ def cooccurrence(levels: NDArray[np.int64]) -> dict[str, float]:
     return {name: float(np.mean([features[name] for features in kept])) for name in names}
 
 
-def _features(box: NDArray[np.int64], direction: tuple[int, int, int]) -> dict[str, float]:
+def _features(box: NDArray[np.int64], direction: tuple[int, ...]) -> dict[str, float]:
     """Features of one direction; empty where no two voxels are neighbours in it."""
     here = tuple(
         slice(max(0, -d), min(n, n - d)) for d, n in zip(direction, box.shape, strict=True)
