@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from pcrnet.errors import OutputError
 from pcrnet.training.callbacks import (
     AveragedWeights,
     BestWeights,
@@ -57,7 +58,7 @@ def test_a_failed_save_leaves_the_point_before_it(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     full.save_checkpoint = disk_full
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputError, match="the disk is full"):
         point.on_train_epoch_end(full, None)
     assert path.read_bytes() == b"epoch 1"
     assert usable_checkpoint(path) == path
