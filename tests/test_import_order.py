@@ -31,6 +31,7 @@ _MAY_IMPORT = {
 _TIES = {
     "__init__",
     "cli",
+    "guard",
     "public",
     "console",
     "pipeline",
