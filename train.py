@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from pcrnet.cli import guarded
 from pcrnet.config.layers import load_experiment
+from pcrnet.guard import guarded
 
 
 def main() -> None:

@@ -7,8 +7,6 @@ traceback.
 from __future__ import annotations
 
 import argparse
-import errno
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,73 +19,11 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import PcrnetError
 from pcrnet.evaluation.command import add_table_options, columns_of
+from pcrnet.guard import guarded, settings_help
 from pcrnet.storage import is_stream, require_writable
 
 if TYPE_CHECKING:
     from pcrnet.deploy.predictor import PredictionTable
-
-_BAD_INPUT = 2
-_INTERRUPTED = 130
-_CLOSED_PIPE = 141
-_USERS_MATTER = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-    errno.EMFILE,
-)
-
-
-def guarded(command: Callable[[], None], *, usage: str | None = None) -> int:
-    """Run a command and turn what a user can cause into a message.
-
-    Args:
-        command: What to run.
-        usage: Printed for ``-h`` and ``--help``, with every key that can be set, instead of running
-            the command.
-
-    Returns:
-        Exit code: 0, 2 for bad input, 130 when interrupted from the keyboard.
-    """
-    if usage is not None and {"-h", "--help"} & set(sys.argv[1:]):
-        sys.stdout.write(f"{usage.strip()}\n\n{_settings_help()}")
-        return 0
-    try:
-        command()
-        sys.stdout.flush()
-    except PcrnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return _BAD_INPUT
-    except OSError as error:
-        return _refused_by_system(error)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command continues where this one stopped\n")
-        return _INTERRUPTED
-    return 0
-
-
-def _refused_by_system(error: OSError) -> int:
-    """The exit code where the system refuses what only a user can change; other errors go on.
-
-    Reading and writing have errors of their own, which name the place; this is the net below.
-    """
-    if isinstance(error, BrokenPipeError):  # whoever read our output has enough
-        _forget_output()
-        return _CLOSED_PIPE
-    if error.errno not in _USERS_MATTER:
-        raise error
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        _forget_output()
-    sys.stderr.write(f"error: {error.strerror}\n")
-    return _BAD_INPUT
-
-
-def _forget_output() -> None:
-    """Python would try to write the rest, and complain, once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,13 +46,7 @@ class _Command(argparse.ArgumentParser):
         if not self.lists_settings:
             return super().format_help()
         self.epilog = None
-        return f"{super().format_help()}\n{_settings_help()}"
-
-
-def _settings_help() -> str:
-    from pcrnet.config.reference import reference_text
-
-    return f"settings (section.key=default, then what it may be):\n\n{reference_text()}"
+        return f"{super().format_help()}\n{settings_help()}"
 
 
 def _parser() -> argparse.ArgumentParser:

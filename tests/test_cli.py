@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -16,8 +15,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pcrnet import __version__
-from pcrnet.cli import guarded, main
-from pcrnet.errors import ConfigError, PcrnetError
+from pcrnet.cli import main
 from pcrnet.evaluation.predictions import read_predictions
 from pcrnet.imaging.nifti import read_nifti, write_nifti
 from pcrnet.imaging.volume import Volume
@@ -199,31 +197,6 @@ def test_an_output_below_a_file_is_refused_by_every_command(
     assert "a file stands where a folder is needed" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("to", "code"), [("/dev/full", 2), ("pipe", 141)])
-def test_a_console_that_takes_no_more_is_no_traceback(to: str, code: int) -> None:
-    program = (
-        "import sys; from pcrnet.cli import guarded\n"
-        "sys.exit(guarded(lambda: print('x' * 100_000)))"
-    )
-    if to == "pipe":
-        reader, writer = os.pipe()
-        os.close(reader)
-    else:
-        writer = os.open(to, os.O_WRONLY)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    os.close(writer)
-    assert done.returncode == code
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
-
-
 def test_a_device_that_is_not_there_is_named(
     finished_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -341,49 +314,6 @@ def test_tables_of_repeats_are_judged_together(
     assert main(["evaluate", *options, "evaluation.bootstrap_draws=200"]) == 0
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["repeats"] == 2
     capsys.readouterr()
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "told"),
-    [
-        (None, 0, ""),
-        (
-            ConfigError("is wrong", field="run.name", remedy="mend it"),
-            2,
-            "field run.name: is wrong",
-        ),
-        (KeyboardInterrupt(), 130, "continues where"),
-    ],
-    ids=["success", "user", "keyboard"],
-)
-def test_exit_codes(
-    error: BaseException | None, code: int, told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def command() -> None:
-        if error is not None:
-            raise error
-
-    assert guarded(command) == code
-    assert told in capsys.readouterr().err
-
-
-def test_faults_of_pcrnet_itself_keep_their_traceback() -> None:
-    def command() -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        guarded(command)
-
-
-def test_a_script_shows_its_usage_instead_of_running(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def command() -> None:
-        raise PcrnetError("was run")
-
-    monkeypatch.setattr(sys, "argv", ["train.py", "--help"])
-    assert guarded(command, usage="\nTrain.\n") == 0
-    assert capsys.readouterr().out.startswith("Train.\n\nsettings")
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])

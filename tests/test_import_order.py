@@ -37,6 +37,7 @@ _MAY_IMPORT = {
 _TIES = {
     "__init__",
     "cli",
+    "guard",
     "public",
     "console",
     "pipeline",

@@ -12,6 +12,7 @@ from pcrnet.cohort.outcome import OUTCOME_COLUMNS
 from pcrnet.errors import CohortError
 
 _MASK, _DAYS = "mask", "days"
+_LONGEST_NAME = 200
 _MOST_SHOWN, _LONGEST_SHOWN = 20, 64
 _FIXED = ("patient_id", "site", *OUTCOME_COLUMNS)
 
@@ -60,11 +61,12 @@ def read_columns(
         covariates=found,
         unused=tuple(dict.fromkeys(name for name in header if name and name not in used)),
     )
+    likely = [name for name in header if len(name) <= _LONGEST_NAME]  # comparing takes time
     problems = [
         *_badly_named(header),
-        *_misspelt(header, timepoints, channels, covariates),
-        *_missing_images(header, visits, channels),
-        *_missing_covariates(header, covariates),
+        *_misspelt(likely, timepoints, channels, covariates),
+        *_missing_images(likely, visits, channels),
+        *_missing_covariates(likely, covariates),
     ]
     return columns, problems
 
@@ -91,6 +93,11 @@ def _badly_named(header: Sequence[str]) -> Iterator[CohortError]:
     for position, name in enumerate(header, start=1):
         if not name:
             yield CohortError(f"column {position} has no name", remedy="name it, or delete it")
+        elif len(name) > _LONGEST_NAME:
+            yield CohortError(
+                f"the name of column {position} has {len(name)} characters",
+                remedy=f"shorten it to {_LONGEST_NAME} at most, or look for a missing line break",
+            )
         elif header.index(name) != position - 1:
             yield CohortError(
                 f"columns {header.index(name) + 1} and {position} have the same name",

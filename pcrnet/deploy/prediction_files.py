@@ -61,7 +61,8 @@ def write_record(path: Path, *, bundle_sha256: str, cohort: Path, device: str) -
         {
             "predictions_sha256": sha256_file(path),
             "bundle_sha256": bundle_sha256,
-            "cohort_sha256": sha256_file(cohort),
+            # A pipe has been read and holds no more.
+            "cohort_sha256": sha256_file(cohort) if cohort.is_file() else None,
             "pcrnet": __version__,
             "torch": torch.__version__,
             "device": device,

@@ -93,7 +93,7 @@ def quality_sheet(
 
     Raises:
         ConfigError: The engine for registration is not installed.
-        OSError: The folder cannot be written.
+        OutputError: The folder cannot be written.
     """
     require_engine(imaging.alignment)
     patients = cohort.patients

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pcrnet.storage import atomic_path, sha256_file
+from pcrnet.storage import atomic_path, sha256_file, writing_to
 
 _PATTERN = "resume.*"
 
@@ -67,7 +67,8 @@ def keep(directory: Path, fingerprint: str, save: Callable[[Path], None]) -> Non
     before = list(directory.glob(_PATTERN))
     draft = directory / f".{os.getpid()}.partial.resume"
     try:
-        save(draft)
+        with writing_to(draft):
+            save(draft)
         kept = directory / _name(fingerprint, sha256_file(draft))
         with atomic_path(kept) as temporary:
             draft.replace(temporary)

@@ -1,5 +1,7 @@
 """The meaning of column names, and misspelt ones."""
 
+import time
+
 import pytest
 
 from pcrnet.cohort.columns import read_columns
@@ -127,3 +129,11 @@ def test_without_patient_id_no_cell_of_the_first_row_is_shown():
     )
     assert problems[0].field == "patient_id"
     assert not any("Jane" in str(problem) for problem in problems)
+
+
+def test_an_endless_column_name_is_named_by_its_place_and_compared_with_nothing():
+    start = time.process_time()
+    long, missing = _problems("interim.pet" * 50_000, covariates=["age"])
+    assert time.process_time() - start < 1.0
+    assert str(long).startswith("the name of column 7 has 550000 characters")
+    assert missing.field == "data.covariates"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from pcrnet.errors import NotFiniteError
+from pcrnet.errors import NotFiniteError, OutputError
 from pcrnet.training.callbacks import (
     AveragedWeights,
     BestWeights,
@@ -50,6 +50,22 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step_and_is_named() -> N
     first[0, 1] = float("nan")
     with pytest.raises(NotFiniteError, match=r"fit without-0, epoch 5: the gradient of 0\.weight"):
         watch.on_before_optimizer_step(trainer(4), network, None)
+
+
+def test_a_failed_save_leaves_the_point_before_it(tmp_path: Path) -> None:
+    point = ResumePoint(tmp_path, "f" * 64, every_seconds=0)
+    point.on_train_epoch_end(trainer(1), None)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    full = trainer(2)
+
+    def disk_full(target: Path) -> None:
+        target.write_bytes(b"epo")
+        raise OSError(28, "No space left on device")
+
+    full.save_checkpoint = disk_full
+    with pytest.raises(OutputError, match="the disk is full"):
+        point.on_train_epoch_end(full, None)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
