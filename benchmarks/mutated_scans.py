@@ -13,6 +13,7 @@ import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
+    EnhancedPETImageStorage,
     ExplicitVRLittleEndian,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
@@ -141,7 +142,8 @@ def prepare_dicom(folder: Path) -> list[Path]:
             for file in sorted(series.iterdir()):
                 packed.write(file, file.name)
         paths += [series, archive]
-    return paths + _real_series(folder)
+    _enhanced(_series("pet")).save_as(folder / "pet-enhanced.dcm", enforce_file_format=True)
+    return [*paths, folder / "pet-enhanced.dcm", *_real_series(folder)]
 
 
 def _real_series(folder: Path) -> list[Path]:
@@ -163,7 +165,9 @@ def _real_series(folder: Path) -> list[Path]:
 
 
 def damage_dicom(rng: np.random.Generator, path: Path, sources: Sequence[Path]) -> tuple[str, bool]:
-    """Damage an archive as a whole, or one file of a folder or all of them."""
+    """Damage an archive or a single file, or one file of a folder, or all of them."""
+    if path.suffix == ".dcm":
+        return (_file_bytes if rng.random() < 0.5 else _element)(rng, path, sources)
     if path.is_file():
         data, what, must_notice = _damaged_bytes(rng, path.read_bytes())
         path.write_bytes(data)
@@ -334,3 +338,56 @@ def _add_pet_tags(header: Dataset) -> None:
     dose.RadiopharmaceuticalStartDateTime = "20240102080000+0000"
     dose.RadionuclideCodeSequence = [nuclide]
     header.RadiopharmaceuticalInformationSequence = [dose]
+
+
+def _enhanced(slices: Sequence[Dataset]) -> Dataset:
+    """The PET as one multi-frame object, its unit in a real world value mapping."""
+    header = slices[0]
+    content = [header.AcquisitionDate + of.AcquisitionTime + "+0100" for of in slices]
+    places = [of.ImagePositionPatient for of in slices]
+    dose = header.RadiopharmaceuticalInformationSequence[0]
+    dose.RadionuclideTotalDose = 350.0
+    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = EnhancedPETImageStorage
+    header.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    header.NumberOfFrames = len(slices)
+    header.PixelData = b"".join(of.PixelData for of in slices)
+    header.DecayCorrected = header.AttenuationCorrected = "YES"
+    header.DecayCorrectionDateTime = content[0]
+    unit = _item(CodeValue="Bq/ml", CodingSchemeDesignator="UCUM", CodeMeaning="Bq/ml")
+    scale = _item(
+        RealWorldValueSlope=1.0, RealWorldValueIntercept=0.0, MeasurementUnitsCodeSequence=[unit]
+    )
+    header.SharedFunctionalGroupsSequence = [
+        _item(
+            PixelMeasuresSequence=[
+                _item(PixelSpacing=header.PixelSpacing, SliceThickness=header.SliceThickness)
+            ],
+            PlaneOrientationSequence=[
+                _item(ImageOrientationPatient=header.ImageOrientationPatient)
+            ],
+            RealWorldValueMappingSequence=[scale],
+        )
+    ]
+    header.PerFrameFunctionalGroupsSequence = [
+        _item(
+            FrameContentSequence=[
+                _item(FrameAcquisitionDateTime=moment, FrameAcquisitionDuration=300_000.0)
+            ],
+            PlanePositionSequence=[_item(ImagePositionPatient=place)],
+        )
+        for moment, place in zip(content, places, strict=True)
+    ]
+    for keyword in (
+        "Units", "DecayCorrection", "CorrectedImage", "PixelSpacing", "SliceThickness",
+        "ImagePositionPatient", "ImageOrientationPatient", "AcquisitionDate", "AcquisitionTime",
+        "RescaleSlope", "RescaleIntercept", "ActualFrameDuration", "FrameReferenceTime",
+    ):  # fmt: skip
+        delattr(header, keyword)
+    return header
+
+
+def _item(**tags: object) -> Dataset:
+    item = Dataset()
+    for keyword, stored in tags.items():
+        setattr(item, keyword, stored)
+    return item

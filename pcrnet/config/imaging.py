@@ -16,6 +16,9 @@ class DicomConfig(Section):
 
     tracers: Annotated[tuple[str, ...], Field(min_length=1)] = ("FDG",)
     """PET tracers that are let in, by name or by radionuclide (``FES``, ``Ga-68``)."""
+    unnamed_series: tuple[Annotated[str, Field(pattern="^[0-9a-f]{16}$")], ...] = ()
+    """Series that name no drug and hold the first of ``tracers`` all the same, each by its mark,
+    which the refusal states; it follows from the content of the files alone."""
     suv: Literal["bw", "lbm-james", "lbm-janmahasatian", "bsa"] = "bw"
     """What PET is normalised to: body weight, lean body mass by either formula, or surface."""
     slice_gap_tolerance: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05

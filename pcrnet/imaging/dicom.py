@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.config.imaging import ChannelKind, DicomConfig
-from pcrnet.errors import SeriesError
+from pcrnet.errors import MissingTagError, SeriesError
 from pcrnet.imaging.adc import adc_map, adc_scale
 from pcrnet.imaging.dicom_frames import Frame, read_frames
 from pcrnet.imaging.dicom_geometry import sort_slices, stack_affine
@@ -23,8 +23,10 @@ from pcrnet.imaging.image_types import check_types
 from pcrnet.imaging.phase_choice import Choice, pick_phase
 from pcrnet.imaging.phases import Phase, split_phases
 from pcrnet.imaging.scan import Provenance, Scan
+from pcrnet.imaging.series_mark import series_mark
 from pcrnet.imaging.suv import suv_factor
 from pcrnet.imaging.suv_tags import SuvTags
+from pcrnet.imaging.tracers import check_tracer
 from pcrnet.imaging.units import ADC_UNIT
 from pcrnet.imaging.volume import Posture, Unit, Volume
 
@@ -73,7 +75,7 @@ def read_dicom_series(
         affine = stack_affine(frames)
         for types in {frame.types for frame in frames}:
             check_types(types, kind)
-        values, unit, provenance = _to_unit(series, frames, kind, settings)
+        values, unit, provenance = _to_unit(series, frames, kind, settings, path)
     require_finite(values)
     notes = (*series.notes, *choice.notes, *_remarks(series, frames), *provenance.warnings)
     numbers = (*_phase_numbers(phases, choice), *provenance.numbers)
@@ -94,22 +96,32 @@ def _check_modality(series: DicomSeries, kind: ChannelKind) -> None:
 
 
 def _to_unit(
-    series: DicomSeries, frames: Sequence[Frame], kind: ChannelKind, settings: DicomConfig
+    series: DicomSeries,
+    frames: Sequence[Frame],
+    kind: ChannelKind,
+    settings: DicomConfig,
+    path: Path,
 ) -> tuple[NDArray[np.float32], Unit, Provenance]:
     stored = stored_values(series, frames)
     match kind:
         case "suv":
-            return _to_suv(series, frames, stored, settings)
+            return _to_suv(series, frames, stored, settings, path)
         case "adc":
             return _to_adc(frames, stored)
     return linear_values(stored, rescaling(frames)), "arbitrary", Provenance(_RESCALED)
 
 
 def _to_suv(
-    series: DicomSeries, frames: Sequence[Frame], stored: NDArray[np.float32], settings: DicomConfig
+    series: DicomSeries,
+    frames: Sequence[Frame],
+    stored: NDArray[np.float32],
+    settings: DicomConfig,
+    path: Path,
 ) -> tuple[NDArray[np.float32], Unit, Provenance]:
     groups = [frame_groups(image.header) for image in series.objects]
     tags = SuvTags.from_groups(groups[frame.image][frame.number] for frame in frames)
+    if not tags.tracer.is_named:
+        tags = _named_by_mark(tags, settings, path)
     factor = suv_factor(tags, settings)
     scales = [
         (slope * value, intercept * value)
@@ -127,6 +139,28 @@ def _to_suv(
             warnings=factor.warnings,
         ),
     )
+
+
+def _named_by_mark(tags: SuvTags, settings: DicomConfig, path: Path) -> SuvTags:
+    """A series that names no drug holds the tracer that the settings say, if they mark it.
+
+    Raises:
+        MissingTagError: They do not, and nothing else rules it out; with its mark.
+    """
+    mark = series_mark(path)
+    if mark in settings.unnamed_series:
+        tracer = replace(tags.tracer, names=frozenset({settings.tracers[0].upper()}))
+        note = f"no tag names the tracer: it is {settings.tracers[0]} as the settings say"
+        return replace(tags, tracer=tracer, notes=(*tags.notes, note))
+    try:
+        check_tracer(tags.tracer, settings.tracers)
+    except MissingTagError as error:
+        error.remedy = (
+            "correct the tag from the injection record; or, if the record says that it is "
+            f"{settings.tracers[0]}, let this series in: imaging.dicom.unnamed_series=[{mark}]"
+        )
+        raise
+    return tags
 
 
 def _scales(tags: SuvTags) -> list[tuple[float, float]]:

@@ -112,4 +112,6 @@ def shown_types(types: Iterable[str]) -> tuple[str, ...]:
 
 
 def _terms(parts: Iterable[str]) -> frozenset[str]:
-    return frozenset(term for part in parts for term in re.split(r"[^A-Z0-9_]+", part) if term)
+    terms = frozenset(term for part in parts for term in re.split(r"[^A-Z0-9_]+", part) if term)
+    numbered = any(term.startswith("SUB_") for term in terms)  # SUB_1, SUB_2: phase by phase
+    return terms | {"SUB"} if numbered else terms

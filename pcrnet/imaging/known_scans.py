@@ -6,9 +6,7 @@ from collections.abc import Iterable
 
 from pcrnet.cohort.table import Patient
 from pcrnet.imaging.digests import DigestMemo
-
-_DIGITS = 16
-"""Hexadecimal digits of SHA-256: two scans of a million share them with a chance of 3e-8."""
+from pcrnet.imaging.series_mark import DIGITS
 
 
 def scan_marks(patient: Patient, memo: DigestMemo) -> frozenset[str]:
@@ -17,7 +15,7 @@ def scan_marks(patient: Patient, memo: DigestMemo) -> frozenset[str]:
     A mark tells whether two files are the same and nothing about what is in them.
     """
     return frozenset(
-        memo.digest(path)[:_DIGITS]
+        memo.digest(path)[:DIGITS]
         for visit in patient.visits.values()
         for path in visit.scans.values()
     )

@@ -137,8 +137,10 @@ def _check_count(headers: Sequence[Dataset]) -> None:
         raise _lost(positions, "slices", stated, "NumberOfSlices")
     stated = _stated(headers, "ImagesInAcquisition")
     images = len(headers)
-    # It counts the images of one phase with some makers, those of several series with others.
-    if stated and images % stated and stated % positions and stated % images:
+    # It counts the images of a bed or a phase with some makers, those of several series with
+    # others; what was computed from a scan keeps the number of that scan.
+    of_scan = word(headers[0], "ImageType") != "DERIVED" and stated > positions
+    if of_scan and images % stated and stated % positions and stated % images:
         raise _lost(images, "images", stated, "ImagesInAcquisition")
     stated = _stated(headers, "InConcatenationTotalNumber")
     if stated and images < stated:

@@ -60,6 +60,11 @@ class Tracer:
     unknown_nuclide: bool = False
 
     @property
+    def is_named(self) -> bool:
+        """Whether anything says which drug it is."""
+        return bool(self.names or self.codes)
+
+    @property
     def is_fdg(self) -> bool:
         """Whether it is 2-[18F]fluoro-2-deoxy-D-glucose."""
         named = bool(self.codes & _FDG_CODES) or any(map(_FDG_NAME.search, self.names))
@@ -123,14 +128,8 @@ def check_tracer(tracer: Tracer, allowed: tuple[str, ...]) -> None:
     possible = not tracer.unknown_nuclide and any(
         tracer.radionuclide in (None, *_nuclides_of(name)) for name in allowed
     )
-    if not tracer.names and not tracer.codes and possible:
-        raise missing(
-            "Radiopharmaceutical",
-            "correct the tag from the injection record; or, if the record says so, convert this "
-            "series alone: pcrnet convert SERIES OUT.nii.gz --as pet "
-            f"imaging.dicom.tracers=[{tracer.radionuclide or 'NAME'}], and name OUT.nii.gz in the "
-            "cohort table",
-        )
+    if not tracer.is_named and possible:
+        raise missing("Radiopharmaceutical", remedy)
     label = f", labelled with {tracer.radionuclide}" if tracer.radionuclide else ""
     if tracer.unknown_nuclide:
         label = ", and its radionuclide is none of those known"

@@ -300,3 +300,14 @@ def test_a_full_disk_ends_the_build(folder, patients, monkeypatch):
     monkeypatch.setattr(cache_module, "write_bytes", full)
     with pytest.raises(RunError, match="images cannot be written: the disk is full"):
         _cache(folder).build(patients)
+
+
+def test_a_pipe_in_a_cell_is_refused_at_once(folder, patients):
+    path = patients[1].visits["baseline"].scans["adc"]
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ProblemListError) as caught:
+        TensorCache(folder, _DATA, _IMAGING).build(patients, workers=1)
+    (problem,) = caught.value.problems
+    assert (problem.patient, problem.field) == ("P1", "baseline.adc")
+    assert "neither a file nor a folder" in problem.problem

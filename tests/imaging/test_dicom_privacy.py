@@ -101,7 +101,10 @@ def test_a_conversion_lets_no_token_out(
     modality: str,
     channel: str,
 ) -> None:
-    folder = save_series([marked(make_slice, k, modality) for k in range(3)], TOKEN)
+    slices = [marked(make_slice, k, modality) for k in range(3)]
+    for slice_ in slices:
+        slice_.RescaleSlope = 5.0  # what an ADC map in 10⁻⁶ mm²/s can hold
+    folder = save_series(slices, TOKEN)
     for file in list(folder.iterdir()):
         file.rename(folder / f"{TOKEN}_{file.name}")
     (folder / f"{TOKEN}.txt").write_text(TOKEN)

@@ -32,6 +32,7 @@ def read(save: SaveSeries, slices: list[Dataset], kind: str, channel: str = "") 
         ("adc", ["DERIVED", "PRIMARY", "SUB", "NONE"]),
         ("dce", ["DERIVED", "PRIMARY", "SUB", "NONE"]),
         ("dce", ["DERIVED", "SECONDARY", "PROCESSED SUBTRACT"]),
+        ("dce", ["DERIVED", "PRIMARY", "M", "SUB_2"]),
         ("dce", ["DERIVED", "PRIMARY", "DCE", "SER"]),
         ("dce", ["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]),
         ("dce", ["DERIVED", "PRIMARY", "MAXIMUM"]),

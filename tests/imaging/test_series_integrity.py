@@ -127,6 +127,8 @@ def test_a_copy_of_a_slice_is_named(make_slice: MakeSlice, save: Callable[..., P
         ({"NumberOfSlices": 6}, False),
         ({"ImagesInAcquisition": 5}, True),
         ({"ImagesInAcquisition": 15}, True),  # three series of one acquisition
+        ({"ImagesInAcquisition": 2}, True),  # of one bed
+        ({"ImagesInAcquisition": 7, "ImageType": ["DERIVED", "SECONDARY"]}, True),  # reformatted
         ({"ImagesInAcquisition": 6}, False),
         ({"InConcatenationTotalNumber": 6}, False),
     ],

@@ -10,6 +10,8 @@ from pydicom import Dataset
 from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import MissingTagError, TracerError, UnitError
 from pcrnet.imaging.dicom import read_dicom_series
+from pcrnet.imaging.digests import DigestMemo
+from pcrnet.imaging.series_mark import series_mark
 from pcrnet.imaging.tracers import check_tracer, read_tracer
 
 
@@ -64,15 +66,36 @@ def test_a_radionuclide_that_rules_the_tracer_out_is_enough_without_a_name(found
         check_tracer(read_tracer(found), ("FDG",))
 
 
-def test_without_a_name_one_series_can_still_be_let_in(make_slice: Any, save_series: Any) -> None:
-    slices = [make_slice(k, "PT") for k in range(2)]
-    for slice_ in slices:
-        del slice_.RadiopharmaceuticalInformationSequence[0].Radiopharmaceutical
-    folder = save_series(slices)
+def test_a_series_without_a_name_is_let_in_by_its_mark_alone(
+    make_slice: Any, save_series: Any
+) -> None:
+    folders = []
+    for number in range(2):
+        slices = [make_slice(k, "PT", SeriesNumber=number) for k in range(2)]
+        for slice_ in slices:
+            del slice_.RadiopharmaceuticalInformationSequence[0].Radiopharmaceutical
+        folders.append(save_series(slices, f"series {number}"))
     with pytest.raises(MissingTagError, match="Radiopharmaceutical") as caught:
-        read_dicom_series(folder, "suv")
-    assert "imaging.dicom.tracers=[F-18]" in caught.value.remedy
-    assert read_dicom_series(folder, "suv", settings=DicomConfig(tracers=("F-18",)))
+        read_dicom_series(folders[0], "suv")
+    mark = caught.value.remedy.split("unnamed_series=[")[1][:16]
+    settings = DicomConfig(unnamed_series=(mark,))
+    notes = read_dicom_series(folders[0], "suv", settings=settings).provenance.warnings
+    assert any("no tag names the tracer: it is FDG" in note for note in notes)
+    with pytest.raises(MissingTagError):
+        read_dicom_series(folders[1], "suv", settings=settings)
+
+
+def test_a_mark_does_not_let_in_another_radionuclide(make_slice: Any, save_series: Any) -> None:
+    slice_ = make_slice(0, "PT")
+    dose = slice_.RadiopharmaceuticalInformationSequence[0]
+    dose.RadionuclideCodeSequence[0].CodeValue = "C-131A3"
+    dose.RadionuclideHalfLife = 4062.6
+    del dose.Radiopharmaceutical
+    folder = save_series([slice_])
+    mark = series_mark(folder)
+    assert mark == DigestMemo(None).digest(folder)[:16]
+    with pytest.raises(TracerError, match="Ga-68"):
+        read_dicom_series(folder, "suv", settings=DicomConfig(unnamed_series=(mark,)))
 
 
 @pytest.mark.parametrize(
