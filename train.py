@@ -18,8 +18,8 @@ def main() -> None:
     experiment = load_experiment(sys.argv[1:])
 
     # Lightning and MONAI take seconds to import: a mistake in the arguments is told before.
-    from pcrnet.console import RunConsole
-    from pcrnet.pipeline import train
+    from pcrnet.run.console import RunConsole
+    from pcrnet.run.pipeline import train
     from pcrnet.training.tracking import tracking
 
     with RunConsole() as console, tracking(experiment) as tracker:

@@ -19,13 +19,13 @@ import numpy as np
 from harness import describe_machine, publish
 
 from pcrnet.config.evaluation import ChainCalibration, TemperatureCalibration
-from pcrnet.evaluation.calibration import (
+from pcrnet.decision.calibrators import (
     Calibrator,
     IsotonicCalibrator,
     fit_calibrator,
     joint_cells,
 )
-from pcrnet.evaluation.isotonic import fit_isotonic
+from pcrnet.decision.isotonic import fit_isotonic
 
 SIZES = (90, 180, 460, 1000, 2000, 4000)
 OTHERS = 20_000

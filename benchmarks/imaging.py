@@ -26,7 +26,7 @@ from pcrnet.config.imaging import ImagingConfig
 from pcrnet.imaging import Volume
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.grid import Grid, resample
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.preprocess import preprocess_patient
 
 SHAPE, SPACING_MM = (256, 256, 80), (1.0, 1.0, 2.0)

@@ -33,7 +33,7 @@ from harness import describe_machine, publish
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
-from pcrnet.pipeline import train
+from pcrnet.run.pipeline import train
 from pcrnet.storage import sha256_file
 from pcrnet.training import callbacks, memory
 from pcrnet.training.events import FitFinished, RunEvent, StageStarted

@@ -19,7 +19,7 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.reader import read_scan
 from pcrnet.imaging.volume import Volume
 

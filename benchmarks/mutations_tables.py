@@ -266,7 +266,7 @@ def yaml_files() -> Subject:
     """The shipped configurations and the trial's protocol."""
     from pcrnet.config.layers import load_experiment, parse_experiment
     from pcrnet.config.plain_yaml import parse_yaml
-    from pcrnet.evaluation.protocol import read_protocol
+    from pcrnet.evaluation.trial.protocol import read_protocol
 
     texts = [path.read_bytes() for path in sorted((ROOT / "configs").glob("*.yaml"))]
     protocol = (ROOT / "configs" / "protocols" / "NCT06708910.yaml").read_bytes()
@@ -340,9 +340,9 @@ def write_small_bundle(folder: Path) -> Path:
     from pcrnet.models.member import Member
 
     from pcrnet.config.layers import load_experiment
-    from pcrnet.data.clinical import CategoricalCovariate, ClinicalEncoding, NumericCovariate
+    from pcrnet.data.clinical import CategoricalEncoding, ClinicalEncoding, NumericEncoding
+    from pcrnet.decision.calibrators import ChainCalibrator
     from pcrnet.deploy.packing import describe_bundle, write_bundle
-    from pcrnet.evaluation.calibration import ChainCalibrator
 
     experiment = load_experiment(
         [
@@ -353,7 +353,7 @@ def write_small_bundle(folder: Path) -> Path:
         ]
     )
     encoding = ClinicalEncoding(
-        (NumericCovariate("age", 50.0, 10.0), CategoricalCovariate("grade", ("high", "low")))
+        (NumericEncoding("age", 50.0, 10.0), CategoricalEncoding("grade", ("high", "low")))
     )
     torch.manual_seed(0)
     member = Member.build(experiment.data, experiment.imaging, experiment.model, encoding)

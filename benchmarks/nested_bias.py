@@ -24,15 +24,15 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from pcrnet.config.evaluation import EvaluationConfig, SensitivityRule
-from pcrnet.evaluation.calibration import head_probabilities
-from pcrnet.evaluation.discrimination import auc
-from pcrnet.evaluation.operating_point import Confusion, confusion
-from pcrnet.training.nested import (
+from pcrnet.decision.calibrators import head_probabilities
+from pcrnet.decision.nested import (
     FittedDecision,
     final_decision,
     head_labels,
     nested_estimate,
 )
+from pcrnet.evaluation.statistics.confusion import Confusion, confusion
+from pcrnet.evaluation.statistics.discrimination import auc
 from pcrnet.training.plan import SHIPPED_FIT, plan_fits
 
 FOLDS, COVARIATES, OTHERS = 5, 12, 20_000

@@ -22,8 +22,8 @@ from perturbed_pairs import cropped, flatten, later_visit, middle_mm, read_breas
 from pcrnet.config.imaging import RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging import Volume, read_volume
-from pcrnet.imaging.body_match import front_difference_mm, prepare_scan
-from pcrnet.imaging.registration import register
+from pcrnet.imaging.registration.likeness import front_difference_mm, prepare_scan
+from pcrnet.imaging.registration.rigid import register
 
 SEED = 4
 FIELD_MM = 12.0

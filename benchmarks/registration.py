@@ -20,7 +20,7 @@ from perturbed_pairs import cropped, later_visit, middle_mm, read_breast, rigid,
 from pcrnet.config.imaging import RegistrationEngine, RigidAlignment
 from pcrnet.imaging import Volume
 from pcrnet.imaging.grid import Grid, resample
-from pcrnet.imaging.registration import register
+from pcrnet.imaging.registration.rigid import register
 
 SEED, SHIFT_MM, TURN_DEGREES, MARGIN_MM = 11, 14.0, 4.0, 18.0
 SHAPE = (80, 256, 256)

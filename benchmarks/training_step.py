@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import NetworkConfig
-from pcrnet.models.encoders import channels_last
+from pcrnet.models.encoders.layers import channels_last
 from pcrnet.models.network import PcrNet
 from pcrnet.training.losses import joint_negative_log_likelihood
 

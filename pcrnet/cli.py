@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from pcrnet import __version__
-from pcrnet.cohort.importers.command import add_importers, run_importer
 from pcrnet.config.data import SimulationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import PcrnetError
 from pcrnet.evaluation.command import add_table_options, columns_of
 from pcrnet.guard import guarded, settings_help
+from pcrnet.importers.command import add_importers, run_importer
 from pcrnet.storage import is_stream, require_writable
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ def _add_digest(command: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> None:
     experiment = load_experiment(options.overrides)
 
-    from pcrnet.console import RunConsole
-    from pcrnet.pipeline import train
+    from pcrnet.run.console import RunConsole
+    from pcrnet.run.pipeline import train
     from pcrnet.training.tracking import tracking
 
     with RunConsole() as console, tracking(experiment) as tracker:
@@ -173,8 +173,8 @@ def _train(options: argparse.Namespace) -> None:
 def _check(options: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from pcrnet.cohort.check_tables import render_report
-    from pcrnet.cohort.checks import check_cohort
+    from pcrnet.review.check_tables import render_report
+    from pcrnet.review.checks import check_cohort
 
     experiment = load_experiment(options.overrides)
     if options.pictures is not None:
@@ -196,7 +196,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _draw_cohort(table: Path, experiment: Experiment, out: Path) -> None:
     from pcrnet.cohort.table import scan_cohort
-    from pcrnet.imaging.quality import quality_sheet
+    from pcrnet.review.quality_sheet import quality_sheet
     from pcrnet.simulation.trial import is_simulated
 
     data = experiment.data

@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pcrnet.errors import ProcessEndedError
 from pcrnet.machine import available_cores, available_memory
 
+Progress = Callable[[int, int], None]
+"""Called with the number of patients done and their total."""
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.sharedctypes import Synchronized

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pcrnet.config.imaging import ChannelKind, DicomConfig
     from pcrnet.deploy.predictor import Predictor
     from pcrnet.imaging.volume import Volume
-    from pcrnet.pipeline import CrossValidation, RunResult
+    from pcrnet.run.pipeline import CrossValidation, RunResult
     from pcrnet.training.events import Listener
 
 AnyPath = str | PathLike[str]
@@ -39,15 +39,15 @@ __all__ = [
 
 
 def train(experiment: Experiment, *listeners: Listener) -> RunResult:
-    """Run the whole job; as :func:`pcrnet.pipeline.train`."""
-    from pcrnet.pipeline import train as run
+    """Run the whole job; as :func:`pcrnet.run.pipeline.train`."""
+    from pcrnet.run.pipeline import train as run
 
     return run(experiment, *listeners)
 
 
 def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidation:
-    """Out-of-fold predictions and their metrics; as :func:`pcrnet.pipeline.cross_validate`."""
-    from pcrnet.pipeline import cross_validate as run
+    """Out-of-fold predictions and their metrics; as :func:`pcrnet.run.pipeline.cross_validate`."""
+    from pcrnet.run.pipeline import cross_validate as run
 
     return run(experiment, *listeners)
 

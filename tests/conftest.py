@@ -14,7 +14,7 @@ import pytest
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.volume import Volume
 
 os.environ["WANDB_MODE"] = "offline"

@@ -10,7 +10,7 @@ import pytest
 
 from pcrnet.config.data import SimulationConfig
 from pcrnet.config.layers import load_experiment
-from pcrnet.pipeline import train
+from pcrnet.run.pipeline import train
 from pcrnet.simulation.trial import simulate_trial
 
 ROOT = Path(__file__).resolve().parents[1]

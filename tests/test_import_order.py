@@ -129,7 +129,7 @@ def test_evaluation_takes_only_the_outcome_from_the_cohort():
 
 
 def test_deployment_takes_only_calibration_and_the_predictions_contract_from_evaluation():
-    allowed = {"pcrnet.evaluation.calibration", "pcrnet.evaluation.predictions"}
+    allowed = {"pcrnet.decision.calibrators", "pcrnet.evaluation.predictions"}
     for module in (name for name in _SOURCES if _room(name) == "deploy"):
         taken = {name for name in _imports(module) if name.startswith("pcrnet.evaluation")}
         assert taken <= allowed, module

@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pcrnet.cohort.cells import find_file, name_problems, parse_days
 from pcrnet.cohort.columns import Columns, VisitColumns, read_columns
 from pcrnet.cohort.csv_file import read_rows
-from pcrnet.cohort.outcome import Outcome, OutcomeDefinition, parse_outcome
+from pcrnet.cohort.outcome import Head, Outcome, OutcomeDefinition, parse_outcome
 from pcrnet.cohort.proposal import propose_settings
 from pcrnet.errors import CohortError, ProblemListError
 from pcrnet.identity import name_key
@@ -297,3 +300,15 @@ def _duplicate_files(patients: Sequence[Patient], columns: Columns) -> Iterator[
 def _may_hold_phases(path: Path) -> bool:
     """Whether several channels of one visit may come from it: a DICOM series of many volumes."""
     return path.is_dir() or path.suffix.lower() == ".zip"
+
+
+def site_column(patients: Sequence[Patient]) -> tuple[str, ...] | None:
+    """Site of each patient, empty where unknown; None when no site is known at all."""
+    sites = tuple(patient.site or "" for patient in patients)
+    return sites if any(sites) else None
+
+
+def label_column(patients: Sequence[Patient], head: Head) -> NDArray[np.float64]:
+    """Labels (n,) of one head: 1, 0 or NaN for unknown."""
+    values = (getattr(patient.outcome, head) for patient in patients)
+    return np.array([np.nan if value is None else float(value) for value in values])

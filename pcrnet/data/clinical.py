@@ -23,7 +23,7 @@ others, and its text, which a bundle ships, might point to somebody."""
 
 
 @dataclass(frozen=True)
-class NumericCovariate:
+class NumericEncoding:
     """A number, standardised by the training patients' mean and standard deviation."""
 
     name: str
@@ -32,7 +32,7 @@ class NumericCovariate:
 
 
 @dataclass(frozen=True)
-class CategoricalCovariate:
+class CategoricalEncoding:
     """One of the categories of at least :data:`FEWEST_OF_A_CATEGORY` training patients.
 
     Any other counts as unknown.
@@ -42,14 +42,14 @@ class CategoricalCovariate:
     categories: tuple[str, ...]
 
 
-Covariate = NumericCovariate | CategoricalCovariate
+Encoding = NumericEncoding | CategoricalEncoding
 
 
 @dataclass(frozen=True)
 class ClinicalEncoding:
     """How covariates become features. Shapes: N patients, F features, J covariates."""
 
-    covariates: tuple[Covariate, ...]
+    covariates: tuple[Encoding, ...]
 
     @classmethod
     def fit(cls, patients: Sequence[Patient], names: Sequence[str]) -> Self:
@@ -87,7 +87,7 @@ class ClinicalEncoding:
         """Plain data that :meth:`from_dict` reads back."""
         return [
             {"kind": "numeric", "name": item.name, "mean": item.mean, "deviation": item.deviation}
-            if isinstance(item, NumericCovariate)
+            if isinstance(item, NumericEncoding)
             else {"kind": "categorical", "name": item.name, "categories": list(item.categories)}
             for item in self.covariates
         ]
@@ -102,7 +102,7 @@ class ClinicalEncoding:
         return cls(tuple(map(_covariate_of, data)))
 
 
-def _covariate_of(item: dict[str, Any]) -> Covariate:
+def _covariate_of(item: dict[str, Any]) -> Encoding:
     name = item["name"]
     if not isinstance(name, str):
         raise TypeError("the name of a covariate is no text")
@@ -110,16 +110,16 @@ def _covariate_of(item: dict[str, Any]) -> Covariate:
         mean, deviation = float(item["mean"]), float(item["deviation"])
         if not (np.isfinite(mean) and np.isfinite(deviation) and deviation > 0):
             raise ValueError(f"mean and deviation of {name} make no scale")
-        return NumericCovariate(name, mean, deviation)
+        return NumericEncoding(name, mean, deviation)
     categories = item["categories"]
     if item["kind"] != "categorical" or not isinstance(categories, list):
         raise ValueError(f"{name} is neither numeric nor categorical")
     if not all(isinstance(text, str) for text in categories):
         raise TypeError(f"a category of {name} is no text")
-    return CategoricalCovariate(name, tuple(categories))
+    return CategoricalEncoding(name, tuple(categories))
 
 
-def _fit_covariate(patients: Sequence[Patient], name: str) -> Covariate:
+def _fit_covariate(patients: Sequence[Patient], name: str) -> Encoding:
     known = [text for patient in patients if (text := patient.covariates.get(name)) is not None]
     numbers = [_number(text) for text in known]
     if numbers and all(number is not None for number in numbers):
@@ -127,18 +127,18 @@ def _fit_covariate(patients: Sequence[Patient], name: str) -> Covariate:
         # A constant column carries nothing; dividing by its spread, 0 but for rounding, would
         # invent something.
         deviation = float(values.std()) if np.ptp(values) > 0 else 1.0
-        return NumericCovariate(name, float(values.mean()), deviation)
+        return NumericEncoding(name, float(values.mean()), deviation)
     often = [text for text, n in Counter(known).items() if n >= FEWEST_OF_A_CATEGORY]
-    return CategoricalCovariate(name, tuple(sorted(often)))
+    return CategoricalEncoding(name, tuple(sorted(often)))
 
 
-def _feature_count(covariate: Covariate) -> int:
-    return 1 if isinstance(covariate, NumericCovariate) else len(covariate.categories)
+def _feature_count(covariate: Encoding) -> int:
+    return 1 if isinstance(covariate, NumericEncoding) else len(covariate.categories)
 
 
-def _encode(covariate: Covariate, patient: Patient) -> tuple[list[float], bool]:
+def _encode(covariate: Encoding, patient: Patient) -> tuple[list[float], bool]:
     text = patient.covariates.get(covariate.name)
-    if isinstance(covariate, CategoricalCovariate):
+    if isinstance(covariate, CategoricalEncoding):
         values = [float(text == category) for category in covariate.categories]
         return values, any(values)
     if text is None:

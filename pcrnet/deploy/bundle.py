@@ -20,8 +20,8 @@ from pcrnet.config.data import DataConfig, OutcomeConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import ModelConfig
 from pcrnet.config.section import Fraction, Section
+from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
 from pcrnet.errors import BundleError, IntegrityError
-from pcrnet.evaluation.calibration import Calibrator, calibrator_from_dict
 from pcrnet.models.contract import FittedModel
 from pcrnet.models.kinds import read_model
 from pcrnet.storage import read_record, sha256_file

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ChannelKind, ImagingConfig
 from pcrnet.csv_text import csv_of_records
-from pcrnet.data.clinical import Covariate, NumericCovariate
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.data.clinical import Encoding, NumericEncoding
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.units import channel_unit, write_sidecar_unit
 from pcrnet.imaging.volume import Volume
 from pcrnet.models.contract import FittedModel
@@ -66,12 +66,12 @@ def _write_case(
     return row | {item.name: _covariate(case, item) for item in model.needs().covariates}
 
 
-def _covariate(case: str, covariate: Covariate) -> str:
+def _covariate(case: str, covariate: Encoding) -> str:
     """Another value in each case: the cell of one covariate."""
     if case == "one-channel":
         return ""
     first = case == "complete"
-    if isinstance(covariate, NumericCovariate):
+    if isinstance(covariate, NumericEncoding):
         return repr(covariate.mean + (1.0 if first else -2.0) * covariate.deviation)
     if not covariate.categories:
         return ""

@@ -10,6 +10,7 @@ from typing import Any
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
+from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
 from pcrnet.deploy.bundle import (
     CHECKSUMS_FILE,
     EXPECTED_FILE,
@@ -23,7 +24,6 @@ from pcrnet.deploy.bundle import (
 from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.predictor import Predictor
-from pcrnet.evaluation.calibration import Calibrator, calibrator_from_dict
 from pcrnet.imaging.units import channel_unit
 from pcrnet.models.contract import FittedModel
 from pcrnet.storage import make_folder, sha256_file, write_json, write_text, writing_to

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcrnet.cohort.outcome import HEADS, Head
-from pcrnet.cohort.table import Patient, read_cohort
+from pcrnet.cohort.outcome import HEADS
+from pcrnet.cohort.table import Patient, label_column, read_cohort, site_column
+from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, INPUTS_FILE, Bundle, bundle_digest
 from pcrnet.deploy.golden_inputs import describe_inputs, input_difference
 from pcrnet.deploy.prediction_files import write_table
@@ -24,11 +25,10 @@ from pcrnet.errors import (
     PcrnetError,
     ProblemListError,
 )
-from pcrnet.evaluation.calibration import head_probabilities, joint_cells
 from pcrnet.evaluation.predictions import Predictions, read_predictions
 from pcrnet.imaging.digests import DigestMemo
 from pcrnet.imaging.known_scans import scan_marks
-from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
+from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient, scans_present
 from pcrnet.storage import read_record
 
 GOLDEN_TOLERANCE = 1e-4
@@ -255,30 +255,6 @@ def require_device(name: str) -> None:
         return
     there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
     raise ConfigError(f"there is no such device; there are: {there}", field="--device")
-
-
-def scans_present(
-    tensor: PatientTensor, timepoints: tuple[str, ...], channels: tuple[str, ...]
-) -> tuple[str, ...]:
-    """``timepoint.channel`` of every scan that the network was shown."""
-    return tuple(
-        f"{timepoint}.{channel}"
-        for timepoint, row in zip(timepoints, tensor.present, strict=True)
-        for channel, present in zip(channels, row, strict=True)
-        if present
-    )
-
-
-def site_column(patients: Sequence[Patient]) -> tuple[str, ...] | None:
-    """Site of each patient, empty where unknown; None when no site is known at all."""
-    sites = tuple(patient.site or "" for patient in patients)
-    return sites if any(sites) else None
-
-
-def label_column(patients: Sequence[Patient], head: Head) -> NDArray[np.float64]:
-    """Labels (n,) of one head: 1, 0 or NaN for unknown."""
-    values = (getattr(patient.outcome, head) for patient in patients)
-    return np.array([np.nan if value is None else float(value) for value in values])
 
 
 @dataclass(frozen=True)

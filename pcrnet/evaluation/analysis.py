@@ -18,27 +18,27 @@ from pcrnet.evaluation.comparisons import (
     conditional_metrics,
 )
 from pcrnet.evaluation.confirmation import confirm
-from pcrnet.evaluation.curves import draw_weights
-from pcrnet.evaluation.heads import analyse_head, failure_cases
+from pcrnet.evaluation.metrics_json import metrics_record
+from pcrnet.evaluation.one_outcome import analyse_head, failure_cases
 from pcrnet.evaluation.patients import TableOne, table_one
-from pcrnet.evaluation.plates import draw_figures
 from pcrnet.evaluation.predictions import Predictions
-from pcrnet.evaluation.record import metrics_record
 from pcrnet.evaluation.repeats import average_metrics
-from pcrnet.evaluation.report import render_report
+from pcrnet.evaluation.report.page import render_report
+from pcrnet.evaluation.report.page_figures import draw_figures
+from pcrnet.evaluation.report.sentences import cautions, how_to_lock
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
+from pcrnet.evaluation.statistics.curves import draw_weights
 from pcrnet.evaluation.subgroups import grouping_covariates, judge_subgroups
-from pcrnet.evaluation.words import cautions, how_to_lock
 from pcrnet.storage import write_json, write_text
 
-Progress = Callable[[str], None]
+Announce = Callable[[str], None]
 
 _FREE_AFTER_TRAINING = {"bootstrap_draws", "seed", "protocol"}
 
 
 def evaluate_run(
-    run: Path, config: EvaluationConfig | None = None, *, progress: Progress | None = None
+    run: Path, config: EvaluationConfig | None = None, *, progress: Announce | None = None
 ) -> Path:
     """Judge a finished run and write its report.
 
@@ -76,7 +76,7 @@ def evaluate_table(
     repeats: Sequence[Path] = (),
     patients: Path | None = None,
     columns: ColumnMap | None = None,
-    progress: Progress | None = None,
+    progress: Announce | None = None,
 ) -> Path:
     """Judge any table of predictions; without ``fold`` it is one external test set.
 
@@ -110,7 +110,7 @@ def evaluate_table(
 
 
 def analyse(
-    sources: Sources, config: EvaluationConfig, *, progress: Progress | None = None
+    sources: Sources, config: EvaluationConfig, *, progress: Announce | None = None
 ) -> Analysis:
     """Compute everything that a report says; only a locked test set's ledger is written to."""
     tell = progress or _silent
@@ -141,7 +141,7 @@ def analyse(
     )
 
 
-def _write_report(analysis: Analysis, folder: Path, tell: Progress) -> Path:
+def _write_report(analysis: Analysis, folder: Path, tell: Announce) -> Path:
     tell("drawing the figures")
     figures = draw_figures(analysis, folder / "figures")
     tell("writing the report")

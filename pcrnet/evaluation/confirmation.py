@@ -8,19 +8,24 @@ import numpy as np
 
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
-from pcrnet.evaluation.endpoints import (
+from pcrnet.evaluation.one_outcome import brief_metrics, locked_table
+from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.results import HEAD_LABELS, Confirmation, DesignTables, SecondaryResult
+from pcrnet.evaluation.sources import Sources
+from pcrnet.evaluation.statistics.confusion import Confusion
+from pcrnet.evaluation.trial.endpoints import (
     design_of,
     judge_endpoints,
     power_table,
     sample_size_table,
 )
-from pcrnet.evaluation.heads import brief_metrics, locked_table
-from pcrnet.evaluation.openings import Opening, read_openings, record_opening
-from pcrnet.evaluation.operating_point import Confusion
-from pcrnet.evaluation.predictions import Predictions
-from pcrnet.evaluation.protocol import CoprimaryEndpoint, Protocol, SecondaryEndpoint, read_protocol
-from pcrnet.evaluation.results import HEAD_LABELS, Confirmation, DesignTables, SecondaryResult
-from pcrnet.evaluation.sources import Sources
+from pcrnet.evaluation.trial.opening_log import Opening, read_openings, record_opening
+from pcrnet.evaluation.trial.protocol import (
+    CoprimaryEndpoint,
+    Protocol,
+    SecondaryEndpoint,
+    read_protocol,
+)
 
 _RATE_STEP = 0.1
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.errors import PredictionsError
-from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
+from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray
 from pcrnet.identity import has_unseen, name_key
 from pcrnet.table_file import rows_in_words
 

@@ -16,10 +16,9 @@ import numpy as np
 
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
-from pcrnet.evaluation.arrays import FloatArray, IntArray, why_undefined
-from pcrnet.evaluation.discrimination import auc, auc_fold_mean
-from pcrnet.evaluation.intervals import Estimate, proportion
-from pcrnet.evaluation.operating_point import (
+from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.statistics.array_types import FloatArray, IntArray, why_undefined
+from pcrnet.evaluation.statistics.confusion import (
     Confusion,
     accuracy,
     balanced_accuracy,
@@ -29,15 +28,16 @@ from pcrnet.evaluation.operating_point import (
     sensitivity,
     specificity,
 )
-from pcrnet.evaluation.precision_recall import average_precision
-from pcrnet.evaluation.predictions import Predictions
-from pcrnet.evaluation.reliability import (
+from pcrnet.evaluation.statistics.discrimination import auc, auc_fold_mean
+from pcrnet.evaluation.statistics.intervals import Estimate, proportion
+from pcrnet.evaluation.statistics.precision_recall import average_precision
+from pcrnet.evaluation.statistics.reliability import (
     calibration_in_the_large,
     calibration_line,
     spiegelhalter_test,
 )
-from pcrnet.evaluation.scores import brier, brier_skill, decompose_brier, log_loss
-from pcrnet.evaluation.smooth_ece import binned_ece, smooth_ece
+from pcrnet.evaluation.statistics.scores import brier, brier_skill, decompose_brier, log_loss
+from pcrnet.evaluation.statistics.smooth_ece import binned_ece, smooth_ece
 
 Metrics = Mapping[str, Estimate]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pcrnet.errors import PredictionsError
-from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
+from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray
 from pcrnet.table_file import is_unknown, read_text_table
 
 SMALLEST_LEVEL = 5

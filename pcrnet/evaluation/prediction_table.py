@@ -12,7 +12,6 @@ from scipy.special import expit
 
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.errors import PredictionsError, PredictionsListError
-from pcrnet.evaluation.arrays import FloatArray, IntArray
 from pcrnet.evaluation.column_map import (
     PROB,
     THRESHOLD,
@@ -22,6 +21,7 @@ from pcrnet.evaluation.column_map import (
     find_columns,
     missing_columns,
 )
+from pcrnet.evaluation.statistics.array_types import FloatArray, IntArray
 from pcrnet.table_file import decimal_point, is_unknown, read_text_table
 
 _WORDS = frozenset(

@@ -22,10 +22,10 @@ import numpy as np
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.csv_text import csv_text
 from pcrnet.errors import PredictionsError, PredictionsListError
-from pcrnet.evaluation.arrays import BoolArray, FloatArray, IntArray
 from pcrnet.evaluation.column_map import PREFIXES, ColumnMap
 from pcrnet.evaluation.contract import find_problems
 from pcrnet.evaluation.prediction_table import PredictionTable, read_prediction_table
+from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray
 from pcrnet.storage import write_text
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.statistics.intervals import Estimate
 
 
 @dataclass(frozen=True)

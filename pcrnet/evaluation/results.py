@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig
-from pcrnet.evaluation.auc_comparison import GlobalComparison
-from pcrnet.evaluation.curves import Curve
-from pcrnet.evaluation.decision import Consequences, DecisionCurve
-from pcrnet.evaluation.endpoints import EndpointResult, SampleSize
-from pcrnet.evaluation.intervals import Estimate
-from pcrnet.evaluation.openings import Opening
-from pcrnet.evaluation.operating_point import Confusion
-from pcrnet.evaluation.paired import RateComparison
 from pcrnet.evaluation.patients import TableOne
-from pcrnet.evaluation.power import DesignPower
-from pcrnet.evaluation.protocol import Protocol, SecondaryEndpoint
 from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.sources import Sources
+from pcrnet.evaluation.statistics.auc_comparison import GlobalComparison
+from pcrnet.evaluation.statistics.confusion import Confusion
+from pcrnet.evaluation.statistics.curves import Curve
+from pcrnet.evaluation.statistics.intervals import Estimate
+from pcrnet.evaluation.statistics.net_benefit import Consequences, DecisionCurve
+from pcrnet.evaluation.statistics.paired import RateComparison
+from pcrnet.evaluation.statistics.power import DesignPower
+from pcrnet.evaluation.trial.endpoints import EndpointResult, SampleSize
+from pcrnet.evaluation.trial.opening_log import Opening
+from pcrnet.evaluation.trial.protocol import Protocol, SecondaryEndpoint
 
 HEAD_LABELS: Mapping[Head, str] = {"yT0": "yT0", "yN0": "yN0", "yT0yN0": "yT0 yN0"}
 

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.evaluation.arrays import BoolArray
-from pcrnet.evaluation.auc_comparison import ScoredGroup, compare_auc_unpaired
-from pcrnet.evaluation.heads import brief_metrics, known_rows
-from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.one_outcome import brief_metrics, known_rows
 from pcrnet.evaluation.patients import (
     Covariate,
     NumericCovariate,
@@ -24,6 +21,9 @@ from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.results import SubgroupResult
 from pcrnet.evaluation.sources import Sources
+from pcrnet.evaluation.statistics.array_types import BoolArray
+from pcrnet.evaluation.statistics.auc_comparison import ScoredGroup, compare_auc_unpaired
+from pcrnet.evaluation.statistics.intervals import Estimate
 
 SITE, SCANS = "site", "scans present"
 

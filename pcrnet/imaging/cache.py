@@ -33,18 +33,16 @@ from pcrnet.errors import (
     ProblemListError,
     RunError,
 )
-from pcrnet.imaging.alignment import require_engine
-from pcrnet.imaging.digests import DigestMemo, code_digest
+from pcrnet.imaging.digests import DigestMemo
 from pcrnet.imaging.framing import Crop
 from pcrnet.imaging.patient_scans import require_scans
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
 from pcrnet.imaging.quantify.record import Quantities
+from pcrnet.imaging.registration.visits import require_engine
+from pcrnet.imaging.tensor_code import code_digest
 from pcrnet.machine import available_cores
-from pcrnet.processes import in_processes, worth_starting
+from pcrnet.processes import Progress, in_processes, worth_starting
 from pcrnet.storage import sha256_json, write_bytes
-
-Progress = Callable[[int, int], None]
-"""Called with the number of patients done and their total."""
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
 _ARRAYS = ("image", "present", "days", "centre_mm")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import ImageError
-from pcrnet.imaging.dicom import read_dicom_series
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.dicom_reader import read_dicom_series
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.reader import check_values
 from pcrnet.storage import write_json
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from pcrnet.errors import ImageError, IntegrityError
-from pcrnet.imaging.dicom_files import files_below
+from pcrnet.imaging.dicom.files import files_below
 from pcrnet.storage import read_record, sha256_file, sha256_json, write_json
 
 _SETTLED_NS = 2_000_000_000
 _MAX_BYTES = 256 << 20  # a line for each DICOM file of the cohort
-_ROOM = "pcrnet.imaging"
 
 
 class DigestMemo:
@@ -85,54 +82,3 @@ def _sound(record: Mapping[str, object]) -> dict[str, str]:
     if not isinstance(known, dict) or record.get("sha256") != sha256_json(known):
         return {}
     return {key: value for key, value in known.items() if isinstance(value, str)}
-
-
-@cache
-def code_digest() -> str:
-    """SHA-256 of the source files that turn images into tensors."""
-    digest = hashlib.sha256()
-    for path in tensor_sources():
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def tensor_sources() -> list[Path]:
-    """The modules of this folder and below that decide a tensor or a quantity.
-
-    ``preprocess`` and the quantities, with all that they import, packages inside packages too;
-    and ``cache``, which stores them. Drawing and converting are not among them, so that work on a
-    picture throws no tensor away.
-    """
-    folder = Path(__file__).parent
-    found = {folder / "cache.py"}
-    waiting = [folder / "preprocess.py", folder / "quantify" / "measure.py"]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting += _imported(path, folder)
-    return sorted(found)
-
-
-def _imported(path: Path, folder: Path) -> Iterator[Path]:
-    """The modules of this room that a source imports, inside functions as well."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for name in names:
-            if name.startswith(f"{_ROOM}."):
-                yield from _sources_of(folder, name.removeprefix(f"{_ROOM}.").split("."))
-
-
-def _sources_of(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """The file of a module and those of the packages that it lies in; none for another name."""
-    place = folder
-    for part in parts:
-        place = place / part
-        for source in (place / "__init__.py", place.with_name(f"{part}.py")):
-            if source.is_file():
-                yield source

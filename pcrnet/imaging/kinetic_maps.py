@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import GeometryError, ImageError, MissingTagError, PhaseError
-from pcrnet.imaging.dynamic import DynamicSeries, read_dynamic_series
-from pcrnet.imaging.kinetics import (
+from pcrnet.imaging.mr.dynamic import DynamicSeries, read_dynamic_series
+from pcrnet.imaging.mr.kinetics import (
     HAEMATOCRIT,
     Floats,
     concentration_from_signal,
@@ -19,10 +19,10 @@ from pcrnet.imaging.kinetics import (
     percent_enhancement,
     signal_enhancement_ratio,
 )
-from pcrnet.imaging.nifti import write_nifti
-from pcrnet.imaging.phase_choice import phase_at
+from pcrnet.imaging.mr.phase_choice import phase_at
+from pcrnet.imaging.mr.tofts import fit_tofts
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.reader import MASK, read_volume
-from pcrnet.imaging.tofts import fit_tofts
 from pcrnet.imaging.volume import Volume, world_corners
 from pcrnet.storage import write_json
 

@@ -14,12 +14,12 @@ from pcrnet.cohort.table import Patient, Visit
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ChannelKind, ImagingConfig, NoAlignment
 from pcrnet.errors import GeometryError, InsufficientScansError, PcrnetError
-from pcrnet.imaging.alignment import align_visits, transform_of
 from pcrnet.imaging.framing import Crop, find_centre, mask_centre
-from pcrnet.imaging.nifti import read_nifti_header
-from pcrnet.imaging.quantify.location import locate_lesion
+from pcrnet.imaging.lesion_location import locate_lesion
+from pcrnet.imaging.nifti.file import read_nifti_header
 from pcrnet.imaging.reader import MASK, read_scan
-from pcrnet.imaging.registration import Alignment
+from pcrnet.imaging.registration.rigid import Alignment
+from pcrnet.imaging.registration.visits import align_visits, transform_of
 from pcrnet.imaging.scan import Scan
 from pcrnet.imaging.volume import Volume, same_grid
 

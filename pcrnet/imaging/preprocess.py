@@ -120,3 +120,15 @@ def _visit_on_grid(
                 remedy="look at the image: such values are no tissue",
             )
     return result
+
+
+def scans_present(
+    tensor: PatientTensor, timepoints: tuple[str, ...], channels: tuple[str, ...]
+) -> tuple[str, ...]:
+    """``timepoint.channel`` of every scan that the network was shown."""
+    return tuple(
+        f"{timepoint}.{channel}"
+        for timepoint, row in zip(timepoints, tensor.present, strict=True)
+        for channel, present in zip(channels, row, strict=True)
+        if present
+    )

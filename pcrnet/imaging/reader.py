@@ -8,7 +8,7 @@ import numpy as np
 
 from pcrnet.config.imaging import ChannelKind, DicomConfig, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, UnitError
-from pcrnet.imaging.nifti import read_nifti
+from pcrnet.imaging.nifti.file import read_nifti
 from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.units import require_nifti_unit
 from pcrnet.imaging.volume import Volume
@@ -50,7 +50,7 @@ def read_scan(
 
     Raises:
         ImageError: Unreadable, damaged, not an image, or without any contrast. A DICOM series may
-            raise more of its subclasses: :func:`~pcrnet.imaging.dicom.read_dicom_series`.
+            raise more of its subclasses: :func:`~pcrnet.imaging.dicom_reader.read_dicom_series`.
         GeometryError: Not one regular 3D volume.
         UnitError: Values that cannot be in the channel's unit.
     """
@@ -58,7 +58,7 @@ def read_scan(
         return Scan(_read_mask(path), _AS_STORED)
     kind = kind or ImagingConfig().channel_kind(channel)
     if is_dicom(path):
-        from pcrnet.imaging.dicom import read_dicom_series
+        from pcrnet.imaging.dicom_reader import read_dicom_series
 
         scan = read_dicom_series(path, kind, channel=channel, settings=settings)
     else:

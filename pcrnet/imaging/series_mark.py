@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pcrnet.imaging.dicom_files import files_below
+from pcrnet.imaging.dicom.files import files_below
 from pcrnet.storage import sha256_file
 
 DIGITS = 16

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.data.clinical import ClinicalEncoding, Covariate
+from pcrnet.data.clinical import ClinicalEncoding, Encoding
 from pcrnet.data.dataset import TensorSource
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Needs:
 
     scans: bool
     quantities: bool
-    covariates: tuple[Covariate, ...]
+    covariates: tuple[Encoding, ...]
 
 
 class Optimiser(Protocol):

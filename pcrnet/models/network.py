@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import NetworkConfig
-from pcrnet.models.encoders import build_encoder, channels_last, encoder_stride
+from pcrnet.models.encoders.build import build_encoder, encoder_stride
+from pcrnet.models.encoders.layers import channels_last
 from pcrnet.models.fusion import Tokens, build_fusion
-from pcrnet.models.heads import JointHead
+from pcrnet.models.joint_head import JointHead
 from pcrnet.models.summary import IntensitySummary, lesion_voxels, measure
 
 _DAY_PERIODS = (30.0, 90.0, 270.0)  # a cycle of therapy, a quarter, the whole course

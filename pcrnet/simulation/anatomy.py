@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcrnet.simulation.grid import FloatMap, PhantomGrid, Region
+from pcrnet.simulation.phantom_grid import FloatMap, PhantomGrid, PhantomRegion
 from pcrnet.simulation.tissue import (
     AIR,
     FAT,
@@ -56,13 +56,15 @@ def healthy_breast(rng: np.random.Generator, grid: PhantomGrid) -> TissueMaps:
     return maps
 
 
-def _height_above_ribs(region: Region) -> FloatMap:
+def _height_above_ribs(region: PhantomRegion) -> FloatMap:
     """About the distance outward from the ribs, negative inside; they fall away to the side."""
     radius = np.hypot((region.u + 60.0) / 128.0, (region.v + 100.0) / 78.0)
     return np.asarray((radius - 1.0) * 78.0, dtype=np.float32)
 
 
-def _gland_fraction(rng: np.random.Generator, region: Region, parenchyma_mm: FloatMap) -> FloatMap:
+def _gland_fraction(
+    rng: np.random.Generator, region: PhantomRegion, parenchyma_mm: FloatMap
+) -> FloatMap:
     """Fraction of gland, 0–1: strands and lobules, denser toward the middle of the breast."""
     density = rng.uniform(-0.9, 0.7)
     strands = 0.75 * region.smooth_field(rng, 9.0) + 0.55 * region.smooth_field(rng, 4.5)

@@ -96,7 +96,7 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Patient:
+class SimulatedPatient:
     """A virtual patient with the truth about the outcome.
 
     Attributes:
@@ -119,7 +119,7 @@ class Patient:
     ypN: str
 
 
-def draw_patient(rng: np.random.Generator) -> Patient:
+def draw_patient(rng: np.random.Generator) -> SimulatedPatient:
     """Draw one patient: disease, sensitivity, response and pathology."""
     disease, baseline_factor = _draw_disease(rng)
     shown = rng.standard_normal(2)
@@ -129,7 +129,7 @@ def draw_patient(rng: np.random.Generator) -> Patient:
     tumour_sensitivity, node_sensitivity = revealed / np.sqrt(BASELINE_SHARE + INTERIM_SHARE)
     interim_prob = cell_probabilities(disease.cN, (revealed[0], revealed[1]), shown_at_interim=True)
     cell = CELLS[int(np.searchsorted(np.cumsum(interim_prob)[:-1], rng.random(), side="right"))]
-    return Patient(
+    return SimulatedPatient(
         disease=disease,
         tumour_sensitivity=float(tumour_sensitivity),
         node_sensitivity=float(node_sensitivity),

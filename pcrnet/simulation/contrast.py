@@ -8,9 +8,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.imaging.kinetics import PlasmaInput, parker_plasma, spoiled_gradient_signal
-from pcrnet.imaging.tofts import tofts_concentration
-from pcrnet.simulation.grid import FloatMap
+from pcrnet.imaging.mr.kinetics import PlasmaInput, parker_plasma, spoiled_gradient_signal
+from pcrnet.imaging.mr.tofts import tofts_concentration
+from pcrnet.simulation.phantom_grid import FloatMap
 from pcrnet.simulation.tissue import TissueMaps
 
 PHASE_SECONDS = {"dce_early": 90.0, "dce_late": 360.0}

@@ -16,7 +16,7 @@ CHANNELS = tuple(channel for channels in SEQUENCES.values() for channel in chann
 
 _MASKED_ON = ("dce_early", "dce_late", "dce_pre", "t2", "adc", "pet")
 
-Scan = tuple[str, str]
+ScanName = tuple[str, str]
 """Timepoint and channel."""
 
 
@@ -54,7 +54,7 @@ class Enrolment:
     site_index: int
     right: bool
     days: dict[str, int]
-    scans: frozenset[Scan]
+    scans: frozenset[ScanName]
     patient: AnyPatient
     outlined: bool = True
 
@@ -107,7 +107,7 @@ def enrol(config: SimulationConfig, index: int) -> Enrolment:
     )
 
 
-def _draw_scans(rng: np.random.Generator, missing_fraction: float) -> frozenset[Scan]:
+def _draw_scans(rng: np.random.Generator, missing_fraction: float) -> frozenset[ScanName]:
     """What was acquired. Half of the missing scans fall out with the whole MRI of a visit.
 
     Every scan but the first PET is missing with a chance of ``missing_fraction`` in all.

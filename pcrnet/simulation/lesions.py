@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.simulation.anatomy import AXILLA_MM
-from pcrnet.simulation.biology import Disease, Patient, Response
-from pcrnet.simulation.grid import FloatMap, PhantomGrid, Region
+from pcrnet.simulation.biology import Disease, Response, SimulatedPatient
+from pcrnet.simulation.phantom_grid import FloatMap, PhantomGrid, PhantomRegion
 from pcrnet.simulation.tissue import NECROSIS, TUMOUR_BED, Tissue, TissueMaps
 
 TUMOUR_SITE_MM = (14.0, 6.0, 4.0)
@@ -32,7 +32,7 @@ class Lesion:
         radius_mm: Mean radius.
     """
 
-    region: Region
+    region: PhantomRegion
     fraction: FloatMap
     core: FloatMap
     ruggedness: FloatMap
@@ -59,7 +59,7 @@ class Phantom:
 
 
 def place_lesions(
-    rng: np.random.Generator, grid: PhantomGrid, healthy: TissueMaps, patient: Patient
+    rng: np.random.Generator, grid: PhantomGrid, healthy: TissueMaps, patient: SimulatedPatient
 ) -> Phantom:
     """Grow the patient's lesions in a healthy breast and treat them; ``healthy`` is used up."""
     tumour = grow_tumour(rng, grid, patient.disease)

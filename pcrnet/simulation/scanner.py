@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from pcrnet.simulation.contrast import dce_signals
-from pcrnet.simulation.grid import FIELD_OF_VIEW_MM, FloatMap, PhantomGrid
+from pcrnet.simulation.phantom_grid import FIELD_OF_VIEW_MM, FloatMap, PhantomGrid
 from pcrnet.simulation.tissue import TissueMaps
 
 SEQUENCES: dict[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.simulation.grid import Box, FloatMap
+from pcrnet.simulation.phantom_grid import Box, FloatMap
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pcrnet.config.data import SimulationConfig
 from pcrnet.csv_text import csv_of_records
 from pcrnet.errors import RunError
 from pcrnet.processes import in_processes, worth_starting
-from pcrnet.simulation.biology import Patient
+from pcrnet.simulation.biology import SimulatedPatient
 from pcrnet.simulation.enrolment import (
     CHANNELS,
     TIMEPOINTS,
@@ -30,9 +30,9 @@ from pcrnet.simulation.enrolment import (
     enrol,
     patient_rng,
 )
-from pcrnet.simulation.grid import FloatMap, PhantomGrid
 from pcrnet.simulation.lesions import Phantom
 from pcrnet.simulation.pattern.biology import PatternPatient
+from pcrnet.simulation.phantom_grid import FloatMap, PhantomGrid
 from pcrnet.simulation.scanner import (
     SEQUENCES,
     ScanGrid,
@@ -235,13 +235,13 @@ def _oracle_row(enrolment: Enrolment) -> dict[str, object]:
             f"{timepoint}_prob_{cell}": value for cell, value in zip(CELL_NAMES, prob, strict=True)
         }
     match patient:
-        case Patient():
+        case SimulatedPatient():
             return row | _latent_row(patient)
         case PatternPatient():
             return row | true_biology(patient)
 
 
-def _latent_row(patient: Patient) -> dict[str, object]:
+def _latent_row(patient: SimulatedPatient) -> dict[str, object]:
     return {
         "tumour_sensitivity": patient.tumour_sensitivity,
         "node_sensitivity": patient.node_sensitivity,

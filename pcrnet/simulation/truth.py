@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import CELLS
 from pcrnet.config.data import SimulationConfig
-from pcrnet.simulation.biology import Patient, Response
+from pcrnet.simulation.biology import Response, SimulatedPatient
 from pcrnet.simulation.enrolment import enrol
 from pcrnet.simulation.pattern.biology import NodeRegression, PatternPatient, Regression
 from pcrnet.simulation.worlds import AnyPatient
 
 Head = Literal["yT0", "yN0", "yT0yN0"]
-Visit = Literal["baseline", "interim"]
+VisitName = Literal["baseline", "interim"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +38,14 @@ class Truth:
     baseline: tuple[str, ...]
     interim: tuple[str, ...]
     biology: NDArray[np.float64]
-    cells: dict[Visit, NDArray[np.float64]]
+    cells: dict[VisitName, NDArray[np.float64]]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of ``biology``."""
         return self.baseline + self.interim
 
-    def prob(self, head: Head, visit: Visit = "interim") -> NDArray[np.float64]:
+    def prob(self, head: Head, visit: VisitName = "interim") -> NDArray[np.float64]:
         """The oracle's probability of complete response, shape (patients,)."""
         wanted = [_responds(cell, head) for cell in CELLS]
         return np.asarray(self.cells[visit][:, wanted].sum(axis=1))
@@ -102,7 +102,7 @@ def _baseline_biology(patient: AnyPatient) -> dict[str, float]:
         "ktrans_per_min": disease.ktrans_per_min,
     }
     match patient:
-        case Patient():
+        case SimulatedPatient():
             return common
         case PatternPatient():
             return common | {"hollowness": patient.hollowness}
@@ -110,7 +110,7 @@ def _baseline_biology(patient: AnyPatient) -> dict[str, float]:
 
 def _interim_biology(patient: AnyPatient) -> dict[str, float]:
     match patient:
-        case Patient():
+        case SimulatedPatient():
             tumour = patient.tumour_response
             pattern = {"fragmentation": tumour.fragmentation}
             return _changes(patient, tumour, pattern, patient.node_response)

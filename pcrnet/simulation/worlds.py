@@ -13,18 +13,18 @@ from types import MappingProxyType
 import numpy as np
 
 from pcrnet.simulation.anatomy import healthy_breast
-from pcrnet.simulation.biology import Patient, draw_patient
-from pcrnet.simulation.grid import FloatMap, PhantomGrid
+from pcrnet.simulation.biology import SimulatedPatient, draw_patient
 from pcrnet.simulation.lesions import Phantom, place_lesions
 from pcrnet.simulation.pattern.anatomy import pendulous_breast
 from pcrnet.simulation.pattern.biology import PatternPatient, draw_pattern_patient
 from pcrnet.simulation.pattern.lesions import place_pattern_lesions
 from pcrnet.simulation.pattern.outline import rough_outline
 from pcrnet.simulation.pattern.scanner import PATTERN_SCANNERS, CalibratedScanner, acquire_pattern
+from pcrnet.simulation.phantom_grid import FloatMap, PhantomGrid
 from pcrnet.simulation.scanner import SCANNERS, ScanGrid, Scanner, acquire
 from pcrnet.simulation.tissue import TissueMaps
 
-AnyPatient = Patient | PatternPatient
+AnyPatient = SimulatedPatient | PatternPatient
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def grow_phantom(
 ) -> Phantom:
     """The patient's tissue at both visits; two streams, since lesions must not move anatomy."""
     match patient:
-        case Patient():
+        case SimulatedPatient():
             return place_lesions(lesions, grid, healthy_breast(anatomy, grid), patient)
         case PatternPatient():
             healthy = pendulous_breast(anatomy, grid, right=right)
@@ -90,7 +90,7 @@ def scan(
 def outline(rng: np.random.Generator, phantom: Phantom, patient: AnyPatient) -> FloatMap:
     """Where a reader draws the lesion, on the phantom's grid; the outline is the value 0.5."""
     match patient:
-        case Patient():
+        case SimulatedPatient():
             return phantom.tumour
         case PatternPatient():
             return rough_outline(rng, phantom)

@@ -71,7 +71,7 @@ class History(Callback):
         write_text(path, csv_of_records(self.COLUMNS, self.rows))
 
 
-class Progress(Callback):
+class EpochReporter(Callback):
     """Tells whoever listens that an epoch has ended."""
 
     def __init__(

@@ -12,7 +12,7 @@ from pcrnet.machine import available_cores
 from pcrnet.models.kinds import KINDS
 from pcrnet.processes import in_processes, tell, worker_number
 from pcrnet.training.events import FitFinished, Listener
-from pcrnet.training.fold import DONE_FILE, FitJob, read_logits, run_fit
+from pcrnet.training.fit import DONE_FILE, FitJob, read_logits, run_fit
 from pcrnet.training.memory import fits_that_have_room
 from pcrnet.training.plan import FitPlan
 

@@ -107,9 +107,9 @@ class TrainingLoop:
         from pcrnet.training.callbacks import (
             AveragedWeights,
             BestWeights,
+            EpochReporter,
             FiniteNumbers,
             History,
-            Progress,
             ResumePoint,
         )
         from pcrnet.training.module import PcrModule
@@ -142,7 +142,7 @@ class TrainingLoop:
         callbacks = [
             *(callback for callback in (best, averaged) if callback is not None),
             history,
-            Progress(self.fit, self.epochs, self.listen, before=self._done),
+            EpochReporter(self.fit, self.epochs, self.listen, before=self._done),
             FiniteNumbers(f"{self.fit}, {part}"),
             ResumePoint(folder, start.fingerprint),
         ]

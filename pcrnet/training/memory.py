@@ -16,7 +16,7 @@ from pcrnet.data.dataset import Batch
 from pcrnet.machine import available_memory, in_words
 from pcrnet.training.devices import fits_at_a_time, uses_gpu
 from pcrnet.training.events import Listener, Remark
-from pcrnet.training.fold import FitJob
+from pcrnet.training.fit import FitJob
 from pcrnet.training.rehearsal import rehearse
 
 _PROCESS_BYTES = 600_000_000

@@ -22,7 +22,7 @@ from pcrnet.storage import read_record, write_json
 from pcrnet.training.devices import computing_device, lightning_precision
 from pcrnet.training.events import Listener, Remark
 from pcrnet.training.finite import first_not_finite, not_finite
-from pcrnet.training.fold import FitJob
+from pcrnet.training.fit import FitJob
 from pcrnet.training.losses import joint_negative_log_likelihood
 from pcrnet.training.rehearsal import rehearse
 

@@ -9,7 +9,7 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import Batch, PatientDataset
 from pcrnet.data.seeds import derive_seed
 from pcrnet.models.kinds import KINDS
-from pcrnet.training.fold import FitJob
+from pcrnet.training.fit import FitJob
 
 _STIR = 0.02
 

@@ -13,7 +13,7 @@ from pcrnet.config.training import TrackingConfig
 from pcrnet.storage import make_folder, require_writable
 from pcrnet.training.events import EpochReport, FitsPlanned, RunEvent
 
-Mode = Literal["online", "offline", "disabled"]
+TrackingMode = Literal["online", "offline", "disabled"]
 
 
 class Tracker:
@@ -91,12 +91,12 @@ def tracking(experiment: Experiment) -> Iterator[Tracker]:
     run.finish()
 
 
-def tracking_mode(config: TrackingConfig) -> Mode:
+def tracking_mode(config: TrackingConfig) -> TrackingMode:
     """What ``auto`` means here: online where the user is logged in, offline elsewhere.
 
     ``WANDB_MODE`` overrules the configuration, as wandb's users expect.
     """
-    modes: tuple[Mode, ...] = ("online", "offline", "disabled")
+    modes: tuple[TrackingMode, ...] = ("online", "offline", "disabled")
     for mode in modes:
         if os.environ.get("WANDB_MODE") == mode:
             return mode

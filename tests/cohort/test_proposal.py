@@ -4,10 +4,10 @@ import shlex
 
 import pytest
 
-from pcrnet.cohort.checks import check_cohort
 from pcrnet.cohort.table import read_cohort
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ProblemListError
+from pcrnet.review.checks import check_cohort
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient
-from pcrnet.data.clinical import CategoricalCovariate, ClinicalEncoding, NumericCovariate
+from pcrnet.data.clinical import CategoricalEncoding, ClinicalEncoding, NumericEncoding
 from pcrnet.errors import CohortError
 
 
@@ -45,7 +45,7 @@ def test_only_the_training_patients_are_looked_at():
     training = _column(["50", "60", "70"])
     encoding = ClinicalEncoding.fit(training, ["age"])
     features, present = encoding.encode(_patient(age="1000"))
-    assert encoding.covariates == (NumericCovariate("age", 60.0, np.std([50, 60, 70])),)
+    assert encoding.covariates == (NumericEncoding("age", 60.0, np.std([50, 60, 70])),)
     assert present.tolist() == [True]
     assert features[0] == pytest.approx((1000 - 60) / np.std([50, 60, 70]))
 
@@ -108,7 +108,7 @@ def test_text_where_training_had_numbers_names_patient_and_column_but_not_the_te
 
 def test_one_text_makes_the_whole_column_categorical():
     encoding = ClinicalEncoding.fit(_column(["1", "2", "3+"] * 5, "her2"), ["her2"])
-    assert encoding.covariates == (CategoricalCovariate("her2", ("1", "2", "3+")),)
+    assert encoding.covariates == (CategoricalEncoding("her2", ("1", "2", "3+")),)
 
 
 @pytest.mark.parametrize("count", range(1, 12))

@@ -9,7 +9,7 @@ import pytest
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.golden import CASES, write_golden_cohort
-from pcrnet.imaging.nifti import read_nifti
+from pcrnet.imaging.nifti.file import read_nifti
 
 
 @pytest.fixture(scope="module")

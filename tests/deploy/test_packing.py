@@ -13,10 +13,10 @@ from pcrnet.models.member import Member
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.decision.calibrators import fit_calibrator
 from pcrnet.deploy.bundle import CHECKSUMS_FILE, Bundle
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.deploy.predictor import load_predictor
-from pcrnet.evaluation.calibration import fit_calibrator
 from pcrnet.storage import sha256_file
 
 EXPERIMENT = load_experiment(

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from pcrnet.cohort.outcome import HEADS
+from pcrnet.decision.calibrators import head_probabilities
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.predictor import Predictor, load_predictor
 from pcrnet.errors import IntegrityError, ProblemListError
-from pcrnet.evaluation.calibration import head_probabilities
 from pcrnet.evaluation.predictions import Predictions, read_predictions
 from pcrnet.storage import sha256_file
 

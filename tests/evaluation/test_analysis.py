@@ -16,10 +16,10 @@ from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, RunError
 from pcrnet.evaluation import analysis as analysis_module
 from pcrnet.evaluation.analysis import analyse, evaluate_run, evaluate_table
+from pcrnet.evaluation.metrics_json import metrics_record
 from pcrnet.evaluation.patients import covariates_of
 from pcrnet.evaluation.predictions import Predictions
-from pcrnet.evaluation.record import metrics_record
-from pcrnet.evaluation.report import render_report
+from pcrnet.evaluation.report.page import render_report
 from pcrnet.evaluation.sources import Sources, read_table
 
 FEW = EvaluationConfig(bootstrap_draws=200)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pcrnet.evaluation.confirmation import confirm
-from pcrnet.evaluation.heads import locked_table
+from pcrnet.evaluation.one_outcome import locked_table
 from pcrnet.evaluation.sources import Sources, read_run, read_table
 
 

@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pcrnet.evaluation.discrimination import auc
+from pcrnet.evaluation.statistics.discrimination import auc
 
 REPEATS, FOLDS = 20, 5
 CLINICAL = ["HR", "HER2", "Age_at_Screening"]

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
-from pcrnet.evaluation import operating_point
-from pcrnet.evaluation.discrimination import auc, auc_fold_mean
-from pcrnet.evaluation.intervals import Estimate, proportion
 from pcrnet.evaluation.metrics import head_metrics, metrics_json
-from pcrnet.evaluation.operating_point import confusion
-from pcrnet.evaluation.precision_recall import average_precision
 from pcrnet.evaluation.predictions import Predictions
-from pcrnet.evaluation.scores import brier, brier_skill, decompose_brier, log_loss
-from pcrnet.evaluation.smooth_ece import binned_ece, smooth_ece
+from pcrnet.evaluation.statistics import confusion as operating_point
+from pcrnet.evaluation.statistics.confusion import confusion
+from pcrnet.evaluation.statistics.discrimination import auc, auc_fold_mean
+from pcrnet.evaluation.statistics.intervals import Estimate, proportion
+from pcrnet.evaluation.statistics.precision_recall import average_precision
+from pcrnet.evaluation.statistics.scores import brier, brier_skill, decompose_brier, log_loss
+from pcrnet.evaluation.statistics.smooth_ece import binned_ece, smooth_ece
 
 CONFIG = EvaluationConfig(bootstrap_draws=200)
 

@@ -16,28 +16,28 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from pcrnet.evaluation.auc_comparison import (
+from pcrnet.evaluation.statistics.auc_comparison import (
     ScoredGroup,
     compare_auc,
     compare_auc_unpaired,
     contrast_test,
 )
-from pcrnet.evaluation.decision import net_benefit
-from pcrnet.evaluation.discrimination import auc, delong
-from pcrnet.evaluation.intervals import (
+from pcrnet.evaluation.statistics.discrimination import auc, delong
+from pcrnet.evaluation.statistics.intervals import (
     clopper_pearson_interval,
     newcombe_difference,
     normal_quantile,
     wilson_interval,
 )
-from pcrnet.evaluation.paired import mcnemar_test, newcombe_paired_difference
-from pcrnet.evaluation.reliability import (
+from pcrnet.evaluation.statistics.net_benefit import net_benefit
+from pcrnet.evaluation.statistics.paired import mcnemar_test, newcombe_paired_difference
+from pcrnet.evaluation.statistics.reliability import (
     calibration_in_the_large,
     calibration_line,
     spiegelhalter_test,
 )
-from pcrnet.evaluation.scores import brier
-from pcrnet.evaluation.smooth_ece import binned_ece
+from pcrnet.evaluation.statistics.scores import brier
+from pcrnet.evaluation.statistics.smooth_ece import binned_ece
 
 EXACT = 1e-9
 DRAWING = {"draws": 200, "generator": np.random.default_rng(0)}

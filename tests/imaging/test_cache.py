@@ -22,7 +22,7 @@ from pcrnet.errors import (
 from pcrnet.imaging import cache as cache_module
 from pcrnet.imaging import digests
 from pcrnet.imaging.cache import TensorCache
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.preprocess import preprocess_patient
 from pcrnet.imaging.volume import Volume
 

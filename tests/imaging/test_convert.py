@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pcrnet.config.imaging import DicomConfig, ImagingConfig
 from pcrnet.errors import ImageError, UnitError
 from pcrnet.imaging.convert import convert_series
-from pcrnet.imaging.dicom import read_dicom_series
+from pcrnet.imaging.dicom_reader import read_dicom_series
 from pcrnet.imaging.reader import read_volume
 
 MakeSlice = Callable[..., Dataset]

@@ -3,17 +3,12 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from pcrnet.errors import ImageError
 from pcrnet.imaging import digests
-from pcrnet.imaging.digests import DigestMemo, code_digest, tensor_sources
-
-_FOLDER = Path(digests.__file__).parent
+from pcrnet.imaging.digests import DigestMemo
 
 
 @pytest.fixture
@@ -111,74 +106,6 @@ def test_a_folder_is_its_files_whatever_their_names(tmp_path):
     assert memo.digest(tmp_path / "a") == memo.digest(tmp_path / "b")
     (tmp_path / "b" / "y").write_bytes(b"three")
     assert memo.digest(tmp_path / "a") != memo.digest(tmp_path / "b")
-
-
-def _modules(paths):
-    return {path.relative_to(_FOLDER).with_suffix("").as_posix() for path in paths}
-
-
-def test_modules_that_draw_or_convert_decide_no_tensor():
-    drawing = {"alignment_picture", "display", "panels", "pictures", "quality_page", "sheet"}
-    others = {"convert", "digests", "kinetics", "measurements", "quality", "tofts", "workers"}
-    everything = _modules(_FOLDER.rglob("*.py"))
-    assert drawing | others <= everything
-    assert not (drawing | others) & _modules(tensor_sources())
-
-
-def test_physics_geometry_and_every_quantity_are_among_the_sources():
-    deciding = _modules(tensor_sources())
-    assert {"preprocess", "cache", "grid", "nifti", "dicom", "registration"} <= deciding
-    assert {"suv", "decay", "phases", "engine_simpleitk", "engine_greedy"} <= deciding
-    package = {name for name in _modules(_FOLDER.rglob("*.py")) if name.startswith("quantify/")}
-    stored_elsewhere = {"quantify/outlines", "quantify/table"}
-    assert {"quantify/shape", "quantify/nodes", "quantify/__init__"} <= package
-    assert package - stored_elsewhere <= deciding
-
-
-def test_an_import_is_followed_into_packages_and_however_it_is_written(tmp_path, monkeypatch):
-    for name in ("cache", "preprocess", "quantify/measure", "a/__init__", "a/b", "a/c/__init__"):
-        (tmp_path / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / f"{name}.py").touch()
-    for name in ("a/c/d", "e", "unused"):
-        (tmp_path / f"{name}.py").touch()
-    (tmp_path / "preprocess.py").write_text(
-        "from pcrnet.imaging.a import (\n    b,\n    name,\n)\n"
-    )
-    (tmp_path / "a" / "b.py").write_text("def f():\n    from pcrnet.imaging.a.c.d import g\n")
-    (tmp_path / "a" / "c" / "d.py").write_text("import pcrnet.imaging.e\nimport numpy\n")
-    monkeypatch.setattr(digests, "__file__", str(tmp_path / "digests.py"))
-    found = {path.relative_to(tmp_path).as_posix() for path in tensor_sources()}
-    packages = {"a/__init__.py", "a/c/__init__.py"}
-    modules = {"cache.py", "preprocess.py", "quantify/measure.py", "a/b.py", "a/c/d.py", "e.py"}
-    assert found == packages | modules
-
-
-def test_a_process_that_makes_tensors_and_quantities_loads_no_other_module_of_this_folder():
-    script = (
-        "import sys, pcrnet.imaging.preprocess, pcrnet.imaging.quantify.measure; "
-        "print(*sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    loaded = {name for name in done.stdout.split() if name.startswith("pcrnet.imaging.")}
-    deciding = {
-        name.removesuffix("/__init__").replace("/", ".") for name in _modules(tensor_sources())
-    }
-    assert loaded <= {f"pcrnet.imaging.{name}" for name in deciding}
-
-
-def test_the_digest_follows_the_sources_that_decide_a_tensor(monkeypatch, tmp_path):
-    before = code_digest.__wrapped__()
-    paths = []
-    for path in tensor_sources():
-        paths.append(tmp_path / path.relative_to(_FOLDER))
-        paths[-1].parent.mkdir(exist_ok=True)
-        paths[-1].write_bytes(path.read_bytes())
-    monkeypatch.setattr(digests, "tensor_sources", lambda: paths)
-    assert code_digest.__wrapped__() == before
-    paths[3].write_bytes(paths[3].read_bytes() + b"# another\n")
-    assert code_digest.__wrapped__() != before
 
 
 def test_a_folder_is_digested_by_the_files_that_are_read_and_a_pipe_by_none(tmp_path):

@@ -17,7 +17,7 @@ from pydicom.uid import (
 from scipy.integrate import quad
 
 from pcrnet.errors import MissingTagError, PhaseError, TracerError, UnitError
-from pcrnet.imaging.dicom import read_dicom_series
+from pcrnet.imaging.dicom_reader import read_dicom_series
 from pcrnet.imaging.scan import Scan
 
 MakeSlice = Callable[..., Dataset]

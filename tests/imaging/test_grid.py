@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from pcrnet.imaging.grid import Grid, resample
-from pcrnet.imaging.nifti import read_nifti, write_nifti
+from pcrnet.imaging.nifti.file import read_nifti, write_nifti
 from pcrnet.imaging.volume import Volume, flip_lps_ras
 
 _GRADIENT = np.array([0.3, -0.2, 0.5])

@@ -21,7 +21,7 @@ import pytest
 from pydicom import Dataset
 
 from pcrnet.config.imaging import DicomConfig
-from pcrnet.imaging.dicom import read_dicom_series
+from pcrnet.imaging.dicom_reader import read_dicom_series
 
 HALF_LIFE_S, HOUR_S = 6586.2, 3600.0
 GALLIUM_S = 4062.6

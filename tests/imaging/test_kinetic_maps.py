@@ -8,11 +8,11 @@ import pytest
 
 from pcrnet.cli import main
 from pcrnet.errors import GeometryError, ImageError, MissingTagError, PhaseError
-from pcrnet.imaging.dicom import read_dicom_series
+from pcrnet.imaging.dicom_reader import read_dicom_series
 from pcrnet.imaging.kinetic_maps import TissueModel, write_kinetic_maps
-from pcrnet.imaging.kinetics import parker_plasma, spoiled_gradient_signal
-from pcrnet.imaging.nifti import read_nifti, write_nifti
-from pcrnet.imaging.tofts import tofts_concentration
+from pcrnet.imaging.mr.kinetics import parker_plasma, spoiled_gradient_signal
+from pcrnet.imaging.mr.tofts import tofts_concentration
+from pcrnet.imaging.nifti.file import read_nifti, write_nifti
 from pcrnet.imaging.volume import Volume
 
 KTRANS, VE, VP = 0.25, 0.35, 0.04

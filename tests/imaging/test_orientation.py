@@ -19,9 +19,9 @@ from pcrnet.imaging import Volume, read_volume
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.convert import convert_series
 from pcrnet.imaging.grid import Grid, resample
-from pcrnet.imaging.nifti import write_nifti
-from pcrnet.imaging.pictures import patient_picture
-from pcrnet.imaging.registration import register
+from pcrnet.imaging.nifti.file import write_nifti
+from pcrnet.imaging.registration.rigid import register
+from pcrnet.review.patient_picture import patient_picture
 
 _TURN = st.tuples(*[st.floats(-180, 180)] * 3)
 _FLIP = st.sampled_from([-1.0, 1.0])

@@ -12,9 +12,9 @@ from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, UnitError
 from pcrnet.imaging import preprocess
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.preprocess import preprocess_patient
-from pcrnet.imaging.registration import Alignment
+from pcrnet.imaging.registration.rigid import Alignment
 from pcrnet.imaging.volume import Volume, canonical
 
 _LESION_MM = np.array([22.0, -14.0, 9.0])

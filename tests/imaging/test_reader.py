@@ -9,7 +9,7 @@ import pytest
 
 from pcrnet.errors import GeometryError, ImageError, UnitError
 from pcrnet.imaging import read_volume
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.reader import is_dicom
 from pcrnet.imaging.volume import Volume
 
@@ -158,7 +158,7 @@ def test_a_message_never_holds_the_path(tmp_path):
 
 def test_importing_the_package_is_light():
     code = (
-        "import sys, pcrnet.imaging, pcrnet.imaging.cache, pcrnet.cohort.checks;"
+        "import sys, pcrnet.imaging, pcrnet.imaging.cache, pcrnet.review.checks;"
         "print([m for m in ('torch', 'SimpleITK', 'nibabel', 'scipy', 'matplotlib', 'pydicom')"
         " if m in sys.modules])"
     )

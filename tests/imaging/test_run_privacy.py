@@ -2,7 +2,7 @@
 
 Patients whose scans are DICOM go through the command line: checked, drawn, converted, imported,
 predicted and evaluated. Everything that is written or said is unpacked and searched. What a run of
-training leaves is searched in ``tests/test_pipeline.py``.
+training leaves is searched in ``tests/run/test_pipeline.py``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pcrnet.config.imaging import ChannelKind, DicomConfig, ImagingConfig
 from pcrnet.errors import UnitError
 from pcrnet.imaging.convert import convert_series
 from pcrnet.imaging.intensity import visit_scalings
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.reader import read_scan
 from pcrnet.imaging.units import channel_unit, registration_rank, share_of_suvbw, suv_unit
 from pcrnet.imaging.volume import Unit, Volume

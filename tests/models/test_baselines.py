@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pcrnet.models.baselines import clinical_logits
 from sklearn.linear_model import LogisticRegression
 
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient
-from pcrnet.models.baselines import clinical_logits
 
 
 def patient(number: int, age: float | None, yT0: bool | None, yN0: bool | None) -> Patient:

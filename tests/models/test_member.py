@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pcrnet.models.member import ENCODING_FILE, WEIGHTS_FILE, Member
 from safetensors.torch import load_file, save_file
 
 from pcrnet.cohort.outcome import Outcome
@@ -15,7 +16,6 @@ from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import ModelConfig, ResNetConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.errors import IntegrityError
-from pcrnet.models.member import ENCODING_FILE, WEIGHTS_FILE, Member
 
 _PARTS = (
     DataConfig(branches={"pet": ("pet",), "mri": ("t2", "adc")}),

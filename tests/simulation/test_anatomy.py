@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pcrnet.simulation.anatomy import AXILLA_MM, healthy_breast
-from pcrnet.simulation.grid import PhantomGrid
+from pcrnet.simulation.phantom_grid import PhantomGrid
 from pcrnet.simulation.tissue import FAT, GLAND, LUNG, MUSCLE
 
 GRID = PhantomGrid.covering(2.0)

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from pcrnet.cohort.outcome import CELLS, parse_outcome
 from pcrnet.simulation import biology
-from pcrnet.simulation.biology import Patient, bivariate_normal_cdf, cell_probabilities
+from pcrnet.simulation.biology import SimulatedPatient, bivariate_normal_cdf, cell_probabilities
 
 VIRTUAL_PATIENTS = 20_000
 
@@ -75,14 +75,14 @@ def test_a_patient_depends_on_the_random_stream_alone():
 
 
 @pytest.fixture(scope="module")
-def population() -> list[Patient]:
+def population() -> list[SimulatedPatient]:
     return [
         biology.draw_patient(np.random.default_rng((2024, index)))
         for index in range(VIRTUAL_PATIENTS)
     ]
 
 
-def _complete(population: list[Patient]) -> np.ndarray:
+def _complete(population: list[SimulatedPatient]) -> np.ndarray:
     return np.array([patient.ypT == "0" and patient.ypN == "0" for patient in population])
 
 

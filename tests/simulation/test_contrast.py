@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import quad
 
-from pcrnet.imaging.kinetics import PlasmaInput, parker_arterial_input, parker_plasma
+from pcrnet.imaging.mr.kinetics import PlasmaInput, parker_arterial_input, parker_plasma
 from pcrnet.simulation.contrast import PHASE_SECONDS, dce_signals, tissue_concentrations
 from pcrnet.simulation.tissue import AIR, FAT, GLAND, TissueMaps
 

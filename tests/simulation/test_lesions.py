@@ -8,7 +8,6 @@ from scipy import ndimage
 
 from pcrnet.simulation.anatomy import healthy_breast
 from pcrnet.simulation.biology import Disease, Response, draw_patient
-from pcrnet.simulation.grid import PhantomGrid
 from pcrnet.simulation.lesions import (
     add_treated,
     add_untreated,
@@ -17,6 +16,7 @@ from pcrnet.simulation.lesions import (
     place_lesions,
     surviving_fraction,
 )
+from pcrnet.simulation.phantom_grid import PhantomGrid
 from pcrnet.simulation.tissue import FAT, NECROSIS, TUMOUR_BED, TissueMaps
 
 GRID = PhantomGrid.covering(2.0)

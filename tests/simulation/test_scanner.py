@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pcrnet.simulation.grid import PhantomGrid
+from pcrnet.simulation.phantom_grid import PhantomGrid
 from pcrnet.simulation.scanner import (
     SCANNERS,
     SEQUENCES,

@@ -10,7 +10,7 @@ import torch
 
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.data.splits import make_splits
-from pcrnet.training.fold import FitJob
+from pcrnet.training.fit import FitJob
 
 
 @pytest.fixture(scope="session")

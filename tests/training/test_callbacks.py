@@ -13,9 +13,9 @@ from pcrnet.errors import NotFiniteError, OutputError
 from pcrnet.training.callbacks import (
     AveragedWeights,
     BestWeights,
+    EpochReporter,
     FiniteNumbers,
     History,
-    Progress,
     ResumePoint,
 )
 from pcrnet.training.events import EpochReport
@@ -111,7 +111,9 @@ def test_a_resumed_history_neither_loses_nor_doubles_an_epoch() -> None:
 
 def test_progress_counts_epochs_from_one() -> None:
     told: list[EpochReport] = []
-    Progress("without-0-1", 15, told.append).on_train_epoch_end(trainer(4, train_loss=0.5), None)
+    EpochReporter("without-0-1", 15, told.append).on_train_epoch_end(
+        trainer(4, train_loss=0.5), None
+    )
     assert told == [EpochReport("without-0-1", 5, 15, 0.5)]
 
 

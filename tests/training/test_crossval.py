@@ -17,7 +17,7 @@ from pcrnet.storage import write_json
 from pcrnet.training import crossval
 from pcrnet.training.crossval import collect_logits, run_fits
 from pcrnet.training.events import EpochReport, FitFinished, RunEvent
-from pcrnet.training.fold import DONE_FILE, LOGITS_FILE, FitJob
+from pcrnet.training.fit import DONE_FILE, LOGITS_FILE, FitJob
 from pcrnet.training.plan import FitPlan, plan_fits
 
 MakeJob = Callable[..., FitJob]
@@ -25,7 +25,7 @@ MakeJob = Callable[..., FitJob]
 SIDE_BY_SIDE = """
 import sys
 from pcrnet.config.layers import load_experiment
-from pcrnet.pipeline import train
+from pcrnet.run.pipeline import train
 from pcrnet.training.events import EpochReport
 
 def tell(event):

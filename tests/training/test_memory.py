@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pcrnet.data.dataset import Batch
 from pcrnet.training import memory
 from pcrnet.training.events import Remark, RunEvent
-from pcrnet.training.fold import FitJob
+from pcrnet.training.fit import FitJob
 from pcrnet.training.memory import estimate_memory, fits_that_have_room, saved_bytes
 
 MakeJob = Callable[..., FitJob]

@@ -16,7 +16,7 @@ from pcrnet.errors import NotFiniteError
 from pcrnet.storage import read_record
 from pcrnet.training import precision
 from pcrnet.training.events import Remark, RunEvent
-from pcrnet.training.fold import FitJob
+from pcrnet.training.fit import FitJob
 from pcrnet.training.precision import GradientComparison, compare_gradients, settle_precision
 
 CPU = torch.device("cpu")

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.errors import GeometryError, ImageError, UnitError
+from pcrnet.imaging.quantify.quantity import Mask
 from pcrnet.imaging.units import ADC_UNIT, SUV_UNITS
 from pcrnet.imaging.volume import Volume
-
-Mask = NDArray[np.bool_]
 
 FIXED_THRESHOLD_SUV = 4.0
 RELATIVE_THRESHOLD = 0.41

@@ -16,14 +16,14 @@ import numpy as np
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig, NoAlignment, RigidAlignment
-from pcrnet.imaging.alignment import align_visits, transform_of
+from pcrnet.imaging.lesion_location import LesionLocation, locate_lesion
 from pcrnet.imaging.patient_scans import PatientScans, read_patient
-from pcrnet.imaging.quantify.location import LesionLocation, locate_lesion
 from pcrnet.imaging.quantify.place import Place, Region, lay_region, place_mask
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags, VisitRegistration
 from pcrnet.imaging.quantify.specs import LESION_VOLUME, Channels, quantity_specs
 from pcrnet.imaging.quantify.visit import VisitFields, measure_change, measure_visit, sample_visit
-from pcrnet.imaging.registration import Alignment
+from pcrnet.imaging.registration.rigid import Alignment
+from pcrnet.imaging.registration.visits import align_visits, transform_of
 from pcrnet.imaging.volume import Volume
 
 _KEPT = RigidAlignment(on_failure="keep")

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.imaging.panels import Look, Plane, cut, draw_missing, draw_panel, extent_mm
 from pcrnet.imaging.quantify.measure import Survey
 from pcrnet.imaging.quantify.nodes import Spots
 from pcrnet.imaging.quantify.place import REGION_MM, Place
 from pcrnet.imaging.quantify.quantity import Mask, Values
 from pcrnet.imaging.quantify.specs import DCE, Channels
 from pcrnet.imaging.quantify.visit import VisitFields
-from pcrnet.imaging.sheet import Sheet
+from pcrnet.review.panels import Look, Plane, cut, draw_missing, draw_panel, extent_mm
+from pcrnet.review.sheet import Sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

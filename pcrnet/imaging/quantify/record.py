@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-LesionSource = Literal["mask", "found", "none"]
+from pcrnet.imaging.lesion_location import LesionSource
 
 
 @dataclass(frozen=True)

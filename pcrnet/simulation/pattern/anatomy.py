@@ -1,13 +1,13 @@
 """Another breast: a cone with a nipple, ducts that fan out from it, and hot organs behind the ribs.
 
-The canonical frame is that of :mod:`pcrnet.simulation.grid`: u lateral, v anterior, w superior.
+The canonical frame is that of :mod:`pcrnet.simulation.phantom_grid`: u lateral, v anterior, w superior.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pcrnet.simulation.grid import FloatMap, PhantomGrid, Region
+from pcrnet.simulation.phantom_grid import FloatMap, PhantomGrid, PhantomRegion
 from pcrnet.simulation.tissue import (
     AIR,
     FAT,
@@ -72,14 +72,14 @@ def pendulous_breast(rng: np.random.Generator, grid: PhantomGrid, *, right: bool
     return maps
 
 
-def _height_above_ribs(rng: np.random.Generator, region: Region) -> FloatMap:
+def _height_above_ribs(rng: np.random.Generator, region: PhantomRegion) -> FloatMap:
     """Distance outward from the ribs: a flatter chest than a circle, tilted a little."""
     tilt = rng.normal(0.0, 0.05)
     front_mm = CHEST_WALL_MM - 0.0042 * (region.u + 45.0) ** 2 + tilt * region.w
     return np.asarray(0.92 * (region.v - front_mm) * np.ones_like(region.w), dtype=np.float32)
 
 
-def _cone_depth(rng: np.random.Generator, region: Region) -> FloatMap:
+def _cone_depth(rng: np.random.Generator, region: PhantomRegion) -> FloatMap:
     """About the distance inward from the skin of a drooping, rounded cone; millimetres."""
     height_mm = rng.uniform(84.0, 104.0)
     base_mm = rng.uniform(56.0, 66.0)
@@ -100,7 +100,9 @@ def _cone_depth(rng: np.random.Generator, region: Region) -> FloatMap:
     return np.asarray(np.maximum(cone_mm, nipple_mm), dtype=np.float32)
 
 
-def _ductal_fraction(rng: np.random.Generator, region: Region, parenchyma_mm: FloatMap) -> FloatMap:
+def _ductal_fraction(
+    rng: np.random.Generator, region: PhantomRegion, parenchyma_mm: FloatMap
+) -> FloatMap:
     """Fraction of gland, 0–1: septa where a random field crosses zero, thicker near the nipple."""
     density = rng.uniform(-0.25, 0.75)
     webs = np.abs(region.smooth_field(rng, 8.0))

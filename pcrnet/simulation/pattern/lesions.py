@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.simulation.biology import Disease
-from pcrnet.simulation.grid import FloatMap, PhantomGrid, Region
 from pcrnet.simulation.lesions import Phantom
 from pcrnet.simulation.pattern.anatomy import AXILLA_MM, CHEST_WALL_MM
 from pcrnet.simulation.pattern.biology import NodeRegression, PatternPatient, Regression
+from pcrnet.simulation.phantom_grid import FloatMap, PhantomGrid, PhantomRegion
 from pcrnet.simulation.tissue import NECROSIS, NODE, Tissue, TissueMaps
 
 TREATED_BED = Tissue(1.25, 0.80, 1300.0, 58.0, 1.60, 0.045, 0.38, 0.015)
@@ -35,7 +35,7 @@ class Mass:
         radius_mm: Radius of the sphere of its volume, about.
     """
 
-    region: Region
+    region: PhantomRegion
     fraction: FloatMap
     depth: FloatMap
     texture: FloatMap

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from pcrnet.simulation.grid import FloatMap
 from pcrnet.simulation.lesions import Phantom
+from pcrnet.simulation.phantom_grid import FloatMap
 
 _SMOOTHING_MM = 1.2
 _BIAS_MM = 1.3

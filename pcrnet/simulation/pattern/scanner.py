@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from pcrnet.simulation.contrast import dce_signals
-from pcrnet.simulation.grid import FloatMap, PhantomGrid
+from pcrnet.simulation.phantom_grid import FloatMap, PhantomGrid
 from pcrnet.simulation.scanner import ScanGrid, Scanner
 from pcrnet.simulation.tissue import TissueMaps
 

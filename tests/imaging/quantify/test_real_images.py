@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from pcrnet.cohort.importers.analysis_mask import read_segmentation
 from pcrnet.cohort.table import read_cohort
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.imaging.dicom import read_dicom_series
+from pcrnet.imaging.dicom_reader import read_dicom_series
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.patient_scans import PatientScans, read_patient
 from pcrnet.imaging.quantify.lesion import measure_pet
 from pcrnet.imaging.quantify.measure import measure_scans, survey_scans
 from pcrnet.imaging.volume import Volume
+from pcrnet.importers.analysis_mask import read_segmentation
 
 _STS = DataConfig(timepoints=("baseline",), branches={"pet": ("pet",), "mri": ("t1",)})
 _IMAGING = ImagingConfig()

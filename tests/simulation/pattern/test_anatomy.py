@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pcrnet.simulation.grid import PhantomGrid
 from pcrnet.simulation.pattern.anatomy import LIVER, pendulous_breast
+from pcrnet.simulation.phantom_grid import PhantomGrid
 from pcrnet.simulation.tissue import FAT, GLAND, LUNG, MUSCLE
 
 GRID = PhantomGrid.covering(2.5)

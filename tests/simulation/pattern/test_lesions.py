@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pcrnet.simulation.grid import PhantomGrid
 from pcrnet.simulation.lesions import Phantom
 from pcrnet.simulation.pattern.anatomy import pendulous_breast
 from pcrnet.simulation.pattern.biology import (
@@ -22,6 +21,7 @@ from pcrnet.simulation.pattern.lesions import (
     residual_fraction,
     viability_field,
 )
+from pcrnet.simulation.phantom_grid import PhantomGrid
 
 GRID = PhantomGrid.covering(2.0)
 PATIENT = draw_pattern_patient(np.random.default_rng(3))

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcrnet.simulation.grid import PhantomGrid
 from pcrnet.simulation.lesions import Phantom
 from pcrnet.simulation.pattern.outline import rough_outline
+from pcrnet.simulation.phantom_grid import PhantomGrid
 from pcrnet.simulation.tissue import FAT, TissueMaps
 
 GRID = PhantomGrid.covering(2.0)

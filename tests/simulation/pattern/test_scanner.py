@@ -6,13 +6,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from pcrnet.simulation.grid import PhantomGrid
 from pcrnet.simulation.pattern.scanner import (
     PATTERN_SCANNERS,
     CalibratedScanner,
     acquire_pattern,
     correlated_noise,
 )
+from pcrnet.simulation.phantom_grid import PhantomGrid
 from pcrnet.simulation.scanner import SEQUENCES, ScanGrid, patient_to_world, plan_grid, voxel_mm
 from pcrnet.simulation.tissue import AIR, GLAND, VESSEL, Tissue, TissueMaps
 

@@ -1,0 +1,1 @@
+"""From logits to what ships: calibrators, thresholds and their honest estimate."""

@@ -1,0 +1,165 @@
+"""Penalised maximum likelihood of the calibrators, with exact derivatives.
+
+Shapes: n patients; logits (n, 3); allowed (n, 4), the cells that agree with each known outcome, not
+all four of them. Nothing is checked here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
+
+from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray
+from pcrnet.evaluation.statistics.newton import Derivatives, minimise
+
+_STARTING_SLOPES = (1.0, 0.1, 3.0)
+"""Per spread of the logits. Partly known outcomes make a mixture, which may have several optima."""
+
+_CONSTANT = 1e-5
+_TIGHTEST_TIE = 1e-3
+"""Slopes tied closer than this, per spread of the logits, are equal; the fit stays well posed."""
+
+
+def fit_chain(
+    logits: FloatArray, allowed: BoolArray, shrinkage: float
+) -> tuple[FloatArray, FloatArray]:
+    """Slopes a ≥ 0 and intercepts b, three each, of the chain.
+
+    What is minimised over a and c, the calibrated logits at the patients' mean logits: minus log
+    likelihood + ½((a₂−a₁)/shrinkage)² + ½((a₃−a₁)/shrinkage)² + log-F(1, 1) priors (Greenland &
+    Mansournia 2015, Stat Med 34:3133) on each c and on a₁ times the spread of ℓ₁. Each of these
+    weighs like one further patient, half responder and half not, so it fades with n, ignores the
+    scale of the logits, and keeps the fit finite with nine patients or one class.
+    """
+    mean = logits.mean(axis=0)
+    # In units of their spreads the slopes are of the order of 1, whatever the scale of a logit:
+    # one of them may be constant but for a trace where another is not.
+    spread = np.array([_spread(logits[:, k]) for k in range(3)])
+    centred = (logits - mean) / spread
+    design = np.stack([centred, np.ones_like(centred)])
+    second, third = spread[0] / spread[1:]
+    ties = np.array([[-1.0, second, 0.0, 0.0, 0.0, 0.0], [-1.0, 0.0, third, 0.0, 0.0, 0.0]])
+    ties /= max(shrinkage * spread[0], _TIGHTEST_TIE)
+    drawn = np.array([0, 3, 4, 5])
+
+    def objective(parameters: FloatArray) -> Derivatives:
+        a, c = parameters[:3], parameters[3:]
+        value, slope, curvature = _chain_likelihood(a * centred + c, allowed)
+        gradient = np.einsum("dnk,nk->dk", design, slope).ravel()
+        hessian = np.einsum("dnk,enl,nkl->dkel", design, design, curvature).reshape(6, 6)
+        prior, prior_slope, prior_curvature = _log_f_prior(parameters[drawn])
+        gradient[drawn] += prior_slope
+        hessian[drawn, drawn] += prior_curvature
+        gap = ties @ parameters
+        value += float(prior.sum() + gap @ gap / 2)
+        return value, gradient + ties.T @ gap, hessian + ties.T @ ties
+
+    lower = np.array([0.0, 0.0, 0.0, -np.inf, -np.inf, -np.inf])
+    # Each start has one slope in the logits' own units, and no logit beyond a few units.
+    equal = spread / spread.max()
+    starts = [np.append(slope * equal, np.zeros(3)) for slope in _STARTING_SLOPES]
+    best = minimise(objective, starts, lower)
+    slopes = best[:3] / spread
+    return slopes, best[3:] - slopes * mean
+
+
+def _chain_likelihood(
+    logits: FloatArray, allowed: BoolArray
+) -> tuple[float, FloatArray, FloatArray]:
+    """Minus log likelihood, its gradient (n, 3) and Hessian (n, 3, 3) in each patient's logits.
+
+    π, ρ and υ are the probabilities of yT0, of yN0 given yT0 = 1 and of yN0 given yT0 = 0 after
+    what is known has been taken into account; q, r and s are the same before.
+    """
+    q, r, s = expit(logits).T
+    log_q, log_r, log_s = log_expit(logits).T
+    log_not_q, log_not_r, log_not_s = log_expit(-logits).T
+    with np.errstate(divide="ignore"):
+        open_cell = np.log(allowed.astype(np.float64))
+    given_1 = np.logaddexp(log_r + open_cell[:, 0], log_not_r + open_cell[:, 1])
+    given_0 = np.logaddexp(log_s + open_cell[:, 2], log_not_s + open_cell[:, 3])
+    log_likelihood = np.logaddexp(log_q + given_1, log_not_q + given_0)
+    pi = np.exp(log_q + given_1 - log_likelihood)
+    rho = _posterior(log_r, allowed[:, 0], given_1)
+    upsilon = _posterior(log_s, allowed[:, 2], given_0)
+    pull = np.stack([pi - q, pi * (rho - r), (1 - pi) * (upsilon - s)], axis=1)
+    hessian = pull[:, :, None] * pull[:, None, :]
+    hessian[:, 0, 0] -= (1 - 2 * q) * pull[:, 0]
+    hessian[:, 1, 1] -= (1 - 2 * r) * pull[:, 1]
+    hessian[:, 2, 2] -= (1 - 2 * s) * pull[:, 2]
+    for k, mixed in ((1, -(1 - q) * pull[:, 1]), (2, q * pull[:, 2])):
+        hessian[:, 0, k] += mixed
+        hessian[:, k, 0] += mixed
+    return float(-log_likelihood.sum()), -pull, hessian
+
+
+def _posterior(log_prior: FloatArray, allowed: BoolArray, log_evidence: FloatArray) -> FloatArray:
+    # Where no cell of the branch is allowed the value carries no weight, and 0 will do.
+    possible = allowed & np.isfinite(log_evidence)
+    return np.where(possible, np.exp(log_prior - np.where(possible, log_evidence, 0.0)), 0.0)
+
+
+def fit_temperature(logits: FloatArray, allowed: BoolArray) -> tuple[float, FloatArray]:
+    """Inverse temperature a ≥ 0 and the four biases, the last being 0 at the mean log probability.
+
+    What is minimised: minus log likelihood, one further patient at the mean spread evenly over the
+    cells, and a log-F(1, 1) prior on a times the spread of the log probabilities within a cell.
+    """
+    log_prob = log_cells(logits)
+    mean = log_prob.mean(axis=0)
+    spread = _spread(log_prob)
+    centred = (log_prob - mean) / spread
+    # The derivative of the four scores by (a, c₁, c₂, c₃), for each patient.
+    design = np.zeros((len(logits), 4, 4))
+    design[:, :, 0] = centred
+    design[:, :3, 1:] = np.eye(3)
+
+    def objective(parameters: FloatArray) -> Derivatives:
+        score = design @ parameters
+        inside = np.where(allowed, score, -np.inf)
+        value = float((logsumexp(score, axis=1) - logsumexp(inside, axis=1)).sum())
+        before, after = softmax(score, axis=1), softmax(inside, axis=1)
+        gradient = np.einsum("ncp,nc->p", design, before - after)
+        curvature = _softmax_curvature(before) - _softmax_curvature(after)
+        hessian = np.einsum("ncp,ncd,ndq->pq", design, curvature, design)
+        at_mean = np.append(parameters[1:], 0.0)
+        value += float(-log_softmax(at_mean).mean())
+        mean_cells = softmax(at_mean)
+        gradient[1:] += mean_cells[:3] - 0.25
+        hessian[1:, 1:] += _softmax_curvature(mean_cells[None])[0][:3, :3]
+        prior, prior_slope, prior_curvature = _log_f_prior(parameters[:1])
+        gradient[:1] += prior_slope
+        hessian[0, 0] += prior_curvature[0]
+        return value + float(prior[0]), gradient, hessian
+
+    lower = np.array([0.0, -np.inf, -np.inf, -np.inf])
+    starts = [np.array([slope, 0.0, 0.0, 0.0]) for slope in _STARTING_SLOPES]
+    best = minimise(objective, starts, lower)
+    slope = float(best[0]) / spread
+    return slope, np.append(best[1:], 0.0) - slope * mean
+
+
+def _spread(values: FloatArray) -> float:
+    # Values that differ by rounding alone are constant, and a constant has no scale; nor has a
+    # logit that differs by less than what any probability is told with.
+    spread = float(np.sqrt(np.mean((values - values.mean(axis=0)) ** 2)))
+    return spread if spread > max(1e-9 * float(np.abs(values).max()), _CONSTANT) else 1.0
+
+
+def _softmax_curvature(prob: FloatArray) -> FloatArray:
+    return prob[:, :, None] * np.eye(4) - prob[:, :, None] * prob[:, None, :]
+
+
+def _log_f_prior(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """−log of the log-F(1, 1) density up to a constant, with its first two derivatives."""
+    p = np.asarray(expit(x))
+    return -np.asarray(log_expit(-x)) - x / 2, p - 0.5, p * (1 - p)
+
+
+def log_cells(logits: FloatArray) -> FloatArray:
+    """Log probabilities (n, 4) of the cells from logits (n, 3), finite however extreme they are."""
+    log_q, log_r, log_s = log_expit(logits).T
+    log_not_q, log_not_r, log_not_s = log_expit(-logits).T
+    return np.stack(
+        [log_q + log_r, log_q + log_not_r, log_not_q + log_s, log_not_q + log_not_s], axis=1
+    )

@@ -1,0 +1,134 @@
+"""``metrics.json``: every number of a report, for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from pcrnet import __version__
+from pcrnet.evaluation.report.sentences import cautions
+from pcrnet.evaluation.results import Analysis, Comparison, Confirmation
+from pcrnet.evaluation.statistics.intervals import Estimate
+from pcrnet.evaluation.statistics.net_benefit import Consequences
+
+Json = dict[str, object]
+
+
+def metrics_record(analysis: Analysis) -> Json:
+    """All results as plain JSON; ``heads.<head>.<metric>`` is ``{value, low, high, n, method}``.
+
+    Where something is undefined its value is null and a ``reason`` stands beside it.
+    """
+    sources = analysis.sources
+    record: Json = {
+        "name": sources.name,
+        "simulated": sources.simulated,
+        "patients": len(sources.predictions),
+        "folds": analysis.folds,
+        "repeats": analysis.repeats,
+        "heads": {head.head: _estimates(head.metrics) for head in analysis.heads},
+        "spread_over_repeats": {
+            head.head: {name: spread.to_json() for name, spread in head.spread.items()}
+            for head in analysis.heads
+            if head.spread
+        },
+        "uncalibrated": {
+            head.head: _estimates(head.uncalibrated) for head in analysis.heads if head.uncalibrated
+        },
+        "tables": {head.head: asdict(head.table) for head in analysis.heads if head.table},
+        "fold_auc": {head.head: list(head.fold_aucs) for head in analysis.heads if head.fold_aucs},
+        "per_hundred": {
+            head.head: _consequences(head.consequences)
+            for head in analysis.heads
+            if head.consequences
+        },
+        "yT0yN0_given_yT0": _estimates(analysis.conditional),
+        "subgroups": {
+            head: [
+                {
+                    "covariate": group.covariate,
+                    "level": group.level,
+                    "responders": group.responders,
+                    **_estimates(group.metrics),
+                }
+                for group in groups
+            ]
+            for head, groups in analysis.subgroups.items()
+        },
+        "comparisons": [_comparison(comparison) for comparison in analysis.comparisons],
+        "all_auc_equal": {
+            kind: {head: asdict(test) for head, test in heads.items()}
+            for kind, heads in analysis.together.items()
+        },
+        "bootstrap": {"draws": analysis.config.bootstrap_draws, "seed": analysis.config.seed},
+        "files_sha256": dict(sources.digests),
+        "pcrnet": __version__,
+    }
+    if found := cautions(analysis):
+        record["caution"] = " ".join(found)
+    if analysis.confirmation is not None:
+        record["endpoints"] = _endpoints(analysis.confirmation)
+    return record
+
+
+def _estimates(metrics: Mapping[str, Estimate]) -> Json:
+    return {name: estimate.to_json() for name, estimate in metrics.items()}
+
+
+def _consequences(found: Consequences) -> Json:
+    return {
+        "spared": found.spared.to_json(),
+        "rightly": found.rightly.to_json(),
+        "missed": found.missed.to_json(),
+        "needless": found.needless.to_json(),
+    }
+
+
+def _comparison(comparison: Comparison) -> Json:
+    return {
+        "kind": comparison.kind,
+        "name": comparison.name,
+        "heads": {
+            head: {
+                "auc": compared.auc.to_json(),
+                "difference": compared.difference.to_json(),
+                "p": compared.p,
+                **{
+                    f"{name}_difference": rate.difference.to_json() | {"p": rate.p}
+                    for name, rate in compared.rates.items()
+                },
+            }
+            for head, compared in comparison.heads.items()
+        },
+    }
+
+
+def _endpoints(confirmation: Confirmation) -> Json:
+    protocol = confirmation.protocol
+    return {
+        "title": protocol.title,
+        "registration": protocol.registration,
+        "alpha": protocol.alpha,
+        "coprimary": [
+            {
+                "head": result.endpoint.head,
+                "analysis": result.endpoint.analysis,
+                "status": result.status,
+                "reason": result.reason,
+                "tests": [asdict(test) | {"passed": test.passed} for test in result.tests],
+            }
+            for result in confirmation.results
+        ],
+        "power": [
+            {
+                "head": endpoint.head,
+                "analysis": endpoint.analysis,
+                "patients": table.powers[0].patients,
+                "rows": [asdict(row) for row in table.powers],
+            }
+            for endpoint, table in zip(protocol.coprimary, confirmation.designs, strict=True)
+        ],
+        "openings": None
+        if confirmation.openings is None
+        else [asdict(opening) for opening in confirmation.openings],
+    }

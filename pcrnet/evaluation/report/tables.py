@@ -1,0 +1,195 @@
+"""The tables of the report: rows of estimates, a column or more for each outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pcrnet.evaluation.patients import readable
+from pcrnet.evaluation.repeats import Spread
+from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult, PredictiveValues
+from pcrnet.evaluation.statistics.intervals import Estimate
+
+METRIC_GROUPS: dict[str, dict[str, str]] = {
+    "Discrimination": {
+        "auc": "AUC",
+        "auc_fold_mean": "AUC, mean of the folds",
+        "average_precision": "average precision",
+    },
+    "At the locked threshold": {
+        "sensitivity": "sensitivity",
+        "specificity": "specificity",
+        "ppv": "positive predictive value",
+        "npv": "negative predictive value",
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced accuracy",
+    },
+    "Calibration": {
+        "calibration_slope": "slope (ideal 1)",
+        "calibration_intercept": "intercept (ideal 0)",
+        "calibration_in_the_large": "in the large (ideal 0)",
+        "smooth_ece": "smooth calibration error",
+        "smooth_ece_null": "the same, were calibration perfect",
+        "spiegelhalter_z": "Spiegelhalter’s z (ideal 0)",
+        "spiegelhalter_p": "p of perfect calibration",
+    },
+    "Whole prediction": {
+        "brier": "Brier score",
+        "brier_skill": "Brier skill against the response rate",
+        "log_loss": "log loss",
+        "prevalence": "response rate",
+    },
+    "For comparison with other work": {
+        "brier_miscalibration": "Brier score: miscalibration",
+        "brier_discrimination": "Brier score: discrimination",
+        "brier_uncertainty": "Brier score: uncertainty",
+        "binned_ece": "binned calibration error (biased)",
+    },
+}
+"""Name in metrics.json to name on the page, by subject."""
+
+_NET_BENEFIT_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+_P = frozenset({"spiegelhalter_p"})
+
+_COMPARISON_TITLES = {
+    "ablations": "With scans withheld",
+    "baselines": "Simpler models",
+}
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One measure, an estimate for each head."""
+
+    label: str
+    estimates: tuple[Estimate, ...]
+    method: str = ""
+    reason: str = ""
+    """Why no estimate of the row has an interval, where it is the same for all."""
+    spreads: tuple[Spread | None, ...] = ()
+    """Over the repeats, one for each estimate."""
+
+    is_p: bool = False
+    """Whether the measure is a p-value, which is never shown as 0."""
+
+    @property
+    def cells(self) -> list[tuple[Estimate, Spread | None]]:
+        """Each estimate with its spread."""
+        return list(zip(self.estimates, self.spreads or [None] * len(self.estimates), strict=True))
+
+
+@dataclass(frozen=True)
+class MetricGroup:
+    """Measures that belong together."""
+
+    title: str
+    rows: tuple[MetricRow, ...]
+
+
+def metric_groups(heads: Sequence[HeadResult]) -> list[MetricGroup]:
+    """Every measure of metrics.json by subject; what no group names comes last."""
+    shown = list(METRIC_GROUPS.items())
+    named = {name for _, names in shown for name in names}
+    rest = [name for head in heads for name in head.metrics if name not in named]
+    shown.append(
+        ("Further measures", {name: name.replace("_", " ") for name in dict.fromkeys(rest)})
+    )
+    groups = (
+        MetricGroup(
+            title,
+            tuple(
+                _metric_row(heads, name, label)
+                for name, label in names.items()
+                if any(name in head.metrics for head in heads)
+            ),
+        )
+        for title, names in shown
+    )
+    return [group for group in groups if group.rows]
+
+
+def _metric_row(heads: Sequence[HeadResult], name: str, label: str) -> MetricRow:
+    missing = Estimate.undefined("not computed", n=0, method="")
+    estimates = tuple(head.metrics.get(name, missing) for head in heads)
+    method = next((estimate.method for estimate in estimates if estimate.method), "")
+    spreads = tuple(head.spread.get(name) for head in heads)
+    return MetricRow(label, estimates, method, _common_reason(estimates), spreads, name in _P)
+
+
+def _common_reason(estimates: Sequence[Estimate]) -> str:
+    reasons = {estimate.reason if estimate.low is None else None for estimate in estimates}
+    (reason,) = reasons if len(reasons) == 1 else (None,)
+    return reason or ""
+
+
+def recalibration_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
+    """Measures of calibration before and after, two estimates for each head."""
+    if not all(head.uncalibrated for head in heads):
+        return []
+    names = METRIC_GROUPS["Calibration"] | {"brier": "Brier score", "auc": "AUC"}
+    rows = []
+    for name, label in names.items():
+        if all(name in head.uncalibrated and name in head.metrics for head in heads):
+            pairs = ((head.uncalibrated[name], head.metrics[name]) for head in heads)
+            estimates = tuple(estimate for pair in pairs for estimate in pair)
+            reason = _common_reason(estimates)
+            rows.append(MetricRow(label, estimates, reason=reason, is_p=name in _P))
+    return rows
+
+
+def predictive_value_rows(heads: Sequence[HeadResult]) -> list[tuple[PredictiveValues, ...]]:
+    """Predictive values at each response rate, side by side for the heads that have them."""
+    return list(
+        zip(*(head.predictive_values for head in heads if head.predictive_values), strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class NetBenefitRow:
+    """Net operations avoided per 100 patients at one threshold: value, low, high for each head."""
+
+    threshold: float
+    odds: float
+    values: tuple[tuple[float, float, float], ...]
+
+
+def net_benefit_rows(heads: Sequence[HeadResult]) -> list[NetBenefitRow]:
+    """The decision curves read off at a few thresholds."""
+    curves = [head.decision for head in heads if head.decision is not None]
+    rows = []
+    for threshold in _NET_BENEFIT_THRESHOLDS if curves else ():
+        at = int(abs(curves[0].thresholds - threshold).argmin())
+        values = tuple(
+            (100 * float(c.model[at]), 100 * float(c.low[at]), 100 * float(c.high[at]))
+            for c in curves
+        )
+        rows.append(NetBenefitRow(threshold, threshold / (1 - threshold), values))
+    return rows
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """Another prediction; ``group`` heads the first of its kind."""
+
+    group: str
+    label: str
+    cells: tuple[ComparedHead | None, ...]
+
+
+def comparison_rows(analysis: Analysis) -> list[ComparisonRow]:
+    """Ablations, then baselines, against the main prediction."""
+    rows: list[ComparisonRow] = []
+    seen: set[str] = set()
+    for comparison in analysis.comparisons:
+        title = "" if comparison.kind in seen else _COMPARISON_TITLES[comparison.kind]
+        seen.add(comparison.kind)
+        cells = tuple(comparison.heads.get(head.head) for head in analysis.heads)
+        rows.append(ComparisonRow(title, readable(comparison.name), cells))
+    return rows
+
+
+def rate_rows(analysis: Analysis) -> list[ComparisonRow]:
+    """The same rows where sensitivity and specificity could be compared; none where nowhere."""
+    rows = comparison_rows(analysis)
+    return rows if any(cell and cell.rates for row in rows for cell in row.cells) else []

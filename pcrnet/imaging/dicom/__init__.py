@@ -1,0 +1,1 @@
+"""What one DICOM series says and holds, before any unit."""

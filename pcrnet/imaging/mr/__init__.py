@@ -1,0 +1,1 @@
+"""Diffusion, and the phases and kinetics of a dynamic series."""

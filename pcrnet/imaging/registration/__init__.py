@@ -1,0 +1,1 @@
+"""The visits of one patient brought onto each other."""

@@ -1,0 +1,170 @@
+"""Rigid registration of a later visit to the first: how the same body lies in each.
+
+The images are brought to one working resolution and freed of shading, for coil shading moves the
+optimum of mutual information by millimetres. An engine then climbs mutual information, coarse to
+fine, from the best of a few starting positions. Whatever the engine, its result is judged here.
+All positions are RAS millimetres; a transform takes a point of the first visit to the same tissue
+in the later one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pcrnet.config.imaging import RegistrationEngine, RigidAlignment
+from pcrnet.errors import RegistrationError
+from pcrnet.imaging.registration.likeness import (
+    Transform,
+    WorkingScan,
+    front_difference_mm,
+    prepare_scan,
+    similarity,
+)
+from pcrnet.imaging.volume import Volume
+
+Engine = Callable[[WorkingScan, WorkingScan, Transform], Transform]
+"""From the first visit, the later one and where to start, to the rigid transform found."""
+
+_STARTING_MM = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """How a later visit lies against the first.
+
+    Attributes:
+        transform: Shape (4, 4); millimetres of the first visit to millimetres of the later one.
+        similarity_before: Mutual information of the two as they came, in nats.
+        similarity_after: The same after the transform.
+        shift_mm: How far the transform moves the middle of the first scan.
+        rotation_degrees: How far it turns it.
+        front_mm: How far the front of the body differs afterwards (75th percentile); NaN where
+            the scans do not show it.
+        problem: Why the visit was left as it came instead; None where the transform is believed.
+    """
+
+    transform: Transform
+    similarity_before: float
+    similarity_after: float
+    shift_mm: float
+    rotation_degrees: float
+    front_mm: float
+    problem: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the visit was moved."""
+        return self.problem is None
+
+
+def left_as_it_came(problem: str, similarity: float = math.nan) -> Alignment:
+    """No movement, and why."""
+    return Alignment(np.eye(4), similarity, similarity, 0.0, 0.0, math.nan, problem)
+
+
+def register(
+    fixed: Volume, moving: Volume, limits: RigidAlignment, lesion: Volume | None = None
+) -> Alignment:
+    """Find the rigid transform that brings a later visit onto the first.
+
+    Args:
+        fixed: A scan of the first visit.
+        moving: A scan of the later visit, best of the same channel.
+        limits: With which engine, and what is still believed.
+        lesion: Label image in the frame of the first visit. It changes between visits, so that it
+            counts neither in the search nor in the similarity.
+
+    Raises:
+        ConfigError: The engine is not installed.
+        RegistrationError: No position makes the two alike, the result lies beyond the limits, or
+            one visit was prone and the other supine.
+    """
+    pair = prepare_scan(fixed, left_out=lesion), prepare_scan(moving)
+    alignment = _align(*pair, _engine(limits.engine))
+    _check(alignment, limits)
+    return alignment
+
+
+def _check(alignment: Alignment, limits: RigidAlignment) -> None:
+    """Refuse what cannot be right, the most telling reason first."""
+    if alignment.similarity_after < limits.min_similarity:
+        raise RegistrationError(
+            "the visit does not match the first: mutual information "
+            f"{alignment.similarity_before:.2f} as it came, {alignment.similarity_after:.2f} "
+            f"after registration, at least {limits.min_similarity:g} expected",
+            remedy="check that both visits show the same part of the same patient, or set "
+            "imaging.alignment.kind: none if they lie alike already",
+        )
+    turned = alignment.rotation_degrees > 90.0
+    if not limits.allow_prone_supine and (turned or alignment.front_mm > limits.max_front_mm):
+        found = (
+            "the body is turned half round"
+            if turned
+            else f"the front of the body differs by {alignment.front_mm:.0f} mm"
+        )
+        raise RegistrationError(
+            f"one visit seems to be prone, the other supine: {found}",
+            remedy="leave the visit out, or set imaging.alignment.allow_prone_supine: true, "
+            "knowing that a rigid transform cannot match the breast itself",
+        )
+    if alignment.shift_mm > limits.max_shift_mm:
+        raise RegistrationError(
+            f"the visit lies {alignment.shift_mm:.0f} mm from the first, at most "
+            f"{limits.max_shift_mm:g} mm expected",
+            remedy="look at both scans; raise imaging.alignment.max_shift_mm if they agree",
+        )
+    if not turned and alignment.rotation_degrees > limits.max_rotation_degrees:
+        raise RegistrationError(
+            f"the visit is turned by {alignment.rotation_degrees:.0f}° against the first, at most "
+            f"{limits.max_rotation_degrees:g}° expected",
+            remedy="look at both scans; raise imaging.alignment.max_rotation_degrees if they agree",
+        )
+
+
+def _engine(name: RegistrationEngine) -> Engine:
+    match name:
+        case "simpleitk":
+            from pcrnet.imaging.registration.engine_simpleitk import climb
+        case "greedy":
+            from pcrnet.imaging.registration.engine_greedy import climb
+    return climb
+
+
+def _align(fixed: WorkingScan, moving: WorkingScan, climb: Engine) -> Alignment:
+    start = max(_starts(fixed, moving), key=lambda t: similarity(fixed, moving, t, _STARTING_MM))
+    # Threads add in any order: the last digits differ from run to run, a nanometre at most.
+    found = np.round(climb(fixed, moving, start), 7)
+    before, after = (similarity(fixed, moving, t) for t in (np.eye(4), found))
+    if before >= after:
+        # Nothing is gained over the position in which the visit came.
+        found, after = np.eye(4), before
+    centre = np.append(fixed.centre_mm, 1.0)
+    cosine = np.clip((np.trace(found[:3, :3]) - 1) / 2, -1.0, 1.0)
+    return Alignment(
+        transform=found,
+        similarity_before=before,
+        similarity_after=after,
+        shift_mm=float(np.linalg.norm((found @ centre - centre)[:3])),
+        rotation_degrees=float(np.degrees(np.arccos(cosine))),
+        front_mm=front_difference_mm(fixed, moving, found),
+    )
+
+
+def _starts(fixed: WorkingScan, moving: WorkingScan) -> list[Transform]:
+    """As they came, or body on body; each also turned half round about the long axis.
+
+    A half turn is what a wrong patient position in the header looks like.
+    """
+    starts = []
+    for shift in (np.zeros(3), moving.body_centre_mm - fixed.body_centre_mm):
+        for turn in (np.eye(3), np.diag([-1.0, -1.0, 1.0])):
+            start = np.eye(4)
+            start[:3, :3] = turn
+            centre = fixed.body_centre_mm
+            start[:3, 3] = centre + shift - turn @ centre
+            starts.append(start)
+    return starts

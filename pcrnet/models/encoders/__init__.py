@@ -1,0 +1,1 @@
+"""Encoders: one visit of one branch in, a grid of feature vectors out."""

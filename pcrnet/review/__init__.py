@@ -1,0 +1,1 @@
+"""What ``pcrnet check`` shows of a cohort, and everything that draws its scans."""

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pcrnet.errors import RegistrationError
+from pcrnet.imaging.registration.likeness import (
+    front_difference_mm,
+    information_by_chance,
+    mutual_information,
+    prepare_scan,
+    similarity,
+)
+from pcrnet.imaging.volume import Volume
+
+
+def _block(front: int = 24, *, gain=1.0, shift_mm=0.0, tilt_degrees=0.0) -> Volume:
+    """A body that reaches from the back to voxel ``front``, with texture."""
+    values = np.zeros((40, 40, 30), np.float32)
+    texture = np.random.default_rng(0).uniform(0.5, 1.5, (32, 40, 30))
+    values[4:36, 4:front] = texture[:, 4:front]
+    shading = np.exp(gain * np.linspace(-0.5, 0.5, 40))[:, None, None] if gain != 1.0 else 1.0
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    turn = np.deg2rad(tilt_degrees)
+    affine[:2, :2] = 4.0 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    affine[0, 3] += shift_mm
+    return Volume((values * shading).astype(np.float32), affine, "arbitrary")
+
+
+def test_mutual_information_of_correlated_gaussians_is_the_closed_form():
+    rng = np.random.default_rng(0)
+    first, other = rng.normal(size=(2, 400_000))
+    second = 0.8 * first + 0.6 * other
+    measured = mutual_information(first.astype(np.float32), second.astype(np.float32), bins=60)
+    assert measured == pytest.approx(-0.5 * np.log(1 - 0.8**2), rel=0.03)
+
+
+def test_mutual_information_with_itself_is_the_entropy():
+    values = np.repeat(np.arange(8, dtype=np.float32), 100)
+    assert mutual_information(values, values, bins=8) == pytest.approx(np.log(8))
+
+
+@pytest.mark.parametrize("size", [500, 3000, 20_000])
+def test_independent_samples_share_no_information_but_by_chance(size):
+    rng = np.random.default_rng(3)
+    found, expected = [], []
+    for _ in range(40):
+        first, second = rng.random((2, size)).astype(np.float32)
+        found.append(mutual_information(first, second, bins=8))
+        expected.append(information_by_chance(first, second, bins=8))
+    assert np.mean(found) == pytest.approx(np.mean(expected), rel=0.1)
+
+
+def test_shading_and_gain_hardly_change_the_values():
+    plain, shaded = (prepare_scan(_block(gain=gain)) for gain in (1.0, 0.8))
+    inside = plain.body & shaded.body & plain.covered
+    ratio = shaded.values[inside] / plain.values[inside]
+    assert np.percentile(np.abs(ratio - 1), 90) < 0.1
+
+
+def test_the_edge_of_the_field_is_not_covered_also_where_it_lies_inside_the_box():
+    scan = prepare_scan(_block(tilt_degrees=30.0))
+    assert not scan.covered[0].any()
+    assert not scan.covered[:, :, 0].any()
+    # The corners of the box lie beyond the tilted field.
+    assert not scan.covered[:4, :4].any()
+    assert scan.covered.mean() > 0.3
+
+
+def test_similarity_is_highest_where_the_bodies_coincide():
+    fixed, moving = prepare_scan(_block()), prepare_scan(_block(shift_mm=8.0))
+    found = []
+    for shift in (0.0, 4.0, 8.0, 12.0):
+        transform = np.eye(4)
+        transform[0, 3] = shift
+        found.append(similarity(fixed, moving, transform))
+    assert int(np.argmax(found)) == 2
+
+
+def test_scans_that_hardly_overlap_have_no_similarity():
+    away = np.eye(4)
+    away[0, 3] = 150.0
+    assert similarity(prepare_scan(_block()), prepare_scan(_block()), away) == 0.0
+
+
+@pytest.mark.parametrize("voxels", [0, 3, 6])
+def test_the_difference_of_the_fronts_is_in_millimetres(voxels):
+    fixed, moving = prepare_scan(_block(24)), prepare_scan(_block(24 + voxels))
+    assert front_difference_mm(fixed, moving, np.eye(4)) == pytest.approx(4.0 * voxels, abs=4.0)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_the_noise_of_air_is_no_front(noise):
+    rng = np.random.default_rng(1)
+    block = _block(24)
+    noisy = np.abs(block.array + noise * rng.normal(size=block.array.shape)).astype(np.float32)
+    fixed, moving = prepare_scan(block), prepare_scan(Volume(noisy, block.affine, block.unit))
+    assert front_difference_mm(fixed, moving, np.eye(4)) <= 4.0
+
+
+def test_each_scan_shows_its_front_in_its_own_field():
+    """A field that ends behind the front of the other scan, but before its own body's."""
+    whole, low = _block(32), _block(16)
+    short = Volume(low.array[:, :24], low.affine, low.unit)
+    apart = front_difference_mm(prepare_scan(whole), prepare_scan(short), np.eye(4))
+    assert apart == pytest.approx(64.0, abs=4.0)
+
+
+def test_a_front_beyond_the_field_is_not_compared():
+    whole = prepare_scan(_block(40))
+    assert np.isnan(front_difference_mm(whole, whole, np.eye(4)))
+
+
+def test_a_scan_without_tissue_is_refused():
+    faint = Volume(np.full((20, 20, 20), 0.05, np.float32), np.diag([4.0, 4, 4, 1]), "SUVbw")
+    with pytest.raises(RegistrationError, match="no body"):
+        prepare_scan(faint)

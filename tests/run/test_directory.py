@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pcrnet.config.layers import load_experiment
+from pcrnet.errors import RunError
+from pcrnet.run.directory import RunDirectory
+from pcrnet.storage import read_json
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pcrnet.config.layers import load_experiment
+from pcrnet.run.directory import RunDirectory
+with RunDirectory(Path(sys.argv[1])).opened(load_experiment([])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_new_run_begins_with_its_resolved_configuration(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    experiment = load_experiment(["training.max_epochs=5"])
+    with run.opened(experiment):
+        assert load_experiment([str(run.config)]) == experiment
+
+
+def test_a_second_process_is_refused_and_let_in_once_the_first_was_killed(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    command = [sys.executable, "-c", HOLD, str(run.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match="another process"), run.opened(load_experiment([])):
+            pass
+        first.kill()
+        first.wait()
+    with run.opened(load_experiment([])):
+        pass
+
+
+def test_another_configuration_under_the_same_name_is_refused_with_its_keys(
+    tmp_path: Path,
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with run.opened(load_experiment([])):
+        pass
+    other = load_experiment(["training.max_epochs=5", "imaging.size=[16, 16, 16]"])
+    with pytest.raises(RunError) as caught, run.opened(other):
+        pass
+    assert "imaging.size" in str(caught.value)
+    assert "training.max_epochs" in str(caught.value)
+    assert "training.batch_size" not in str(caught.value)
+    assert load_experiment([str(run.config)]) == load_experiment([])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "run.root=elsewhere",
+        "data.cache=elsewhere",
+        "data.workers=2",
+        "training.parallel_fits=2",
+        "tracking.wandb=disabled",
+    ],
+)
+def test_where_and_how_fast_a_run_computes_may_change(tmp_path: Path, setting: str) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with run.opened(load_experiment([])):
+        pass
+    with run.opened(load_experiment([setting])):
+        assert load_experiment([str(run.config)]) == load_experiment([setting])
+
+
+def test_the_environment_names_versions_seed_and_configuration(tmp_path: Path) -> None:
+    first, second, third = (RunDirectory(tmp_path / name) for name in "abc")
+    first.write_environment(load_experiment([]), simulated=True)
+    second.write_environment(load_experiment(["run.root=x"]), simulated=True)
+    third.write_environment(load_experiment(["run.seed=2"]), simulated=True)
+    found = [read_json(run.environment) for run in (first, second, third)]
+    assert found[0] == found[1]
+    assert found[0]["config_sha256"] != found[2]["config_sha256"]
+    assert found[0]["simulated"] is True
+    assert found[2]["seed"] == 2
+    assert {"torch", "monai", "numpy"} <= set(found[0]["libraries"])

@@ -1,0 +1,405 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pcrnet.models.member import WEIGHTS_FILE, Member
+from safetensors.torch import load_file
+
+from pcrnet.cohort.outcome import Outcome
+from pcrnet.errors import NotFiniteError, RunError
+from pcrnet.storage import read_json
+from pcrnet.training import callbacks, module
+from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.fit import (
+    DONE_FILE,
+    FitJob,
+    is_finished,
+    marginal_logits,
+    read_logits,
+    run_fit,
+)
+from pcrnet.training.plan import FitPlan
+
+PLAN = FitPlan((0, 1))
+MakeJob = Callable[..., FitJob]
+pytestmark = pytest.mark.usefixtures("single_thread")
+
+
+class PowerCutError(Exception):
+    """Ends a fit at a moment of the test's choosing."""
+
+
+@pytest.fixture
+def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resume point after every epoch; by default short fits write none."""
+    monkeypatch.setattr(callbacks.ResumePoint.__init__, "__defaults__", (0.0,))
+
+
+def weights(job: FitJob, plan: FitPlan = PLAN) -> dict[str, torch.Tensor]:
+    return load_file(job.directory / plan.name / WEIGHTS_FILE)
+
+
+def assert_same_fit(job: FitJob, other: FitJob) -> None:
+    for name, value in weights(job).items():
+        assert torch.equal(value, weights(other)[name]), name
+    for file in ("logits.csv", "history.csv", "encoding.json"):
+        found, expected = ((of.directory / PLAN.name / file).read_bytes() for of in (job, other))
+        assert found == expected, file
+
+
+def checkpoint(job: FitJob) -> Path:
+    (found,) = (job.directory / PLAN.name).glob("resume.*.ckpt")
+    return found
+
+
+def cut_in_epoch(epoch: int) -> Callable[[EpochReport | Remark], None]:
+    """Ends the fit when ``epoch`` has been computed, but before its resume point is written."""
+
+    def listen(report: EpochReport | Remark) -> None:
+        if isinstance(report, EpochReport) and report.epoch == epoch:
+            raise PowerCutError
+
+    return listen
+
+
+def test_a_fit_leaves_its_weights_history_encoding_logits_and_seal(make_job: MakeJob) -> None:
+    job = make_job()
+    assert run_fit(PLAN, job)
+    directory = job.directory / PLAN.name
+    assert {path.name for path in directory.iterdir()} == {
+        "weights.safetensors",
+        "encoding.json",
+        "history.csv",
+        "logits.csv",
+        "done.json",
+    }
+    assert is_finished(directory)
+    assert len((directory / "history.csv").read_text().splitlines()) == 1 + 2
+
+
+def test_logits_are_those_of_the_written_network_on_the_patients_left_out(
+    make_job: MakeJob,
+) -> None:
+    job = make_job()
+    run_fit(PLAN, job)
+    found = read_logits(job.directory / PLAN.name)
+    left_out = [item for item in job.patients if job.splits.fold_of[item.patient_id] in (0, 1)]
+    assert set(found) == {patient.patient_id for patient in left_out}
+    experiment = job.experiment
+    member = Member.read(
+        job.directory / PLAN.name, experiment.data, experiment.imaging, experiment.model
+    )
+    expected = member.logits(left_out, job.cache())
+    np.testing.assert_array_equal(
+        np.stack([found[patient.patient_id] for patient in left_out]), expected
+    )
+
+
+def test_a_finished_fit_is_not_trained_twice(make_job: MakeJob) -> None:
+    job = make_job()
+    run_fit(PLAN, job)
+    seal = (job.directory / PLAN.name / DONE_FILE).stat()
+    told: list[EpochReport] = []
+    assert not run_fit(PLAN, job, listen=told.append)
+    assert told == []
+    assert (job.directory / PLAN.name / DONE_FILE).stat() == seal
+
+
+def test_a_fit_repeats_bit_for_bit(make_job: MakeJob) -> None:
+    first, second = make_job(folder="first"), make_job(folder="second")
+    run_fit(PLAN, first)
+    torch.rand(17)  # what ran before must not matter
+    run_fit(PLAN, second)
+    assert_same_fit(first, second)
+
+
+def test_neither_labels_nor_scans_of_patients_left_out_enter_a_fit(make_job: MakeJob) -> None:
+    job = make_job()
+    run_fit(PLAN, job)
+    flipped = tuple(
+        replace(item, outcome=Outcome(yT0=False, yN0=True, yT0yN0=False))
+        if job.splits.fold_of[item.patient_id] in PLAN.left_out
+        else item
+        for item in job.patients
+    )
+    assert not run_fit(PLAN, replace(job, patients=flipped))  # still the same finished fit
+    fresh = replace(job, patients=flipped, directory=job.directory.parent / "flipped")
+    run_fit(PLAN, fresh)
+    assert_same_fit(job, fresh)
+
+
+@pytest.mark.parametrize("change", ["outcome", "covariate", "scan"])
+def test_a_finished_fit_of_other_training_data_is_refused(make_job: MakeJob, change: str) -> None:
+    job = make_job("training.max_epochs=1")
+    run_fit(PLAN, job)
+    index, patient = next(
+        (index, item)
+        for index, item in enumerate(job.patients)
+        if job.splits.fold_of[item.patient_id] == 2 and item.outcome.yT0
+    )
+    match change:
+        case "outcome":
+            other = replace(patient, outcome=Outcome(yT0=False, yT0yN0=False))
+        case "covariate":
+            other = replace(patient, covariates={**patient.covariates, "age": "99"})
+        case _:
+            baseline = patient.visits["baseline"]
+            fewer = {name: path for name, path in baseline.scans.items() if name != "t2"}
+            visits = {**patient.visits, "baseline": replace(baseline, scans=fewer)}
+            other = replace(patient, visits=visits)
+    patients = (*job.patients[:index], other, *job.patients[index + 1 :])
+    with pytest.raises(RunError, match="have changed since"):
+        run_fit(PLAN, replace(job, patients=patients))
+
+
+def test_a_finished_fit_of_other_settings_is_refused(make_job: MakeJob) -> None:
+    run_fit(PLAN, make_job("training.max_epochs=1"))
+    with pytest.raises(RunError, match=r"run\.name"):
+        run_fit(PLAN, make_job("training.max_epochs=1", "training.learning_rate=0.02"))
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "logits.csv", "history.csv"])
+def test_a_finished_fit_that_was_damaged_is_trained_again(make_job: MakeJob, file: str) -> None:
+    job, sound = make_job("training.max_epochs=1"), make_job("training.max_epochs=1", folder="ok")
+    run_fit(PLAN, job)
+    run_fit(PLAN, sound)
+    path = job.directory / PLAN.name / file
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert not is_finished(job.directory / PLAN.name)
+    assert run_fit(PLAN, job)
+    assert_same_fit(job, sound)
+
+
+FIXED = ("training.max_epochs=4",)
+PLAIN = ("training.max_epochs=4", "training.average_decay=0")
+EARLY = (
+    "training.max_epochs=8",
+    "training.stopping={kind: early, fraction: 0.5, patience: 2}",
+    "training.learning_rate=0.1",
+    "training.average_decay=0.5",
+)
+
+
+@pytest.mark.usefixtures("every_epoch")
+@pytest.mark.parametrize("cuts", [(2,), (4,), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize("settings", [FIXED, PLAIN], ids=["averaged", "plain"])
+def test_a_resumed_fit_ends_with_the_same_bits(
+    make_job: MakeJob, settings: tuple[str, ...], cuts: tuple[int, ...]
+) -> None:
+    whole, resumed = make_job(*settings, folder="whole"), make_job(*settings, folder="resumed")
+    run_fit(PLAN, whole)
+    for epoch in cuts:
+        with pytest.raises(PowerCutError):
+            run_fit(PLAN, resumed, listen=cut_in_epoch(epoch))
+        assert checkpoint(resumed).is_file()
+    told: list[EpochReport] = []
+    assert run_fit(PLAN, resumed, listen=told.append)
+    assert [report.epoch for report in told] == list(range(cuts[-1], 5))
+    assert_same_fit(whole, resumed)
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_a_resumed_fit_with_early_stopping_ends_with_the_same_bits(make_job: MakeJob) -> None:
+    whole = make_job(*EARLY, folder="whole")
+    epochs: list[EpochReport] = []
+    run_fit(FitPlan((0,)), whole, listen=epochs.append)
+    assert len(epochs) < 8, "the example must stop early to show anything"
+    for cut in range(2, len(epochs) + 1):
+        resumed = make_job(*EARLY, folder=f"resumed-{cut}")
+        with pytest.raises(PowerCutError):
+            run_fit(FitPlan((0,)), resumed, listen=cut_in_epoch(cut))
+        run_fit(FitPlan((0,)), resumed)
+        for name, value in weights(resumed, FitPlan((0,))).items():
+            assert torch.equal(value, weights(whole, FitPlan((0,)))[name]), (cut, name)
+
+
+@pytest.mark.usefixtures("every_epoch")
+@pytest.mark.parametrize("settings", [FIXED, EARLY], ids=["fixed", "early"])
+def test_a_fit_cut_after_its_last_epoch_trains_no_further(
+    make_job: MakeJob, settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, resumed = make_job(*settings, folder="whole"), make_job(*settings, folder="resumed")
+    plan = FitPlan((0,))
+    run_fit(plan, whole)
+
+    def cut(history: callbacks.History, path: Path) -> None:
+        raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.History, "write", cut)
+        with pytest.raises(PowerCutError):
+            run_fit(plan, resumed)
+    told: list[EpochReport] = []
+    run_fit(plan, resumed, listen=told.append)
+    assert told == []
+    for name, value in weights(whole, plan).items():
+        assert torch.equal(value, weights(resumed, plan)[name]), name
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_a_damaged_checkpoint_is_ignored(make_job: MakeJob) -> None:
+    whole, cut = make_job(folder="whole"), make_job(folder="cut")
+    run_fit(PLAN, whole)
+    with pytest.raises(PowerCutError):
+        run_fit(PLAN, cut, listen=cut_in_epoch(2))
+    data = bytearray(checkpoint(cut).read_bytes())
+    data[len(data) // 2] ^= 1
+    checkpoint(cut).write_bytes(data)
+    told: list[EpochReport | Remark] = []
+    run_fit(PLAN, cut, listen=told.append)
+    assert told[0] == Remark("without-0-1 starts afresh: its resume point is damaged")
+    assert [event.epoch for event in told if isinstance(event, EpochReport)] == [1, 2]
+    assert_same_fit(whole, cut)
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_a_checkpoint_of_other_data_is_left_aside_and_that_is_said(make_job: MakeJob) -> None:
+    """Epochs of the old and of the new data never mix in one fit."""
+    cut = make_job(folder="cut")
+    with pytest.raises(PowerCutError):
+        run_fit(PLAN, cut, listen=cut_in_epoch(2))
+    learned = [item for item in cut.patients if cut.splits.fold_of[item.patient_id] == 2]
+    older = replace(learned[0], covariates={**learned[0].covariates, "age": "99"})
+    patients = tuple(older if item == learned[0] else item for item in cut.patients)
+    changed = replace(cut, patients=patients)
+    told: list[EpochReport | Remark] = []
+    run_fit(PLAN, changed, listen=told.append)
+    assert isinstance(told[0], Remark)
+    assert "starts afresh: its resume point is of other scans, outcomes, covariates" in told[0].text
+    fresh = replace(changed, directory=cut.directory.parent / "fresh")
+    run_fit(PLAN, fresh)
+    assert_same_fit(changed, fresh)
+
+
+def test_a_planted_checkpoint_and_variables_of_a_cluster_change_nothing(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Lightning would begin from the file, take two tasks for one fit, or train one epoch."""
+    plain, under_slurm = make_job(folder="plain"), make_job(folder="slurm")
+    run_fit(PLAN, plain)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for place in (tmp_path / "work", under_slurm.directory / PLAN.name):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "hpc_ckpt_7.ckpt").write_bytes(b"weights that have seen everyone")
+    cluster = {
+        "SLURM_JOB_ID": "11",
+        "SLURM_JOB_NAME": "train",
+        "SLURM_NTASKS": "2",
+        "SLURM_PROCID": "1",
+        "SLURM_LOCALID": "1",
+        "SLURM_NODEID": "0",
+        "WORLD_SIZE": "2",
+        "RANK": "1",
+        "LOCAL_RANK": "1",
+        "PL_TRAINER_FAST_DEV_RUN": "1",
+        "PL_TRAINER_MAX_EPOCHS": "1",
+        "PL_TRAINER_LIMIT_TRAIN_BATCHES": "1",
+    }
+    for name, value in cluster.items():
+        monkeypatch.setenv(name, value)
+    told: list[EpochReport | Remark] = []
+    run_fit(PLAN, under_slurm, listen=told.append)
+    assert len(told) == 2
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["hpc_ckpt_7.ckpt"]
+    assert_same_fit(plain, under_slurm)
+
+
+def test_a_fit_that_leaves_the_finite_numbers_stops_and_writes_nothing(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job()
+    loss = module.joint_negative_log_likelihood
+
+    def broken(logits: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+        return loss(logits * float("nan"), allowed)
+
+    monkeypatch.setattr(module, "joint_negative_log_likelihood", broken)
+    with pytest.raises(NotFiniteError, match=r"fit without-0-1, epoch 1: the gradient of head\."):
+        run_fit(PLAN, job)
+    assert not list((job.directory / PLAN.name).iterdir())
+
+
+@pytest.mark.parametrize("damage", ["", "[" * 100_000, "{}", '{"fingerprint": 1, "files": 2}'])
+def test_a_seal_that_cannot_be_read_is_none(make_job: MakeJob, damage: str) -> None:
+    job = make_job("training.max_epochs=1")
+    run_fit(PLAN, job)
+    (job.directory / PLAN.name / DONE_FILE).write_text(damage)
+    assert not is_finished(job.directory / PLAN.name)
+
+
+def test_early_stopping_ships_the_weights_of_its_best_epoch(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The averaged weights that were validated, not those that training went on with."""
+    seen: list[callbacks.BestWeights] = []
+    validated: list[dict[str, torch.Tensor]] = []
+    original = callbacks.BestWeights.on_validation_epoch_end
+
+    def spy(best: callbacks.BestWeights, trainer: object, module: torch.nn.Module) -> None:
+        original(best, trainer, module)
+        seen.append(best)
+        validated.append({name: value.clone() for name, value in module.state_dict().items()})
+
+    monkeypatch.setattr(callbacks.BestWeights, "on_validation_epoch_end", spy)
+    job = make_job(*EARLY)
+    plan = FitPlan((0,))
+    run_fit(plan, job)
+    rows = (job.directory / plan.name / "history.csv").read_text().splitlines()[1:]
+    losses = [float(row.split(",")[2]) for row in rows]
+    best = losses.index(min(losses))
+    assert seen[-1].best_epoch == best
+    for name, value in weights(job, plan).items():
+        assert torch.equal(value, validated[best][f"network.{name}"]), name
+
+
+def test_early_stopping_is_refused_where_nobody_can_be_spared(make_job: MakeJob) -> None:
+    job = make_job("training.stopping={kind: early, fraction: 0.1}")
+    with pytest.raises(RunError, match=r"training\.stopping") as caught:
+        run_fit(PLAN, job)
+    assert "kind=fixed" in caught.value.remedy
+
+
+def test_ctrl_c_during_a_fit_stays_a_keyboard_interrupt(make_job: MakeJob) -> None:
+    import signal
+
+    def press(report: EpochReport) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run_fit(PLAN, make_job(), listen=press)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_the_seal_names_how_many_patients_were_learned_from(make_job: MakeJob) -> None:
+    job = make_job("training.max_epochs=1")
+    run_fit(PLAN, job)
+    done = read_json(job.directory / PLAN.name / DONE_FILE)
+    assert done["training_patients"] == len(job.splits.members(2))
+
+
+def test_a_fit_begins_at_the_frequencies_of_its_own_patients(make_job: MakeJob) -> None:
+    job = make_job()
+    outcomes = [Outcome(yT0=t, yN0=n) for t, n in [(True, True)] * 5 + [(False, True)] * 2]
+    outcomes += [Outcome(yT0=True), Outcome()]
+    patients = [
+        replace(patient, outcome=outcome)
+        for patient, outcome in zip(job.patients, outcomes, strict=False)
+    ]
+    both, breast_only, nodes_only, neither = 5.5, 0.5, 2.5, 0.5
+    expected = np.log(
+        [
+            (both + breast_only) / (nodes_only + neither),
+            both / breast_only,
+            nodes_only / neither,
+        ]
+    )
+    np.testing.assert_allclose(marginal_logits(patients).numpy(), expected, rtol=1e-6)
