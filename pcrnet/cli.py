@@ -20,6 +20,7 @@ from pcrnet.errors import PcrnetError
 from pcrnet.evaluation.command import add_table_options, columns_of
 from pcrnet.guard import guarded, settings_help
 from pcrnet.importers.command import add_importers, run_importer
+from pcrnet.run_layout import PREDICTIONS_FILE, ReportLayout, RunLayout
 from pcrnet.storage import is_stream, require_writable
 
 if TYPE_CHECKING:
@@ -331,14 +332,14 @@ def _evaluate(options: argparse.Namespace) -> None:
             remedy="give a run folder, or --predictions P.csv, or --bundle B --cohort COHORT.csv",
         )
     if runs:
-        settings = [str(runs[0] / "config.yaml"), *overrides]
+        settings = [str(RunLayout(runs[0]).config), *overrides]
         report = evaluate_run(runs[0], load_experiment(settings).evaluation, progress=_say)
     elif options.out is None:
         raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
     else:
         config = load_experiment(overrides).evaluation
-        require_writable(options.out / "index.html")
-        tables = options.predictions or [options.out / "predictions.csv"]
+        require_writable(ReportLayout(options.out).page)
+        tables = options.predictions or [options.out / PREDICTIONS_FILE]
         if external:
             _predict_others(options.bundle, options.cohort, options.sha256, tables[0])
         report = evaluate_table(

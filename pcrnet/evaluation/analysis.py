@@ -30,6 +30,7 @@ from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
 from pcrnet.evaluation.statistics.curves import draw_weights
 from pcrnet.evaluation.subgroups import grouping_covariates, judge_subgroups
+from pcrnet.run_layout import ReportLayout, RunLayout
 from pcrnet.storage import write_json, write_text
 
 Announce = Callable[[str], None]
@@ -65,7 +66,7 @@ def evaluate_run(
         _check_unchanged(config, sources.experiment.evaluation)
     if config.caution:
         tell(config.caution)
-    return _write_report(analyse(sources, config, progress=tell), run / "report", tell)
+    return _write_report(analyse(sources, config, progress=tell), RunLayout(run).report.path, tell)
 
 
 def evaluate_table(
@@ -143,12 +144,12 @@ def analyse(
 
 def _write_report(analysis: Analysis, folder: Path, tell: Announce) -> Path:
     tell("drawing the figures")
-    figures = draw_figures(analysis, folder / "figures")
+    out = ReportLayout(folder)
+    figures = draw_figures(analysis, out.figures)
     tell("writing the report")
-    write_json(folder / "metrics.json", metrics_record(analysis))
-    page = folder / "index.html"
-    write_text(page, render_report(analysis, figures))
-    return page
+    write_json(out.metrics, metrics_record(analysis))
+    write_text(out.page, render_report(analysis, figures))
+    return out.page
 
 
 def _with_fixed_threshold(sources: Sources, config: EvaluationConfig) -> Sources:

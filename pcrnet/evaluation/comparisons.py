@@ -20,6 +20,7 @@ from pcrnet.evaluation.statistics.auc_comparison import (
 from pcrnet.evaluation.statistics.discrimination import auc
 from pcrnet.evaluation.statistics.intervals import Estimate, proportion
 from pcrnet.evaluation.statistics.paired import RateComparison, compare_rates
+from pcrnet.run_layout import ABLATIONS, BASELINES
 
 
 def compare_variants(sources: Sources) -> tuple[Comparison, ...]:
@@ -109,7 +110,7 @@ def _compared_rates(main: Predictions, other: Predictions, head: Head) -> dict[s
 
 
 def _kinds(sources: Sources) -> tuple[tuple[str, Mapping[str, Predictions]], ...]:
-    return (("ablations", sources.ablations), ("baselines", sources.baselines))
+    return ((ABLATIONS, sources.ablations), (BASELINES, sources.baselines))
 
 
 def _mean(prob: FloatArray) -> Estimate:

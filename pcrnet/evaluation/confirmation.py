@@ -26,6 +26,7 @@ from pcrnet.evaluation.trial.protocol import (
     SecondaryEndpoint,
     read_protocol,
 )
+from pcrnet.run_layout import ABLATIONS, PREDICTIONS_FILE
 
 _RATE_STEP = 0.1
 
@@ -54,7 +55,7 @@ def confirm(sources: Sources, protocol_file: Path) -> Confirmation:
 def _find_table(sources: Sources, protocol: Protocol, analysis: str) -> Predictions | str:
     """The predictions of an analysis, or why this run does not hold them."""
     planned = protocol.analyses[analysis]
-    if planned.table == "predictions.csv":
+    if planned.table == PREDICTIONS_FILE:
         experiment = sources.experiment
         if experiment is not None and experiment.data.timepoints != planned.timepoints:
             return (
@@ -63,7 +64,7 @@ def _find_table(sources: Sources, protocol: Protocol, analysis: str) -> Predicti
             )
         return sources.predictions
     kind, _, file = planned.table.partition("/")
-    variants = sources.ablations if kind == "ablations" else sources.baselines
+    variants = sources.ablations if kind == ABLATIONS else sources.baselines
     return variants.get(file.removesuffix(".csv"), f"the run has no {planned.table}")
 
 

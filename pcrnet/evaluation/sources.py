@@ -17,6 +17,7 @@ from pcrnet.evaluation.column_map import ColumnMap, did_you_mean, near_columns
 from pcrnet.evaluation.patients import Covariate, covariates_of, read_covariates
 from pcrnet.evaluation.prediction_table import read_prediction_table
 from pcrnet.evaluation.predictions import Predictions, read_predictions, take_predictions
+from pcrnet.run_layout import PREDICTIONS_FILE, VARIANT_KINDS, RunLayout
 from pcrnet.storage import read_json, sha256_file
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -85,30 +86,27 @@ def read_run(run: Path) -> Sources:
         raise RunError(
             "there is no such folder", file=run, remedy="name a run directory, such as runs/NAME"
         )
-    table = run / "predictions.csv"
-    if not table.is_file():
-        raise _unfinished("the run has no predictions.csv: it has not finished", run)
-    predictions = read_predictions(table)
-    patients = run / "patients.csv"
-    config = run / "config.yaml"
-    experiment = _read_experiment(config) if config.is_file() else None
-    again = _repeat_names(experiment)
-    names = ("predictions.csv", "patients.csv", "splits.json", "config.yaml", "environment.json")
-    ablations, baselines = (_read_variants(run, kind, predictions) for kind in _VARIANTS)
+    at = RunLayout(run)
+    if not at.predictions.is_file():
+        raise _unfinished(f"the run has no {PREDICTIONS_FILE}: it has not finished", run)
+    predictions = read_predictions(at.predictions)
+    patients = at.patients
+    experiment = _read_experiment(at.config) if at.config.is_file() else None
+    again = _repeats(at, experiment)
+    files = (at.predictions, patients, at.splits, at.config, at.environment, *again)
+    ablations, baselines = (_read_variants(at, kind, predictions) for kind in VARIANT_KINDS)
     return Sources(
         name=run.resolve().name,
         predictions=predictions,
-        repeats=tuple(_read_again(run / name, predictions) for name in again),
+        repeats=tuple(_read_again(path, predictions) for path in again),
         covariates=read_covariates(patients, predictions.patient_id) if patients.is_file() else (),
         experiment=experiment,
-        flow=_read_flow(run / "flow.json"),
-        pictures=_read_pictures(run / "pictures"),
+        flow=_read_flow(at.flow),
+        pictures=_read_pictures(at),
         ablations=ablations,
         baselines=baselines,
-        environment=_read_mapping(run / "environment.json"),
-        digests={
-            name: sha256_file(run / name) for name in (*names, *again) if (run / name).is_file()
-        },
+        environment=_read_mapping(at.environment),
+        digests={at.name_of(path): sha256_file(path) for path in files if path.is_file()},
     )
 
 
@@ -166,9 +164,6 @@ def _check_outcomes(table: Predictions, path: Path) -> None:
     )
 
 
-_VARIANTS = ("ablations", "baselines")
-
-
 def _read_experiment(path: Path) -> Experiment:
     try:
         return load_experiment([str(path)])
@@ -176,9 +171,9 @@ def _read_experiment(path: Path) -> Experiment:
         raise error.located(file=path) from error
 
 
-def _read_variants(run: Path, kind: str, predictions: Predictions) -> dict[str, Predictions]:
+def _read_variants(run: RunLayout, kind: str, predictions: Predictions) -> dict[str, Predictions]:
     variants = {}
-    for path in sorted((run / kind).glob("*.csv")):
+    for path in sorted(run.variants(kind).glob("*.csv")):
         variants[path.stem] = _read_again(path, predictions)
     return variants
 
@@ -213,9 +208,9 @@ def _unfinished(problem: str, path: Path) -> RunError:
     )
 
 
-def _repeat_names(experiment: Experiment | None) -> list[str]:
+def _repeats(run: RunLayout, experiment: Experiment | None) -> list[Path]:
     count = 1 if experiment is None else experiment.evaluation.repeats
-    return [f"repeats/{number}/predictions.csv" for number in range(2, count + 1)]
+    return [run.repeat(number).predictions for number in range(2, count + 1)]
 
 
 def _short_name(path: Path, among: Sequence[Path]) -> str:
@@ -237,8 +232,8 @@ def _read_flow(path: Path) -> tuple[FlowStep, ...]:
     return tuple(steps)
 
 
-def _read_pictures(folder: Path) -> tuple[Picture, ...]:
-    index = folder / "pictures.json"
+def _read_pictures(run: RunLayout) -> tuple[Picture, ...]:
+    index = run.picture_list
     if not index.is_file():
         return ()
     try:
@@ -250,17 +245,18 @@ def _read_pictures(folder: Path) -> tuple[Picture, ...]:
         raise RunError(
             "expected a list of {file, patient_id, title, caption}", file=index
         ) from error
-    return tuple(_read_picture(folder, entry) for entry in entries)
+    return tuple(_read_picture(index, entry) for entry in entries)
 
 
-def _read_picture(folder: Path, entry: Mapping[str, str]) -> Picture:
+def _read_picture(index: Path, entry: Mapping[str, str]) -> Picture:
+    folder = index.parent
     path = folder / entry["file"]
     inside = path.resolve().is_relative_to(folder.resolve())
     png = path.read_bytes() if inside and path.is_file() else b""
     if not png.startswith(_PNG_SIGNATURE):
         raise RunError(
             f"names {entry['file']!r}, which is no PNG in this folder",
-            file=folder / "pictures.json",
+            file=index,
             remedy="make the pictures again, or remove the entry",
         )
     return Picture(entry["patient_id"], entry["title"], entry["caption"], png)

@@ -1,4 +1,4 @@
-"""The run directory: where every stage leaves its record, and what a later stage reads."""
+"""The run directory while it is made: whose it is, and what its numbers depend on."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import importlib.metadata
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -20,6 +18,7 @@ from pcrnet.config.plain_yaml import read_yaml
 from pcrnet.csv_text import csv_of_records
 from pcrnet.errors import RunError
 from pcrnet.machine import available_cores
+from pcrnet.run_layout import RunLayout
 from pcrnet.storage import (
     make_folder,
     sha256_json,
@@ -39,90 +38,8 @@ _LIBRARIES = (
 )
 
 
-@dataclass(frozen=True)
-class RunDirectory:
-    """Paths below ``runs/<name>/``; nothing else in pcrnet spells them out."""
-
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The resolved experiment."""
-        return self.path / "config.yaml"
-
-    @property
-    def environment(self) -> Path:
-        """Versions, machine, seeds and hashes."""
-        return self.path / "environment.json"
-
-    @property
-    def splits(self) -> Path:
-        """Patient to fold."""
-        return self.path / "splits.json"
-
-    @property
-    def precision(self) -> Path:
-        """In what precision the fits train, where reduced precision was to be tried."""
-        return self.path / "precision.json"
-
-    @property
-    def folds(self) -> Path:
-        """One folder a fit."""
-        return self.path / "folds"
-
-    @property
-    def predictions(self) -> Path:
-        """Out-of-fold predictions."""
-        return self.path / "predictions.csv"
-
-    @property
-    def patients(self) -> Path:
-        """Who the patients are: site, covariates and days."""
-        return self.path / "patients.csv"
-
-    @property
-    def flow(self) -> Path:
-        """From rows of the table to patients analysed."""
-        return self.path / "flow.json"
-
-    @property
-    def decisions(self) -> Path:
-        """Calibrator and thresholds of every outer fold, and of the final model."""
-        return self.path / "decisions.json"
-
-    @property
-    def pictures(self) -> Path:
-        """Example images of the report."""
-        return self.path / "pictures"
-
-    @property
-    def ablations(self) -> Path:
-        """Predictions of the same run with scans taken away."""
-        return self.path / "ablations"
-
-    @property
-    def baselines(self) -> Path:
-        """Predictions of simpler models under the same protocol."""
-        return self.path / "baselines"
-
-    @property
-    def rivals(self) -> Path:
-        """One folder a rival, with its fits."""
-        return self.path / "rivals"
-
-    @property
-    def quantities(self) -> Path:
-        """What was measured of each patient."""
-        return self.path / "quantities.csv"
-
-    def repeat(self, number: int) -> RunDirectory:
-        """Where a repeat of the cross-validation lies, laid out as the run; 1 is the run itself."""
-        return self if number == 1 else RunDirectory(self.path / "repeats" / str(number))
-
-    @property
-    def bundle(self) -> Path:
-        """The deployable model."""
-        return self.path / "bundle"
+class RunDirectory(RunLayout):
+    """A run that is being made: held by one process, with the records of how it was made."""
 
     @contextmanager
     def opened(self, experiment: Experiment) -> Iterator[None]:
@@ -133,7 +50,7 @@ class RunDirectory:
         """
         make_folder(self.path)
         # The lock ends with the process, however it ends.
-        lock = FileLock(self.path / "run.lock", timeout=0)
+        lock = FileLock(self.lock, timeout=0)
         try:
             lock.acquire()
         except Timeout as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from pcrnet.imaging.preprocess import preprocess_patient
 from pcrnet.imaging.units import suv_unit
 from pcrnet.review.display import for_display
 from pcrnet.review.patient_picture import patient_picture
+from pcrnet.run_layout import RunLayout
 from pcrnet.storage import write_bytes, write_json
 from pcrnet.training.fit import FitJob
 
@@ -22,12 +22,12 @@ _HEAD: Final = "yT0yN0"
 
 
 def write_example_pictures(
-    directory: Path, job: FitJob, predictions: Predictions, *, simulated: bool
+    run: RunLayout, job: FitJob, predictions: Predictions, *, simulated: bool
 ) -> None:
-    """Draw some patients and list them in ``pictures.json``.
+    """Draw some patients and list what the pictures show.
 
     Args:
-        directory: Where the PNG files go.
+        run: The run, whose folder of pictures they go to.
         job: Patients and their tensors.
         predictions: Out-of-fold predictions.
         simulated: Whether the pictures must say so.
@@ -49,7 +49,7 @@ def write_example_pictures(
             suv_unit=suv_unit(imaging.dicom),
         )
         file = f"{len(listed) + 1}.png"
-        write_bytes(directory / file, picture)
+        write_bytes(run.pictures / file, picture)
         outcome = "complete response" if label == 1 else "residual disease"
         listed.append(
             {
@@ -60,7 +60,7 @@ def write_example_pictures(
                 "that had not seen the patient.",
             }
         )
-    write_json(directory / "pictures.json", listed)
+    write_json(run.picture_list, listed)
 
 
 def choose_examples(predictions: Predictions) -> Iterator[tuple[str, int]]:

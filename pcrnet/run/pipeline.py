@@ -32,6 +32,7 @@ from pcrnet.run.judging import (
     judge_ablations,
     ship,
 )
+from pcrnet.run_layout import ABLATIONS, BASELINES, ReportLayout, RunLayout
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
 from pcrnet.storage import read_record, sha256_json, taking_apart, write_json
 from pcrnet.training.crossval import run_fits
@@ -63,7 +64,7 @@ class RunResult:
     @property
     def metrics(self) -> dict[str, dict[str, dict[str, Any]]]:
         """``heads`` of ``metrics.json``."""
-        path = self.report.parent / "metrics.json"
+        path = ReportLayout(self.report.parent).metrics
         record = read_record(path)
         with taking_apart(path):
             heads: dict[str, dict[str, dict[str, Any]]] = record["heads"]
@@ -98,7 +99,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         if evaluation.variants:
             _write_variants(run, job, scans, listen)
         _judge_rivals(run, job, scans, listen)
-        write_example_pictures(run.pictures, job, judged.predictions, simulated=simulated)
+        write_example_pictures(run, job, judged.predictions, simulated=simulated)
 
         listen(StageStarted("Bundle"))
         _write_bundle(run, job, final, simulated)
@@ -220,7 +221,7 @@ def _read(
     experiment: Experiment,
     cohort: Path,
     covariates: Sequence[str],
-    run: RunDirectory,
+    run: RunLayout,
     listen: Listener,
 ) -> tuple[tuple[Patient, ...], tuple[str, ...]]:
     """The patients who enter, by name, and the columns of the table that are left aside."""
@@ -309,7 +310,7 @@ def _flow(
     ]
 
 
-def _splits(experiment: Experiment, patients: Sequence[Patient], run: RunDirectory) -> Splits:
+def _splits(experiment: Experiment, patients: Sequence[Patient], run: RunLayout) -> Splits:
     """The folds of this run: made once, then read back."""
     evaluation = experiment.evaluation
     splits = make_splits(patients, evaluation.folds, experiment.run.seed, evaluation.group)
@@ -339,7 +340,7 @@ def _repeat(
     number: int,
     first: FitJob,
     scans: Mapping[str, tuple[str, ...]],
-    place: RunDirectory,
+    place: RunLayout,
     listen: Listener,
 ) -> None:
     """The cross-validation once more: the same experiment under another seed, to be judged only."""
@@ -355,16 +356,16 @@ def _repeat(
 
 
 def _write_variants(
-    run: RunDirectory, job: FitJob, scans: Mapping[str, tuple[str, ...]], listen: Listener
+    run: RunLayout, job: FitJob, scans: Mapping[str, tuple[str, ...]], listen: Listener
 ) -> None:
     listen(StageStarted("Ablations"))
     hidden = judge_ablations(job, scans, lambda done, total: listen(Progressed(done, total)))
     for name, predictions in hidden.items():
-        write_predictions(run.ablations / f"{name}.csv", predictions)
+        write_predictions(run.variant(ABLATIONS, name), predictions)
 
 
 def _judge_rivals(
-    run: RunDirectory, job: FitJob, scans: Mapping[str, tuple[str, ...]], listen: Listener
+    run: RunLayout, job: FitJob, scans: Mapping[str, tuple[str, ...]], listen: Listener
 ) -> None:
     """Other models on the same folds, by the same procedure."""
     experiment = job.experiment
@@ -377,7 +378,7 @@ def _judge_rivals(
         rival = replace(job, experiment=own, directory=run.rivals / kind)
         _fit(rival, judged_fits(evaluation.folds, evaluation.mode), _renamed(listen, kind))
         seen = scans if kind != "clinical" else dict.fromkeys(scans, ())
-        write_predictions(run.baselines / f"{kind}.csv", judge(rival, seen).predictions)
+        write_predictions(run.variant(BASELINES, kind), judge(rival, seen).predictions)
 
 
 def _renamed(listen: Listener, prefix: str) -> Listener:
@@ -393,7 +394,7 @@ def _renamed(listen: Listener, prefix: str) -> Listener:
     return listen_here
 
 
-def _write_bundle(run: RunDirectory, job: FitJob, final: FittedDecision, simulated: bool) -> None:
+def _write_bundle(run: RunLayout, job: FitJob, final: FittedDecision, simulated: bool) -> None:
     """The model that learned from everybody, with the calibrator fitted on what others left out."""
     experiment = job.experiment
     folder = job.directory / SHIPPED_FIT.name / MODEL_FOLDER

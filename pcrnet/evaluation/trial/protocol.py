@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -11,6 +12,7 @@ from pcrnet.cohort.outcome import Head
 from pcrnet.config.plain_yaml import read_yaml
 from pcrnet.config.section import Name, PositiveInt, Section
 from pcrnet.errors import ConfigError
+from pcrnet.run_layout import PREDICTIONS_FILE, VARIANT_KINDS
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
@@ -27,7 +29,8 @@ class PlannedAnalysis(Section):
 
     timepoints: tuple[Name, ...] = Field(min_length=1)
     table: str = Field(
-        "predictions.csv", pattern=r"^(predictions|(ablations|baselines)/[\w.-]+)\.csv$"
+        PREDICTIONS_FILE,
+        pattern=rf"^({re.escape(PREDICTIONS_FILE)}|({'|'.join(VARIANT_KINDS)})/[\w.-]+\.csv)$",
     )
 
 
