@@ -11,40 +11,31 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 _HEAVY = {"torch", "pytorch_lightning", "lightning", "monai", "torchio"}
 
-_TEXT = {"csv_text", "identity", "table_file"}
-_BASE = {"errors", "storage", "machine", "processes", "config", "__version__"} | _TEXT
-_MAY_IMPORT = {
-    "errors": set(),
-    "storage": {"errors", "csv_text"},
-    "machine": set(),
-    "processes": {"errors", "machine"},
-    "csv_text": set(),
-    "identity": set(),
-    "table_file": {"errors", "csv_text"},
-    "config": {"errors", "storage"},
-    # checks of a cohort read its images, and images are read for the patients of a cohort.
-    "cohort": _BASE | {"imaging"},
-    "imaging": _BASE | {"cohort"},
-    "simulation": _BASE | {"cohort", "imaging"},
-    "data": _BASE | {"cohort", "imaging"},
-    "models": _BASE | {"cohort", "imaging", "data"},
-    "evaluation": _BASE | {"cohort"},
-    "training": _BASE | {"cohort", "imaging", "data", "models", "evaluation"},
-    "deploy": _BASE | {"cohort", "imaging", "data", "models", "evaluation"},
-}
-"""Package or base module to what it may import; modules beside the packages tie all together."""
-
-_TIES = {
-    "__init__",
+_FLOORS = (
+    "errors machine csv_text identity __version__",
+    "storage processes table_file run_layout source_code",
+    "config cohort",
+    "imaging evaluation",
+    "importers review simulation data decision",
+    "models",
+    "training deploy",
+    "run",
+    "public guard",
     "cli",
-    "guard",
-    "public",
-    "console",
-    "pipeline",
-    "judging",
-    "run_directory",
-    "example_pictures",
+)
+"""Packages, and modules beside them, from the ground up: each imports from the floors below it."""
+
+_FLOORS_WITHIN = {
+    "imaging": ("nifti registration", "dicom", "pet mr", "quantify"),
+    "evaluation": ("statistics", "trial", "report"),
+    "models": ("encoders rivals",),
+    "simulation": ("pattern",),
 }
+"""Sub-packages in the same way. Modules beside them stand where their imports put them."""
+
+_WITHOUT_A_NETWORK = [
+    room for room in " ".join(_FLOORS[:5]).split() if room not in {"data", "__version__"}
+]  # a data loader is one of torch's
 
 
 def _module(path):
@@ -107,19 +98,59 @@ def _room(module):
     return parts[1] if len(parts) > 1 else "__init__"
 
 
-@pytest.mark.parametrize("room", sorted(_MAY_IMPORT))
+def _level(floors, room):
+    """Number of a room's floor; what has none, such as the public door, is above them all."""
+    return next((level for level, rooms in enumerate(floors) if room in rooms.split()), len(floors))
+
+
+def _room_within(module):
+    """Of ``pcrnet.imaging.pet.suv`` it is ``pet``, of ``pcrnet.imaging.grid`` ``grid``."""
+    parts = module.split(".")
+    return parts[2] if len(parts) > 2 else "__init__"
+
+
+def _sub_packages(package):
+    return {path.parent.name for path in (_ROOT / "pcrnet" / package).glob("*/__init__.py")}
+
+
+@pytest.mark.parametrize("room", " ".join(_FLOORS).replace("__version__", "").split())
 def test_a_room_imports_only_what_lies_below_it(room):
     for module in (name for name in _SOURCES if _room(name) == room):
-        above = {
-            name
-            for name in _imports(module)
-            if name.startswith("pcrnet.") and _room(name) not in _MAY_IMPORT[room] | {room}
-        }
-        assert not above, f"{module} imports {sorted(above)}"
+        for name in _imports(module):
+            if name.startswith("pcrnet.") and _room(name) != room:
+                assert _level(_FLOORS, _room(name)) < _level(_FLOORS, room), (
+                    f"{module} imports {name}"
+                )
 
 
 def test_every_module_has_its_place_in_the_order():
-    assert {_room(module) for module in _SOURCES} <= set(_MAY_IMPORT) | _TIES
+    assert {_room(module) for module in _SOURCES} <= {"__init__", *" ".join(_FLOORS).split()}
+
+
+@pytest.mark.parametrize("package", sorted({_room(name) for name in _SOURCES} - {"__init__"}))
+def test_a_sub_package_imports_only_sub_packages_below_it(package):
+    floors = _FLOORS_WITHIN.get(package, ())
+    inside = _sub_packages(package)
+    assert inside <= set(" ".join(floors).split())
+    for module in (name for name in _SOURCES if _room(name) == package):
+        here = _room_within(module)
+        for name in _imports(module):
+            there = _room_within(name)
+            if _room(name) == package and {here, there} <= inside and here != there:
+                assert _level(floors, there) < _level(floors, here), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("package", sorted({_room(name) for name in _SOURCES} - {"__init__"}))
+def test_the_rooms_within_a_package_import_each_other_in_no_circle(package):
+    above = {}
+    for module in (name for name in _SOURCES if _room(name) == package):
+        here = _room_within(module)
+        above.setdefault(here, set()).update(
+            _room_within(name) for name in _imports(module) if _room(name) == package
+        )
+        above[here].discard(here)
+    above.pop("__init__", None)  # a door to what lies inside
+    assert set(TopologicalSorter(above).static_order()) >= set(above)
 
 
 def test_evaluation_takes_only_the_outcome_from_the_cohort():
@@ -135,23 +166,7 @@ def test_deployment_takes_only_calibration_and_the_predictions_contract_from_eva
         assert taken <= allowed, module
 
 
-@pytest.mark.parametrize(
-    "room",
-    [
-        "cohort",
-        "config",
-        "csv_text",
-        "errors",
-        "evaluation",
-        "identity",
-        "imaging",
-        "machine",
-        "processes",
-        "table_file",
-        "simulation",
-        "storage",
-    ],
-)
+@pytest.mark.parametrize("room", _WITHOUT_A_NETWORK)
 def test_a_room_without_a_network_imports_no_deep_learning(room):
     for module in (name for name in _SOURCES if _room(name) == room):
         assert not {name.partition(".")[0] for name in _imports(module)} & _HEAVY, module
@@ -168,13 +183,27 @@ def test_packages_are_nearly_empty():
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 10, module
 
 
-@pytest.mark.parametrize("modules", ["pcrnet.cli", "every module of pcrnet.evaluation"])
-def test_importing_it_loads_no_deep_learning(modules):
-    names = (
-        [name for name in _SOURCES if _room(name) == "evaluation"]
-        if modules.startswith("every")
-        else [modules]
-    )
+def test_a_public_name_means_one_thing():
+    meanings = {}
+    for module, path in _SOURCES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                meanings.setdefault(node.name, {})[module] = module
+            elif isinstance(node, ast.Assign):  # a type by another name
+                for name in (each.id for each in node.targets if isinstance(each, ast.Name)):
+                    if name[0].isupper() and not name.isupper():
+                        meaning = ast.unparse(node.value).replace("npt.", "")
+                        meanings.setdefault(name, {})[meaning] = module
+    assert not {
+        name: sorted(of.values())
+        for name, of in meanings.items()
+        if len(of) > 1 and not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize("room", ["cli", "decision", "evaluation"])
+def test_importing_it_loads_no_deep_learning(room):
+    names = [name for name in _SOURCES if _room(name) == room]
     program = (
         "import sys, importlib\n"
         f"for name in {names!r}: importlib.import_module(name)\n"
