@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import nibabel as nib
@@ -41,6 +40,7 @@ from pcrnet.simulation.scanner import (
 )
 from pcrnet.simulation.truth import true_biology
 from pcrnet.simulation.worlds import WORLDS, grow_phantom, outline, scan
+from pcrnet.source_code import digest_of_sources, sources_behind
 from pcrnet.storage import read_record, write_bytes, write_json, write_text
 
 COVARIATES: tuple[str, ...] = ("age", "hr_status", "grade", "cT", "cN")
@@ -110,10 +110,12 @@ def is_simulated(cohort: Path) -> bool:
 
 def code_digest() -> str:
     """SHA-256 over the source of the simulation: another digest, other images."""
-    digest, folder = sha256(), Path(__file__).parent
-    for source in sorted(folder.rglob("*.py")):
-        digest.update(source.relative_to(folder).as_posix().encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()
+    return digest_of_sources(simulation_sources())
+
+
+def simulation_sources() -> set[Path]:
+    """The modules that decide a simulated image, with the kinetics that they take from imaging."""
+    return sources_behind("pcrnet.simulation.trial", "pcrnet.simulation", "pcrnet.imaging")
 
 
 def _claim(directory: Path, identity: dict[str, object]) -> bool:

@@ -20,6 +20,7 @@ from pcrnet.imaging.reader import read_volume
 from pcrnet.simulation import trial
 from pcrnet.simulation.enrolment import CHANNELS, enrol
 from pcrnet.simulation.trial import CELL_NAMES, COVARIATES, make_patient, simulate_trial
+from pcrnet.source_code import digest_of_sources
 
 # Coarse MRI keeps it quick; the grids of PET and diffusion are those of the default.
 CONFIG = SimulationConfig(patients=12, seed=7, mri_spacing_mm=5.0, missing_scan_fraction=0.15)
@@ -176,6 +177,15 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
     with pytest.raises(RunError, match="other files"):
         simulate_trial(tmp_path, CONFIG)
     assert (tmp_path / "cohort.csv").read_text() == "patient_id\n"
+
+
+def test_all_of_the_simulation_and_the_kinetics_it_takes_decide_its_images():
+    sources = trial.simulation_sources()
+    inside = set(Path(trial.__file__).parent.rglob("*.py"))
+    assert {path.stem for path in inside - sources} == {"__init__"}
+    borrowed = {path.stem for path in sources if "simulation" not in path.parts}
+    assert borrowed == {"kinetics", "tofts"}
+    assert trial.code_digest() == digest_of_sources(sources)
 
 
 def test_worker_processes_do_not_load_torch():
