@@ -13,9 +13,14 @@ from pcrnet.evaluation.metrics import head_metrics
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.repeats import average_metrics, spreads
 from pcrnet.evaluation.results import FailureCase, HeadResult, PredictiveValues
-from pcrnet.evaluation.statistics import confusion as operating_point
 from pcrnet.evaluation.statistics.array_types import BoolArray, CountArray, IntArray
-from pcrnet.evaluation.statistics.confusion import Confusion, confusion, predictive_values_at
+from pcrnet.evaluation.statistics.confusion import (
+    Confusion,
+    confusion,
+    predictive_values_at,
+    sensitivity,
+    specificity,
+)
 from pcrnet.evaluation.statistics.curves import precision_recall_curve, roc_curve
 from pcrnet.evaluation.statistics.discrimination import ROUNDING, auc
 from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
@@ -88,8 +93,8 @@ def brief_metrics(predictions: Predictions, head: Head) -> dict[str, Estimate]:
     table = locked_table(inside, head) or _NO_THRESHOLD
     return {
         "auc": auc(inside.prob[head], inside.label[head], inside.fold),
-        "sensitivity": operating_point.sensitivity(table),
-        "specificity": operating_point.specificity(table),
+        "sensitivity": sensitivity(table),
+        "specificity": specificity(table),
         "observed_less_predicted": _observed_less_predicted(inside, head),
     }
 

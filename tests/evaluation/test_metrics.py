@@ -10,7 +10,7 @@ import pytest
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.evaluation.metrics import head_metrics, metrics_json
 from pcrnet.evaluation.predictions import Predictions
-from pcrnet.evaluation.statistics import confusion as operating_point
+from pcrnet.evaluation.statistics import confusion as rates
 from pcrnet.evaluation.statistics.confusion import confusion
 from pcrnet.evaluation.statistics.discrimination import auc, auc_fold_mean
 from pcrnet.evaluation.statistics.intervals import Estimate, proportion
@@ -113,7 +113,7 @@ def test_locked_thresholds_of_the_table_are_used_patient_by_patient():
     table = confusion(predictions.prob["yT0"], predictions.label["yT0"], threshold)
     metrics = head_metrics(predictions, "yT0", CONFIG)
     for name in RATES:
-        assert metrics[name] == getattr(operating_point, name)(table)
+        assert metrics[name] == getattr(rates, name)(table)
     assert metrics["accuracy"].n == 59
 
 
@@ -121,7 +121,7 @@ def test_given_threshold_comes_before_the_tables():
     predictions = simulate(threshold={"yT0": np.full(60, 0.9)})
     given = head_metrics(predictions, "yT0", CONFIG, threshold=0.2)
     table = confusion(predictions.prob["yT0"], predictions.label["yT0"], 0.2)
-    assert given["sensitivity"] == operating_point.sensitivity(table)
+    assert given["sensitivity"] == rates.sensitivity(table)
 
 
 def test_no_threshold_is_ever_chosen_on_the_judged_data():
@@ -135,10 +135,10 @@ def test_net_benefit_rule_is_a_threshold_of_its_own():
     config = EvaluationConfig(bootstrap_draws=200, operating_point=NetBenefitRule(threshold=0.8))
     predictions = simulate()
     table = confusion(predictions.prob["yT0"], predictions.label["yT0"], 0.8)
-    assert head_metrics(predictions, "yT0", config)["npv"] == operating_point.npv(table)
+    assert head_metrics(predictions, "yT0", config)["npv"] == rates.npv(table)
     locked = simulate(threshold={"yT0": np.full(60, 0.3)})
     table = confusion(predictions.prob["yT0"], predictions.label["yT0"], 0.3)
-    assert head_metrics(locked, "yT0", config)["npv"] == operating_point.npv(table)
+    assert head_metrics(locked, "yT0", config)["npv"] == rates.npv(table)
 
 
 @pytest.mark.parametrize("fold", [None, np.arange(6)])

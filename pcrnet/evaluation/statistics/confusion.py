@@ -1,4 +1,4 @@
-"""The operating point: a threshold locked on inner data, and what it does to the patients.
+"""What a threshold does to the patients: the 2×2 table and its rates.
 
 Everywhere in pcrnet a patient is called a complete response when prob > threshold, strictly.
 """

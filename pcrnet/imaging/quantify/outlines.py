@@ -60,7 +60,9 @@ def outline_picture(
     place, pet = survey.place, next(iter(channels.pet), None)
     visits = [t for t in data.timepoints if t in survey.visits]
     aspects = [_aspect(place)] * len(visits)
-    sheet = Sheet(aspects, len(columns) + (pet is not None), bars=False)
+    source = "mask given" if survey.lesion.source == "mask" else "lesion found"
+    foot = f"{source} · {_LEGEND}"
+    sheet = Sheet(aspects, len(columns) + (pet is not None), bars=False, foot=foot)
     sheet.head(title, warning)
     first = survey.visits[visits[0]]
     for row, timepoint in enumerate(visits):
@@ -82,8 +84,6 @@ def outline_picture(
         sheet.label_column(number, f"{_name(column.channel)}, {column.plane}")
     if pet is not None:
         sheet.label_column(len(columns), f"{pet}, region")
-    source = "mask given" if survey.lesion.source == "mask" else "lesion found"
-    sheet.foot(f"{source} · {_LEGEND}")
     return sheet.jpeg()
 
 

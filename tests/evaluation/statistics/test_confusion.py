@@ -1,4 +1,4 @@
-"""Locked thresholds and what follows from them."""
+"""The 2×2 table at a threshold, its rates and their intervals."""
 
 from __future__ import annotations
 
