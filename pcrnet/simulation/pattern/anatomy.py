@@ -1,6 +1,7 @@
 """Another breast: a cone with a nipple, ducts that fan out from it, and hot organs behind the ribs.
 
-The canonical frame is that of :mod:`pcrnet.simulation.phantom_grid`: u lateral, v anterior, w superior.
+The canonical frame is that of :mod:`pcrnet.simulation.phantom_grid`: u lateral, v anterior, w
+superior.
 """
 
 from __future__ import annotations
