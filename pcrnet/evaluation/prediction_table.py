@@ -31,7 +31,7 @@ _WORDS = frozenset(
 
 
 @dataclass(frozen=True)
-class PredictionTable:
+class PredictionColumns:
     """The columns of the contract, as a table states them; each has n entries.
 
     Attributes:
@@ -61,7 +61,7 @@ class PredictionTable:
     remarks: tuple[str, ...]
 
 
-def read_prediction_table(path: Path, wanted: ColumnMap) -> PredictionTable:
+def read_prediction_table(path: Path, wanted: ColumnMap) -> PredictionColumns:
     """Read a table in any dialect, by the contract's names and those that the user gives.
 
     Raises:
@@ -105,7 +105,7 @@ def read_prediction_table(path: Path, wanted: ColumnMap) -> PredictionTable:
         for name, cells in columns.items()
         if name not in found.values() or name == found.get("site")
     }
-    return PredictionTable(
+    return PredictionColumns(
         rows=tuple(number for number, _ in table.rows),
         patient_id=taken["patient_id"],
         prob=numbers(PROB),

@@ -24,7 +24,7 @@ from pcrnet.csv_text import csv_text
 from pcrnet.errors import PredictionsError, PredictionsListError
 from pcrnet.evaluation.column_map import PREFIXES, ColumnMap
 from pcrnet.evaluation.contract import find_problems
-from pcrnet.evaluation.prediction_table import PredictionTable, read_prediction_table
+from pcrnet.evaluation.prediction_table import PredictionColumns, read_prediction_table
 from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray
 from pcrnet.storage import write_text
 
@@ -147,7 +147,7 @@ def read_predictions(path: Path, columns: ColumnMap | None = None) -> Prediction
     return take_predictions(read_prediction_table(path, columns or ColumnMap()), path.name)
 
 
-def take_predictions(table: PredictionTable, source: str) -> Predictions:
+def take_predictions(table: PredictionColumns, source: str) -> Predictions:
     """Check a table that has been read.
 
     Raises:

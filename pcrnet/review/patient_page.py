@@ -16,7 +16,6 @@ from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.patient_scans import PatientScans, read_patient
 from pcrnet.imaging.preprocess import on_one_grid
 from pcrnet.imaging.quantify.measure import survey_scans
-from pcrnet.imaging.quantify.outlines import outline_picture
 from pcrnet.imaging.registration.visits import common_channel
 from pcrnet.imaging.units import suv_unit
 from pcrnet.review.alignment_picture import alignment_picture
@@ -30,6 +29,7 @@ from pcrnet.review.display import (
     window_note,
 )
 from pcrnet.review.measurements import VisitMeasurements, last_mask, measure_visits
+from pcrnet.review.outlines import outline_picture
 from pcrnet.review.panels import Plane, axis_of, draw_missing, draw_note, extent_mm
 from pcrnet.review.sheet import Sheet
 

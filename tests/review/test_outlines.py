@@ -10,7 +10,7 @@ from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.quantify.measure import survey_scans
-from pcrnet.imaging.quantify.outlines import outline_picture
+from pcrnet.review.outlines import outline_picture
 
 _DATA, _IMAGING = DataConfig(), ImagingConfig()
 
