@@ -19,8 +19,8 @@ def code_digest() -> str:
 def tensor_sources() -> set[Path]:
     """The modules of imaging that decide a tensor or a quantity, with all that they import.
 
-    And ``cache``, which stores it. Drawing and converting are not among them, so that
-    work on a picture throws no tensor away. Nor is what lies outside imaging: settings and the
+    And ``cache``, which stores it. Drawing and converting are not among them, so that work on a
+    picture throws no tensor away. Nor is what lies outside imaging: settings and the
     patient's own values have their place in a tensor's key beside the code.
     """
     found = {Path(__file__).with_name("cache.py")}

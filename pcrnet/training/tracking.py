@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.training import TrackingConfig
+from pcrnet.run_layout import RunLayout
 from pcrnet.storage import make_folder, require_writable
 from pcrnet.training.events import EpochReport, FitsPlanned, RunEvent
 
@@ -65,7 +66,7 @@ def tracking(experiment: Experiment) -> Iterator[Tracker]:
 
     directory = experiment.run.directory
     make_folder(directory)
-    require_writable(directory / "run.lock")  # wandb would go on, and log an error for each line
+    require_writable(RunLayout(directory).lock)  # wandb would go on, and log an error for each line
     run = wandb.init(
         project=experiment.tracking.project,
         group=experiment.tracking.group,

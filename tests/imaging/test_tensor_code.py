@@ -22,6 +22,14 @@ def test_the_physics_in_the_rooms_below_decides_a_tensor():
     assert {"header", "affine", "frames", "geometry", "rigid", "engine_greedy"} <= _found()
 
 
+def test_every_module_that_measures_decides_a_quantity():
+    package = set((_FOLDER / "quantify").rglob("*.py"))
+    listed = _FOLDER / "quantify" / "table.py"  # writes what has been measured
+    door = _FOLDER / "quantify" / "__init__.py"
+    assert listed in package
+    assert package - {listed, door} <= tensor_sources()
+
+
 def test_mapping_kinetics_and_converting_decide_none():
     others = {"convert", "digests", "kinetics", "kinetic_maps", "known_scans", "tofts"}
     assert not others & _found()

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig, RigidAlignment
-from pcrnet.imaging.quantify import PetMeasurements
+from pcrnet.imaging.quantify.lesion import PetMeasurements
 from pcrnet.review.measurements import VisitMeasurements
 from pcrnet.review.patient_page import describe, patient_page
 
