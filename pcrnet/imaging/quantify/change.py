@@ -31,7 +31,7 @@ RESIDUE = (
             f"of what is above half of the first visit's peak: {q.meaning}",
             q.unit,
             "residue",
-            modelled=q.modelled,
+            modelled=q.modelled or q.modelled_later,
         )
         for q in (*shape.MOMENTS, *shape.REGION)
     ),

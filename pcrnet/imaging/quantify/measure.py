@@ -141,5 +141,5 @@ def _registration(alignment: Alignment) -> VisitRegistration:
         similarity_after=alignment.similarity_after,
         shift_mm=alignment.shift_mm,
         rotation_degrees=alignment.rotation_degrees,
-        problem=alignment.problem,
+        problem=alignment.problem or alignment.doubt,
     )

@@ -21,6 +21,8 @@ class Quantity:
         unit: As in :class:`~pcrnet.imaging.quantify.specs.QuantitySpec`.
         group: Quantities that measure the same thing in different ways.
         modelled: Whether it is meant for a model: compressed, robust, not said by another.
+        modelled_later: Whether it is meant for a model at the later visits, where it tells how the
+            lesion went; at the first it tells little.
         compared: Whether its difference between two visits is a quantity too.
     """
 
@@ -29,6 +31,7 @@ class Quantity:
     unit: str
     group: str
     modelled: bool = field(default=True, kw_only=True)
+    modelled_later: bool = field(default=False, kw_only=True)
     compared: bool = field(default=False, kw_only=True)
 
 

@@ -21,7 +21,7 @@ class VisitRegistration:
         similarity_after: The same as measured.
         shift_mm: How far the middle of the first scan was moved.
         rotation_degrees: How far it was turned.
-        problem: Why it was not moved; None where it was.
+        problem: Why it was not moved, or what speaks against having moved it; None where nothing.
     """
 
     accepted: bool

@@ -27,6 +27,7 @@ MOMENTS = (
         "1",
         "shape",
         modelled=False,
+        modelled_later=True,
     ),
 )
 REGION = (
@@ -36,9 +37,21 @@ REGION = (
         "1",
         "shape",
     ),
-    Quantity("components_ln", "connected parts of 0.1 mL or more", "ln 1", "shape", modelled=False),
     Quantity(
-        "largest_fraction", "share of the largest connected part", "1", "shape", modelled=False
+        "components_ln",
+        "connected parts of 0.1 mL or more",
+        "ln 1",
+        "shape",
+        modelled=False,
+        modelled_later=True,
+    ),
+    Quantity(
+        "largest_fraction",
+        "share of the largest connected part",
+        "1",
+        "shape",
+        modelled=False,
+        modelled_later=True,
     ),
     Quantity(
         "thickness_ratio_ln",
@@ -46,6 +59,7 @@ REGION = (
         "ln 1",
         "shape",
         modelled=False,
+        modelled_later=True,
     ),
 )
 LEAST_ML = 0.25

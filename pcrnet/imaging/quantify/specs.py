@@ -84,7 +84,7 @@ def quantity_specs(data: DataConfig, imaging: ImagingConfig) -> tuple[QuantitySp
         )
     ]
     for timepoint in data.timepoints:
-        specs += _visit(timepoint, channels)
+        specs += _visit(timepoint, channels, later=timepoint != first)
     for timepoint in later:
         specs += _change(timepoint, first, channels)
     specs += [
@@ -96,13 +96,14 @@ def quantity_specs(data: DataConfig, imaging: ImagingConfig) -> tuple[QuantitySp
     return tuple(specs)
 
 
-def _visit(timepoint: str, channels: Channels) -> Iterator[QuantitySpec]:
+def _visit(timepoint: str, channels: Channels, *, later: bool) -> Iterator[QuantitySpec]:
     def build(
         channel: str, scans: Iterable[str], quantities: Iterable[Quantity]
     ) -> Iterator[QuantitySpec]:
         scans = frozenset(f"{timepoint}.{scan}" for scan in scans)
         for q in quantities:
-            yield _spec(f"{timepoint}.{channel}.{q.name}", q, scans)
+            modelled = q.modelled or (later and q.modelled_later)
+            yield _spec(f"{timepoint}.{channel}.{q.name}", q, scans, modelled=modelled)
 
     for channel in channels.pet:
         yield from build(channel, [channel], (*uptake.QUANTITIES, *nodes.QUANTITIES))
@@ -125,7 +126,8 @@ def _change(timepoint: str, first: str, channels: Channels) -> Iterator[Quantity
     ) -> Iterator[QuantitySpec]:
         scans = frozenset(f"{t}.{scan}" for t in (first, timepoint) for scan in scans)
         for q in quantities:
-            yield _spec(f"{timepoint}_vs_{first}.{channel}.{q.name}", q, scans)
+            name = f"{timepoint}_vs_{first}.{channel}.{q.name}"
+            yield _spec(name, q, scans, modelled=q.modelled)
 
     for channel in channels.pet:
         yield from build(channel, [channel], (*change.of(uptake.QUANTITIES), *change.RESIDUE))
@@ -143,7 +145,5 @@ def _change(timepoint: str, first: str, channels: Channels) -> Iterator[Quantity
         yield from build(channel, [channel], change.of(signal.QUANTITIES))
 
 
-def _spec(name: str, quantity: Quantity, scans: frozenset[str]) -> QuantitySpec:
-    return QuantitySpec(
-        name, quantity.meaning, quantity.unit, scans, quantity.group, quantity.modelled
-    )
+def _spec(name: str, quantity: Quantity, scans: frozenset[str], *, modelled: bool) -> QuantitySpec:
+    return QuantitySpec(name, quantity.meaning, quantity.unit, scans, quantity.group, modelled)

@@ -14,8 +14,8 @@ from pcrnet.imaging.registration.likeness import BINS, Transform, WorkingScan
 if TYPE_CHECKING:
     import SimpleITK
 
-_SHRINK = (2, 1)
-_SMOOTHING = (1.0, 0.0)  # voxels
+_SHRINK = (4, 2, 1)
+_SMOOTHING = (2.0, 1.0, 0.0)  # voxels
 _SAMPLES = 15_000
 _SEED = 17
 

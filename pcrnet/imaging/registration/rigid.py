@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,7 +44,8 @@ class Alignment:
         rotation_degrees: How far it turns it.
         front_mm: How far the front of the body differs afterwards (75th percentile); NaN where
             the scans do not show it.
-        problem: Why the visit was left as it came instead; None where the transform is believed.
+        problem: Why the visit was left as it came instead; None where it was moved.
+        doubt: What speaks against a transform that was kept all the same; None where nothing does.
     """
 
     transform: Transform
@@ -54,6 +55,7 @@ class Alignment:
     rotation_degrees: float
     front_mm: float
     problem: str | None = None
+    doubt: str | None = None
 
     @property
     def accepted(self) -> bool:
@@ -81,12 +83,36 @@ def register(
     Raises:
         ConfigError: The engine is not installed.
         RegistrationError: No position makes the two alike, the result lies beyond the limits, or
-            one visit was prone and the other supine.
+            one visit was prone and the other supine. Where ``limits.on_failure`` keeps visits, a
+            front of the body that differs is a doubt that the result carries, since its
+            similarity has risen.
     """
     pair = prepare_scan(fixed, left_out=lesion), prepare_scan(moving)
     alignment = _align(*pair, _engine(limits.engine))
     _check(alignment, limits)
+    if not limits.allow_prone_supine and alignment.front_mm > limits.max_front_mm:
+        return _doubtful(alignment, limits)
     return alignment
+
+
+def _doubtful(alignment: Alignment, limits: RigidAlignment) -> Alignment:
+    """One visit prone, the other supine? Refuse it, or keep what is more alike than as it came.
+
+    Raises:
+        RegistrationError: Where failures are refused.
+    """
+    found = f"the front of the body differs by {alignment.front_mm:.0f} mm"
+    if limits.on_failure == "refuse":
+        raise _prone_and_supine(found)
+    return replace(alignment, doubt=f"one visit may be prone, the other supine: {found}")
+
+
+def _prone_and_supine(found: str) -> RegistrationError:
+    return RegistrationError(
+        f"one visit seems to be prone, the other supine: {found}",
+        remedy="leave the visit out, or set imaging.alignment.allow_prone_supine: true, "
+        "knowing that a rigid transform cannot match the breast itself",
+    )
 
 
 def _check(alignment: Alignment, limits: RigidAlignment) -> None:
@@ -100,17 +126,8 @@ def _check(alignment: Alignment, limits: RigidAlignment) -> None:
             "imaging.alignment.kind: none if they lie alike already",
         )
     turned = alignment.rotation_degrees > 90.0
-    if not limits.allow_prone_supine and (turned or alignment.front_mm > limits.max_front_mm):
-        found = (
-            "the body is turned half round"
-            if turned
-            else f"the front of the body differs by {alignment.front_mm:.0f} mm"
-        )
-        raise RegistrationError(
-            f"one visit seems to be prone, the other supine: {found}",
-            remedy="leave the visit out, or set imaging.alignment.allow_prone_supine: true, "
-            "knowing that a rigid transform cannot match the breast itself",
-        )
+    if not limits.allow_prone_supine and turned:
+        raise _prone_and_supine("the body is turned half round")
     if alignment.shift_mm > limits.max_shift_mm:
         raise RegistrationError(
             f"the visit lies {alignment.shift_mm:.0f} mm from the first, at most "

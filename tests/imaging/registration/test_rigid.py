@@ -15,9 +15,11 @@ from pcrnet.imaging.registration.likeness import prepare_scan
 from pcrnet.imaging.registration.rigid import register
 from pcrnet.imaging.volume import Volume
 
-LIMITS = RigidAlignment()
+LIMITS = RigidAlignment(on_failure="refuse")
 EITHER = pytest.mark.parametrize(
-    "limits", [LIMITS, RigidAlignment(engine="greedy")], ids=["simpleitk", "greedy"]
+    "limits",
+    [LIMITS, RigidAlignment(on_failure="refuse", engine="greedy")],
+    ids=["simpleitk", "greedy"],
 )
 
 
@@ -188,23 +190,30 @@ def test_a_displacement_beyond_the_limit_is_refused():
     first = _torso(70, 55)
     later = _later_visit(first, _rigid((8, -6, 5), (0, 0, 0), _middle_mm(first)))
     with pytest.raises(RegistrationError, match="11 mm from the first, at most 5 mm"):
-        register(first, later, RigidAlignment(max_shift_mm=5))
+        register(first, later, RigidAlignment(on_failure="refuse", max_shift_mm=5))
 
 
 def test_a_rotation_beyond_the_limit_is_refused():
     first = _torso(70, 55)
     later = _later_visit(first, _rigid((0, 0, 0), (0, 0, 8), _middle_mm(first)))
     with pytest.raises(RegistrationError, match="turned by 8°"):
-        register(first, later, RigidAlignment(max_rotation_degrees=5))
+        register(first, later, RigidAlignment(on_failure="refuse", max_rotation_degrees=5))
 
 
 def test_prone_against_supine_is_refused_unless_allowed():
     prone, supine = _torso(85, 50), _torso(30, 65)
     with pytest.raises(RegistrationError, match="one visit seems to be prone"):
         register(prone, supine, LIMITS)
-    allowed = register(prone, supine, RigidAlignment(allow_prone_supine=True))
+    allowed = register(prone, supine, RigidAlignment(on_failure="refuse", allow_prone_supine=True))
     assert allowed.front_mm > LIMITS.max_front_mm
     assert allowed.shift_mm < 3.0
+
+
+def test_a_front_that_differs_is_a_doubt_where_visits_are_kept():
+    kept = register(_torso(85, 50), _torso(30, 65), RigidAlignment(on_failure="keep"))
+    assert kept.accepted
+    assert kept.similarity_after > kept.similarity_before
+    assert "may be prone" in kept.doubt
 
 
 @EITHER

@@ -34,7 +34,7 @@ def test_without_alignment_nothing_is_moved():
 def test_each_later_visit_is_brought_onto_the_first():
     shifts = {"baseline": (0, 0, 0), "interim": (9, -4, 3), "presurgical": (-6, 8, 2)}
     visits = {timepoint: {"t2": _volume(shift)} for timepoint, shift in shifts.items()}
-    found = align_visits(visits, RigidAlignment())
+    found = align_visits(visits, RigidAlignment(on_failure="refuse"))
     assert list(found) == ["interim", "presurgical"]
     for timepoint, alignment in found.items():
         np.testing.assert_allclose(alignment.transform[:3, 3], shifts[timepoint], atol=0.5)
@@ -52,7 +52,7 @@ def test_the_channel_that_registers_best_is_chosen():
 def test_a_visit_with_nothing_in_common_names_its_timepoint():
     visits = {"baseline": {"pet": _volume(unit="SUVbw")}, "interim": {"t2": _volume()}}
     with pytest.raises(RegistrationError, match="no channel in common with baseline") as caught:
-        align_visits(visits, RigidAlignment())
+        align_visits(visits, RigidAlignment(on_failure="refuse"))
     assert caught.value.field == "interim"
 
 
@@ -60,23 +60,23 @@ def test_visits_that_share_nothing_but_adc_are_refused_with_the_reason():
     adc = _volume(unit="1e-3 mm2/s")
     visits = {"baseline": {"t2": _volume(), "adc": adc}, "interim": {"adc": adc}}
     with pytest.raises(RegistrationError, match="only ADC is common with baseline") as caught:
-        align_visits(visits, RigidAlignment())
+        align_visits(visits, RigidAlignment(on_failure="refuse"))
     assert caught.value.field == "interim.adc"
     assert align_visits(visits, NoAlignment()) == {}
 
 
-@pytest.mark.parametrize("alignment", [NoAlignment(), RigidAlignment()])
+@pytest.mark.parametrize("alignment", [NoAlignment(), RigidAlignment(on_failure="refuse")])
 def test_an_engine_that_is_not_asked_for_need_not_be_installed(alignment, monkeypatch):
     monkeypatch.setitem(sys.modules, "picsl_greedy", None)
     require_engine(alignment)
     with pytest.raises(ConfigError, match="not installed"):
-        require_engine(RigidAlignment(engine="greedy"))
+        require_engine(RigidAlignment(on_failure="refuse", engine="greedy"))
 
 
 def test_a_refused_registration_names_its_column():
     visits = {"baseline": {"t2": _volume()}, "interim": {"t2": _volume(seed=5)}}
     with pytest.raises(RegistrationError, match="does not match the first") as caught:
-        align_visits(visits, RigidAlignment())
+        align_visits(visits, RigidAlignment(on_failure="refuse"))
     assert caught.value.field == "interim.t2"
 
 
@@ -85,16 +85,16 @@ def test_a_visit_known_to_be_prone_is_not_registered_to_a_supine_one(postures):
     first, later = (dataclasses.replace(_volume(), posture=posture) for posture in postures)
     visits = {"baseline": {"t2": first}, "interim": {"t2": later}}
     with pytest.raises(RegistrationError, match=f"lay {postures[1]} in this visit") as caught:
-        align_visits(visits, RigidAlignment())
+        align_visits(visits, RigidAlignment(on_failure="refuse"))
     assert caught.value.field == "interim.t2"
-    assert align_visits(visits, RigidAlignment(allow_prone_supine=True))
+    assert align_visits(visits, RigidAlignment(on_failure="refuse", allow_prone_supine=True))
 
 
 @pytest.mark.parametrize("postures", [("prone", "prone"), ("prone", None), (None, None)])
 def test_equal_and_unknown_postures_are_left_to_the_images(postures):
     first, later = (dataclasses.replace(_volume(), posture=posture) for posture in postures)
     visits = {"baseline": {"t2": first}, "interim": {"t2": later}}
-    assert list(align_visits(visits, RigidAlignment())) == ["interim"]
+    assert list(align_visits(visits, RigidAlignment(on_failure="refuse"))) == ["interim"]
 
 
 @pytest.mark.parametrize("unit", ["SUL", "SUVbsa"])
@@ -103,7 +103,7 @@ def test_pet_of_every_norm_registers(unit):
         visit: {"pet": _volume(shift, unit=unit)}
         for visit, shift in {"baseline": (0, 0, 0), "interim": (9, -4, 3)}.items()
     }
-    found = align_visits(visits, RigidAlignment())["interim"]
+    found = align_visits(visits, RigidAlignment(on_failure="refuse"))["interim"]
     np.testing.assert_allclose(found.transform[:3, 3], (9, -4, 3), atol=0.5)
 
 
@@ -123,4 +123,7 @@ def test_a_visit_that_would_be_refused_can_be_kept_as_it_came_with_the_reason(la
     assert problem in found.problem
     np.testing.assert_array_equal(found.transform, np.eye(4))
     with pytest.raises(RegistrationError):
-        align_visits({"baseline": first, "interim": later}, RigidAlignment(max_shift_mm=40.0))
+        align_visits(
+            {"baseline": first, "interim": later},
+            RigidAlignment(on_failure="refuse", max_shift_mm=40.0),
+        )
