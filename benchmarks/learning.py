@@ -34,14 +34,14 @@ from pcrnet.config.data import SimulationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.data.splits import make_splits
-from pcrnet.evaluation.calibration import head_probabilities
+from pcrnet.decision.calibrators import head_probabilities
 from pcrnet.imaging.cache import TensorCache
-from pcrnet.judging import ship
 from pcrnet.models.kinds import read_model
+from pcrnet.run.judging import ship
 from pcrnet.simulation.trial import COVARIATES, simulate_trial
 from pcrnet.simulation.truth import Truth, truth_of
 from pcrnet.training.crossval import run_fits
-from pcrnet.training.fold import MODEL_FOLDER, FitJob
+from pcrnet.training.fit import MODEL_FOLDER, FitJob
 from pcrnet.training.plan import SHIPPED_FIT, plan_fits
 
 JUDGED = ("yT0", "yT0yN0")

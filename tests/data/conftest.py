@@ -11,6 +11,9 @@ from pcrnet.imaging.preprocess import PatientTensor
 class FakeSource:
     """Tensors of shape (2, 6, 4, 4, 4) that say in their voxels whose they are."""
 
+    def __init__(self, quantities):
+        self._quantities = quantities
+
     def get(self, patient):
         number = float(patient.patient_id[1:])
         return PatientTensor(
@@ -19,12 +22,13 @@ class FakeSource:
             days=np.array([0.0, np.nan if number % 2 else 10.0 * number], np.float32),
             centre_mm=np.zeros(3),
             crop="body",
+            quantities=self._quantities,
         )
 
 
 @pytest.fixture
-def source():
-    return FakeSource()
+def source(nothing_measured):
+    return FakeSource(nothing_measured)
 
 
 @pytest.fixture

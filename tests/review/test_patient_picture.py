@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from pcrnet.cohort.table import read_cohort
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
+from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
 from pcrnet.review.patient_picture import patient_picture
 
 KINDS = {"pet": "suv", "dce_pre": "dce", "dce_early": "dce", "t2": "zscore", "adc": "adc"}
@@ -29,6 +31,7 @@ def _tensor(**missing: bool) -> PatientTensor:
         days=np.array([-3, np.nan], np.float32),
         centre_mm=np.zeros(3),
         crop="lesion",
+        quantities=Quantities({}, QuantityFlags("none", None, float("nan"), {}, ())),
     )
 
 
@@ -103,7 +106,7 @@ def test_the_slice_is_chosen_by_what_there_is(monkeypatch, missing_channels, mas
     present[:, [CHANNELS.index(name) for name in missing_channels]] = False
     lesion = np.zeros(tensor.image.shape[2:], bool)
     lesion[3:6, 3:6, 5:7] = True
-    tensor = PatientTensor(tensor.image, present, tensor.days, tensor.centre_mm, tensor.crop)
+    tensor = replace(tensor, present=present)
     words = _words(monkeypatch, tensor, mask=lesion if mask else None)
     assert any(reason in word for word in words)
 

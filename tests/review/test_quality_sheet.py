@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from pcrnet.config.data import DataConfig
-from pcrnet.config.imaging import ImagingConfig, RigidAlignment
+from pcrnet.config.imaging import ImagingConfig, NoAlignment, RigidAlignment
 from pcrnet.errors import ConfigError
 from pcrnet.review import quality_sheet as quality
 from pcrnet.review.quality_sheet import quality_sheet
 
 DATA = DataConfig(branches={"pet": ("pet",), "mri": ("t2",)})
-IMAGING = ImagingConfig(spacing_mm=(4.0, 4.0, 4.0), size=(10, 10, 8))
+IMAGING = ImagingConfig(spacing_mm=(4.0, 4.0, 4.0), size=(10, 10, 8), alignment=NoAlignment())
 
 
 def test_the_whole_cohort_is_one_page_with_its_pictures_beside_it(small_cohort, tmp_path):
