@@ -337,12 +337,14 @@ def bundle_files(folder: Path) -> Subject:
 def write_small_bundle(folder: Path) -> Path:
     """A bundle of one untrained network with two covariates."""
     import torch
-    from pcrnet.models.member import Member
 
     from pcrnet.config.layers import load_experiment
     from pcrnet.data.clinical import CategoricalEncoding, ClinicalEncoding, NumericEncoding
     from pcrnet.decision.calibrators import ChainCalibrator
     from pcrnet.deploy.packing import describe_bundle, write_bundle
+    from pcrnet.models.frequencies import Frequencies
+    from pcrnet.models.network import PcrNet
+    from pcrnet.models.network_model import NetworkModel
 
     experiment = load_experiment(
         [
@@ -350,23 +352,32 @@ def write_small_bundle(folder: Path) -> Path:
             "imaging.size=[8,8,8]",
             "imaging.spacing_mm=[12,12,12]",
             "model.width=16",
+            "model.networks=1",
+            "model.start=frequencies",
         ]
     )
     encoding = ClinicalEncoding(
         (NumericEncoding("age", 50.0, 10.0), CategoricalEncoding("grade", ("high", "low")))
     )
     torch.manual_seed(0)
-    member = Member.build(experiment.data, experiment.imaging, experiment.model, encoding)
+    network = PcrNet(
+        experiment.data,
+        experiment.imaging,
+        experiment.model,
+        encoding.covariate_of_feature,
+        len(encoding.covariates),
+    )
+    model = NetworkModel(Frequencies((0.1, 0.2, 0.3)), (network,), (encoding,), np.ones(3))
     manifest = describe_bundle(
         experiment,
         covariates=("age", "grade"),
-        members=1,
+        about=model.describe(),
         calibrator=ChainCalibrator((1.0, 1.0, 1.0), (0.0, 0.1, -0.1)),
         operating_points={"yT0": 0.5, "yN0": None, "yT0yN0": 0.4},
         splits_sha256="0" * 64,
         simulated=True,
     )
-    write_bundle(folder, manifest, [member])
+    write_bundle(folder, manifest, model)
     return folder
 
 
