@@ -43,7 +43,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 def test_the_first_world_is_the_default_and_what_it_was(tmp_path, monkeypatch):
     assert FIRST_WORLD.world == "amount"
     # The table follows from the patients alone; of the images two patients are enough.
-    monkeypatch.setattr(trial, "_make_patients", lambda *_: iter(()))
+    monkeypatch.setattr(trial, "_make_patients", lambda *_: (made for made in ()))
     cohort = simulate_trial(tmp_path / "trial", FIRST_WORLD)
     assert sha256(cohort.read_bytes()).hexdigest() == FIRST_WORLD_TABLE
     for index in (0, 1):
@@ -70,7 +70,7 @@ def test_the_second_world_s_table_keeps_the_contract(pattern_folder, pattern_con
 
 
 def test_both_worlds_tables_have_the_same_columns(pattern_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(trial, "_make_patients", lambda *_: iter(()))
+    monkeypatch.setattr(trial, "_make_patients", lambda *_: (made for made in ()))
     first = simulate_trial(tmp_path / "trial", FIRST_WORLD).parent
     assert list(_rows(first)[0]) == list(_rows(pattern_folder)[0])
 
