@@ -20,6 +20,7 @@ from pcrnet.errors import PcrnetError
 from pcrnet.evaluation.command import add_table_options, columns_of
 from pcrnet.guard import guarded, settings_help
 from pcrnet.importers.command import add_importers, run_importer
+from pcrnet.run.progress_bar import ProgressBar
 from pcrnet.run_layout import PREDICTIONS_FILE, ReportLayout, RunLayout
 from pcrnet.storage import is_stream, require_writable
 
@@ -180,7 +181,7 @@ def _check(options: argparse.Namespace) -> None:
     experiment = load_experiment(options.overrides)
     if options.pictures is not None:
         require_writable(options.pictures / "index.html")
-    with _Bar("reading") as bar:
+    with ProgressBar("reading") as bar:
         report = check_cohort(options.cohort, experiment, progress=bar.update)
     Console().print(render_report(report))
     if options.pictures is not None:
@@ -207,7 +208,7 @@ def _draw_cohort(table: Path, experiment: Experiment, out: Path) -> None:
         timepoints=data.timepoints,
         channels=data.channels,
     )
-    with _Bar("drawing") as bar:
+    with ProgressBar("drawing") as bar:
         index = quality_sheet(
             cohort,
             data,
@@ -231,7 +232,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> None:
-    with _Bar("importing") as bar:
+    with ProgressBar("importing") as bar:
         lines = run_importer(options, bar.update)
     sys.stdout.write("\n".join(lines) + "\n")
 
@@ -273,7 +274,7 @@ def _simulate(options: argparse.Namespace) -> None:
     except ValidationError as error:
         detail = error.errors()[0]
         raise PcrnetError(detail["msg"], field=f"--{detail['loc'][0]}") from error
-    with _Bar("simulating") as bar:
+    with ProgressBar("simulating") as bar:
         path = simulate_trial(options.out, config, progress=bar.update)
     sys.stdout.write(f"{path}\n")
 
@@ -310,7 +311,7 @@ def _predicted(
     from pcrnet.deploy.predictor import load_predictor
 
     predictor = load_predictor(bundle, device, sha256=sha256)
-    with _Bar("predicting") as bar:
+    with ProgressBar("predicting") as bar:
         table = predictor.predict_table(cohort, progress=bar.update)
     for reason in table.refused:
         sys.stderr.write(f"refused: {reason}\n")
@@ -375,26 +376,3 @@ def _say(message: str) -> None:
 
 def _is_setting(word: str) -> bool:
     return not Path(word).is_dir() and ("=" in word or word.endswith((".yaml", ".yml")))
-
-
-class _Bar:
-    """A progress bar on standard error, where that is a terminal."""
-
-    def __init__(self, what: str) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._progress = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._progress.add_task(what, total=None)
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self._progress.stop()
-
-    def update(self, done: int, total: int) -> None:
-        """Move the bar."""
-        self._progress.update(self._task, completed=done, total=total)

@@ -7,34 +7,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pcrnet.cohort.outcome_counts import check_outcomes
-from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import rival_config
-from pcrnet.data.seeds import derive_seed
-from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.decision.nested import FittedDecision
 from pcrnet.deploy.packing import describe_bundle, write_bundle
-from pcrnet.errors import InsufficientScansError, RunError
 from pcrnet.evaluation.predictions import Predictions, write_predictions
-from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.known_scans import marks_of_all
-from pcrnet.imaging.preprocess import scans_present
-from pcrnet.imaging.quantify.specs import quantity_specs
-from pcrnet.imaging.quantify.table import write_quantities
 from pcrnet.models.kinds import read_model
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.example_pictures import write_example_pictures
 from pcrnet.run.judging import (
-    check_calibration,
     decisions_record,
     judge,
     judge_ablations,
     ship,
 )
+from pcrnet.run.preparation import prepare, seed_of_repeat, splits_of_run
 from pcrnet.run_layout import ABLATIONS, BASELINES, ReportLayout, RunLayout
-from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
-from pcrnet.storage import read_record, sha256_json, taking_apart, write_json
+from pcrnet.storage import read_record, taking_apart, write_json
 from pcrnet.training.crossval import run_fits
 from pcrnet.training.devices import overruling_variables, require_device
 from pcrnet.training.events import (
@@ -50,7 +40,6 @@ from pcrnet.training.events import (
 from pcrnet.training.fit import MODEL_FOLDER, FitJob, epochs_of_fit
 from pcrnet.training.interrupts import heeding_interrupts
 from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
-from pcrnet.training.precision import settle_precision
 
 
 @dataclass(frozen=True)
@@ -86,7 +75,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
     run = RunDirectory(experiment.run.directory)
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)
-        job, scans, simulated = _prepare(experiment, run, listen)
+        job, scans, simulated = prepare(experiment, run, listen)
         evaluation = experiment.evaluation
         listen(StageStarted("Training"))
         _fit(job, plan_fits(evaluation.folds, evaluation.mode), listen)
@@ -147,7 +136,7 @@ def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidat
     evaluation = experiment.evaluation
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)
-        job, scans, _ = _prepare(experiment, run, listen)
+        job, scans, _ = prepare(experiment, run, listen)
         listen(StageStarted("Training"))
         _fit(job, judged_fits(evaluation.folds, evaluation.mode), listen)
         listen(StageStarted("Calibration"))
@@ -171,162 +160,6 @@ def _told_to_all(listeners: Sequence[Listener], check_interrupt: Callable[[], No
     return listen
 
 
-def _prepare(
-    experiment: Experiment, run: RunDirectory, listen: Listener
-) -> tuple[FitJob, dict[str, tuple[str, ...]], bool]:
-    """Everything before the first fit: the job, each patient's scans, whether it is simulated."""
-    cohort, covariates, simulated = _cohort(experiment, listen)
-    listen(StageStarted("Preprocessing"))
-    patients, unused = _read(experiment, cohort, covariates, run, listen)
-    _check_before_images(experiment, patients, cohort.name, unused, listen)
-    scans = _preprocess(experiment, patients, run, listen)
-    run.write_patients(patients, covariates)
-    splits = _splits(experiment, patients, run)
-    job = FitJob(experiment, covariates, patients, splits, run.folds)
-    check_calibration(job)
-    job = replace(job, precision=settle_precision(job, run.precision, listen))
-    run.write_environment(
-        experiment,
-        simulated=simulated,
-        splits_sha256=splits.sha256,
-        precision=job.precision,
-    )
-    return job, scans, simulated
-
-
-def _cohort(experiment: Experiment, listen: Listener) -> tuple[Path, tuple[str, ...], bool]:
-    """The cohort table, the covariates to use, and whether it is simulated."""
-    data = experiment.data
-    if data.cohort is not None:
-        path = Path(data.cohort)
-        return path, data.covariates or (), is_simulated(path)
-
-    listen(StageStarted("Simulated trial"))
-    directory = Path(experiment.run.root) / "trials" / simulation_name(experiment)
-    path = simulate_trial(
-        directory, data.simulation, progress=lambda done, total: listen(Progressed(done, total))
-    )
-    listen(Remark(f"simulated cohort: {path}"))
-    return path, COVARIATES if data.covariates is None else data.covariates, True
-
-
-def simulation_name(experiment: Experiment) -> str:
-    """Folder of a simulated trial; trials that differ have different names."""
-    simulation = experiment.data.simulation
-    digest = sha256_json([simulation.model_dump(mode="json"), code_digest()])
-    return f"{simulation.patients}-patients-{digest[:8]}"
-
-
-def _read(
-    experiment: Experiment,
-    cohort: Path,
-    covariates: Sequence[str],
-    run: RunLayout,
-    listen: Listener,
-) -> tuple[tuple[Patient, ...], tuple[str, ...]]:
-    """The patients who enter, by name, and the columns of the table that are left aside."""
-    data = experiment.data
-    table = read_cohort(
-        cohort,
-        definition=experiment.outcome.definition,
-        timepoints=data.timepoints,
-        channels=data.channels,
-        covariates=covariates,
-    )
-    read = table.patients
-    enough = [patient for patient in read if _scan_count(patient) >= data.minimum_scans]
-    write_json(run.flow, _flow(read, enough, data.minimum_scans))
-    if not enough:
-        raise InsufficientScansError(
-            f"no patient has the {data.minimum_scans} scans that are needed",
-            file=cohort.name,
-            field="data.minimum_scans",
-            remedy="lower data.minimum_scans, or name other timepoints and channels",
-        )
-    if len(enough) < len(read):
-        listen(Remark(f"{len(read) - len(enough)} patients have too few scans and do not enter"))
-    return tuple(sorted(enough, key=lambda patient: patient.patient_id)), table.unused_columns
-
-
-def _check_before_images(
-    experiment: Experiment,
-    patients: Sequence[Patient],
-    table: str,
-    unused_columns: Sequence[str],
-    listen: Listener,
-) -> None:
-    """Refuse what nothing can be learned from before hours of work; show outcomes by fold."""
-    evaluation = experiment.evaluation
-    for number in range(1, evaluation.repeats + 1):
-        seed = _seed(experiment, number)
-        splits = make_splits(patients, evaluation.folds, seed, evaluation.group)
-        lines = check_outcomes(
-            patients,
-            splits.fold_of,
-            [plan.left_out for plan in plan_fits(evaluation.folds, evaluation.mode)],
-            table=table,
-            unused_columns=unused_columns,
-        )
-        if number == 1:
-            for line in lines:
-                listen(Remark(line))
-
-
-def _preprocess(
-    experiment: Experiment, patients: Sequence[Patient], run: RunDirectory, listen: Listener
-) -> dict[str, tuple[str, ...]]:
-    """Make the tensors, write down the quantities; patient to the scans that a model is shown."""
-    data = experiment.data
-    cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
-    cache.build(patients, progress=lambda done, total: listen(Progressed(done, total)))
-    tensors = {patient.patient_id: cache.get(patient) for patient in patients}
-    names = [spec.name for spec in quantity_specs(data, experiment.imaging)]
-    measured = {name: tensor.quantities.values for name, tensor in tensors.items()}
-    write_quantities(run.quantities, names, measured)
-    return {
-        name: scans_present(tensor, data.timepoints, data.channels)
-        for name, tensor in tensors.items()
-    }
-
-
-def _seed(experiment: Experiment, number: int) -> int:
-    """Seed of a repeat of the cross-validation; the first is the run itself."""
-    seed = experiment.run.seed
-    return seed if number == 1 else derive_seed(seed, "repeat", number) % 2**31
-
-
-def _scan_count(patient: Patient) -> int:
-    return sum(len(visit.scans) for visit in patient.visits.values())
-
-
-def _flow(
-    read: Sequence[Patient], enough: Sequence[Patient], minimum: int
-) -> list[dict[str, object]]:
-    """Steps from the rows of the table to the patients who enter, and why the others do not."""
-    few = f"fewer than {minimum} scan{'s' if minimum > 1 else ''}"
-    return [
-        {"step": "rows in the cohort table", "n": len(read), "reason": ""},
-        {"step": "patients with enough scans", "n": len(enough), "reason": few},
-    ]
-
-
-def _splits(experiment: Experiment, patients: Sequence[Patient], run: RunLayout) -> Splits:
-    """The folds of this run: made once, then read back."""
-    evaluation = experiment.evaluation
-    splits = make_splits(patients, evaluation.folds, experiment.run.seed, evaluation.group)
-    if run.splits.is_file():
-        written = read_splits(run.splits)
-        if written != splits:
-            raise RunError(
-                "patients, sites or outcomes have changed since the folds of this run were made",
-                file=run.splits,
-                remedy="choose another run.name, or delete the run's folder",
-            )
-        return written
-    splits.write(run.splits)
-    return splits
-
-
 def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
     ignored = overruling_variables()
     if ignored:
@@ -344,10 +177,10 @@ def _repeat(
     listen: Listener,
 ) -> None:
     """The cross-validation once more: the same experiment under another seed, to be judged only."""
-    experiment = first.experiment.reseeded(_seed(first.experiment, number))
+    experiment = first.experiment.reseeded(seed_of_repeat(first.experiment, number))
     evaluation = experiment.evaluation
     listen(StageStarted(f"Repeat {number} of {evaluation.repeats}"))
-    splits = _splits(experiment, first.patients, place)
+    splits = splits_of_run(experiment, first.patients, place)
     job = replace(first, experiment=experiment, splits=splits, directory=place.folds)
 
     listen_here = _renamed(listen, f"repeat-{number}")

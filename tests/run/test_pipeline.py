@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from pcrnet.cohort.outcome import HEADS
-from pcrnet.config.layers import load_experiment
 from pcrnet.data.splits import read_splits
 from pcrnet.decision.calibrators import calibrator_from_dict, head_probabilities
 from pcrnet.errors import (
@@ -21,7 +20,7 @@ from pcrnet.errors import (
     RunError,
 )
 from pcrnet.evaluation.predictions import read_predictions
-from pcrnet.run.pipeline import cross_validate, simulation_name, train
+from pcrnet.run.pipeline import cross_validate, train
 from pcrnet.training.events import (
     EpochReport,
     FitFinished,
@@ -224,13 +223,6 @@ def test_crossfit_says_that_it_is_optimistic_when_a_run_ends(tiny_trial, tmp_pat
     remarks = [event.text for event in events if isinstance(event, Remark)]
     assert remarks[-1] == experiment.evaluation.caution
     assert "Cross-fitting is optimistic" in result.report.read_text()
-
-
-def test_trials_that_differ_have_different_folders() -> None:
-    settings = ([], ["data.simulation.seed=1"], ["data.simulation.mri_spacing_mm=4"])
-    names = [simulation_name(load_experiment(values)) for values in settings]
-    assert len(set(names)) == 3
-    assert names[0] == simulation_name(load_experiment(["training.max_epochs=3"]))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,190 @@
+"""All that comes before the first fit: the table, the tensors, the folds, the precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pcrnet.cohort.outcome_counts import check_outcomes
+from pcrnet.cohort.table import Patient, read_cohort
+from pcrnet.config.experiment import Experiment
+from pcrnet.data.seeds import derive_seed
+from pcrnet.data.splits import Splits, make_splits, read_splits
+from pcrnet.errors import InsufficientScansError, RunError
+from pcrnet.imaging.cache import TensorCache
+from pcrnet.imaging.preprocess import scans_present
+from pcrnet.imaging.quantify.specs import quantity_specs
+from pcrnet.imaging.quantify.table import write_quantities
+from pcrnet.run.directory import RunDirectory
+from pcrnet.run.judging import (
+    check_calibration,
+)
+from pcrnet.run_layout import RunLayout
+from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
+from pcrnet.storage import sha256_json, write_json
+from pcrnet.training.events import (
+    Listener,
+    Progressed,
+    Remark,
+    StageStarted,
+)
+from pcrnet.training.fit import FitJob
+from pcrnet.training.plan import plan_fits
+from pcrnet.training.precision import settle_precision
+
+
+def prepare(
+    experiment: Experiment, run: RunDirectory, listen: Listener
+) -> tuple[FitJob, dict[str, tuple[str, ...]], bool]:
+    """Everything before the first fit: the job, each patient's scans, whether it is simulated."""
+    cohort, covariates, simulated = _cohort(experiment, listen)
+    listen(StageStarted("Preprocessing"))
+    patients, unused = _read(experiment, cohort, covariates, run, listen)
+    _check_before_images(experiment, patients, cohort.name, unused, listen)
+    scans = _preprocess(experiment, patients, run, listen)
+    run.write_patients(patients, covariates)
+    splits = splits_of_run(experiment, patients, run)
+    job = FitJob(experiment, covariates, patients, splits, run.folds)
+    check_calibration(job)
+    job = replace(job, precision=settle_precision(job, run.precision, listen))
+    run.write_environment(
+        experiment,
+        simulated=simulated,
+        splits_sha256=splits.sha256,
+        precision=job.precision,
+    )
+    return job, scans, simulated
+
+
+def _cohort(experiment: Experiment, listen: Listener) -> tuple[Path, tuple[str, ...], bool]:
+    """The cohort table, the covariates to use, and whether it is simulated."""
+    data = experiment.data
+    if data.cohort is not None:
+        path = Path(data.cohort)
+        return path, data.covariates or (), is_simulated(path)
+
+    listen(StageStarted("Simulated trial"))
+    directory = Path(experiment.run.root) / "trials" / simulation_name(experiment)
+    path = simulate_trial(
+        directory, data.simulation, progress=lambda done, total: listen(Progressed(done, total))
+    )
+    listen(Remark(f"simulated cohort: {path}"))
+    return path, COVARIATES if data.covariates is None else data.covariates, True
+
+
+def simulation_name(experiment: Experiment) -> str:
+    """Folder of a simulated trial; trials that differ have different names."""
+    simulation = experiment.data.simulation
+    digest = sha256_json([simulation.model_dump(mode="json"), code_digest()])
+    return f"{simulation.patients}-patients-{digest[:8]}"
+
+
+def _read(
+    experiment: Experiment,
+    cohort: Path,
+    covariates: Sequence[str],
+    run: RunLayout,
+    listen: Listener,
+) -> tuple[tuple[Patient, ...], tuple[str, ...]]:
+    """The patients who enter, by name, and the columns of the table that are left aside."""
+    data = experiment.data
+    table = read_cohort(
+        cohort,
+        definition=experiment.outcome.definition,
+        timepoints=data.timepoints,
+        channels=data.channels,
+        covariates=covariates,
+    )
+    read = table.patients
+    enough = [patient for patient in read if _scan_count(patient) >= data.minimum_scans]
+    write_json(run.flow, _flow(read, enough, data.minimum_scans))
+    if not enough:
+        raise InsufficientScansError(
+            f"no patient has the {data.minimum_scans} scans that are needed",
+            file=cohort.name,
+            field="data.minimum_scans",
+            remedy="lower data.minimum_scans, or name other timepoints and channels",
+        )
+    if len(enough) < len(read):
+        listen(Remark(f"{len(read) - len(enough)} patients have too few scans and do not enter"))
+    return tuple(sorted(enough, key=lambda patient: patient.patient_id)), table.unused_columns
+
+
+def _scan_count(patient: Patient) -> int:
+    return sum(len(visit.scans) for visit in patient.visits.values())
+
+
+def _flow(
+    read: Sequence[Patient], enough: Sequence[Patient], minimum: int
+) -> list[dict[str, object]]:
+    """Steps from the rows of the table to the patients who enter, and why the others do not."""
+    few = f"fewer than {minimum} scan{'s' if minimum > 1 else ''}"
+    return [
+        {"step": "rows in the cohort table", "n": len(read), "reason": ""},
+        {"step": "patients with enough scans", "n": len(enough), "reason": few},
+    ]
+
+
+def _check_before_images(
+    experiment: Experiment,
+    patients: Sequence[Patient],
+    table: str,
+    unused_columns: Sequence[str],
+    listen: Listener,
+) -> None:
+    """Refuse what nothing can be learned from before hours of work; show outcomes by fold."""
+    evaluation = experiment.evaluation
+    for number in range(1, evaluation.repeats + 1):
+        seed = seed_of_repeat(experiment, number)
+        splits = make_splits(patients, evaluation.folds, seed, evaluation.group)
+        lines = check_outcomes(
+            patients,
+            splits.fold_of,
+            [plan.left_out for plan in plan_fits(evaluation.folds, evaluation.mode)],
+            table=table,
+            unused_columns=unused_columns,
+        )
+        if number == 1:
+            for line in lines:
+                listen(Remark(line))
+
+
+def seed_of_repeat(experiment: Experiment, number: int) -> int:
+    """Seed of a repeat of the cross-validation; the first is the run itself."""
+    seed = experiment.run.seed
+    return seed if number == 1 else derive_seed(seed, "repeat", number) % 2**31
+
+
+def _preprocess(
+    experiment: Experiment, patients: Sequence[Patient], run: RunDirectory, listen: Listener
+) -> dict[str, tuple[str, ...]]:
+    """Make the tensors, write down the quantities; patient to the scans that a model is shown."""
+    data = experiment.data
+    cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
+    cache.build(patients, progress=lambda done, total: listen(Progressed(done, total)))
+    tensors = {patient.patient_id: cache.get(patient) for patient in patients}
+    names = [spec.name for spec in quantity_specs(data, experiment.imaging)]
+    measured = {name: tensor.quantities.values for name, tensor in tensors.items()}
+    write_quantities(run.quantities, names, measured)
+    return {
+        name: scans_present(tensor, data.timepoints, data.channels)
+        for name, tensor in tensors.items()
+    }
+
+
+def splits_of_run(experiment: Experiment, patients: Sequence[Patient], run: RunLayout) -> Splits:
+    """The folds of this run: made once, then read back."""
+    evaluation = experiment.evaluation
+    splits = make_splits(patients, evaluation.folds, experiment.run.seed, evaluation.group)
+    if run.splits.is_file():
+        written = read_splits(run.splits)
+        if written != splits:
+            raise RunError(
+                "patients, sites or outcomes have changed since the folds of this run were made",
+                file=run.splits,
+                remedy="choose another run.name, or delete the run's folder",
+            )
+        return written
+    splits.write(run.splits)
+    return splits
