@@ -55,6 +55,7 @@ def build_network(encoder, fusion):
         covariate_of_feature=(0, 0, 1),
         covariates=2,
     )
+    torch.nn.init.normal_(network.head.linear.weight, std=0.3)  # a new network says 0
     return network.eval()
 
 
