@@ -6,6 +6,7 @@ import pytest
 from pcrnet.cohort.outcome import CELLS, Outcome
 from pcrnet.cohort.table import Patient
 from pcrnet.imaging.preprocess import PatientTensor
+from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
 
 
 class FakeSource:
@@ -19,6 +20,7 @@ class FakeSource:
             days=np.array([0.0, np.nan if number % 2 else 10.0 * number], np.float32),
             centre_mm=np.zeros(3),
             crop="body",
+            quantities=Quantities({}, QuantityFlags("none", None, np.nan, {}, ())),
         )
 
 

@@ -1,6 +1,6 @@
 """Logistic ridge regression on labels that may be fractions, its penalty chosen on inner folds.
 
-Shapes: n patients, p features (standardised; the intercept is added here and never penalised).
+Shapes: n patients, p features (standardised; the intercept is added here and hardly penalised).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Ridge:
 def fit_path(
     features: FloatArray, labels: FloatArray, weights: FloatArray, penalties: Sequence[float]
 ) -> list[Ridge]:
-    """Minimise Σ wᵢ·loss(yᵢ, β·xᵢ + β₀) + ½·penalty·|β|² for each penalty, by Newton steps.
+    """Minimise Σ wᵢ·loss(yᵢ, β·xᵢ + β₀) + ½·penalty·|β|² + 0.01·β₀², by Newton steps.
 
     Args:
         features: (n, p).

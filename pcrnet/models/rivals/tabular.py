@@ -25,6 +25,7 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import IntegrityError
+from pcrnet.imaging.preprocess import PatientTensor
 from pcrnet.imaging.quantify.specs import QuantitySpec, quantity_specs
 from pcrnet.models.contract import FitRequest, Logits, Needs, Shown
 from pcrnet.models.rivals.chain import RidgeChain
@@ -215,15 +216,9 @@ def _table(
     shown: Shown | None,
 ) -> FloatArray:
     """Features (n, p), NaN where something is not known or hidden."""
-    hidden = _hidden(data, shown)
-    visible = [not spec.scans & hidden for spec in specs]
     rows = []
     for patient in patients:
-        values = source.get(patient).quantities.values if specs else {}
-        measured = [
-            values.get(spec.name, math.nan) if seen else math.nan
-            for spec, seen in zip(specs, visible, strict=True)
-        ]
+        measured = _measured(source.get(patient), data, specs, shown) if specs else []
         features, known = encoding.encode(patient)
         clinical = np.where(known[list(encoding.covariate_of_feature)], features, np.nan)
         rows.append(np.concatenate([measured, clinical]))
@@ -231,22 +226,34 @@ def _table(
     return np.array(rows, dtype=np.float64).reshape(len(patients), width)
 
 
-def _hidden(data: DataConfig, shown: Shown | None) -> frozenset[str]:
-    """``timepoint.channel`` of what may not be seen, and the mask of a visit that is hidden."""
-    if shown is None:
-        return frozenset()
+def _measured(
+    tensor: PatientTensor, data: DataConfig, specs: Sequence[QuantitySpec], shown: Shown | None
+) -> list[float]:
+    """Quantities of one patient, NaN where they rest on what is absent or hidden."""
+    seen = tensor.present if shown is None else tensor.present & shown
+    hidden = _hidden(data, seen)
+    values = tensor.quantities.values
+    return [
+        math.nan if hidden & {spec.name, *spec.scans} else values.get(spec.name, math.nan)
+        for spec in specs
+    ]
+
+
+def _hidden(data: DataConfig, seen: Shown) -> frozenset[str]:
+    """``timepoint.channel`` of what is not seen; mask and days of a visit of which nothing is."""
     scans = {
         f"{timepoint}.{channel}"
-        for timepoint, row in zip(data.timepoints, shown, strict=True)
-        for channel, seen in zip(data.channels, row, strict=True)
-        if not seen
+        for timepoint, row in zip(data.timepoints, seen, strict=True)
+        for channel, there in zip(data.channels, row, strict=True)
+        if not there
     }
-    masks = {
-        f"{timepoint}.mask"
-        for timepoint, row in zip(data.timepoints, shown, strict=True)
-        if not any(row)
+    visits = {
+        f"{timepoint}.{of}"
+        for timepoint, row in zip(data.timepoints, seen, strict=True)
+        for of in ("mask", "days")
+        if not row.any()
     }
-    return frozenset(scans | masks)
+    return frozenset(scans | visits)
 
 
 def _scale(specs: Sequence[QuantitySpec], encoding: ClinicalEncoding) -> FloatArray:
@@ -282,6 +289,13 @@ def _read_arrays(path: Path, features: int) -> dict[str, FloatArray]:
     }
     for name, shape in shapes.items():
         found = arrays.get(name)
-        if found is None or found.shape != shape or np.isnan(found).any():
+        if found is None or found.shape != shape or not _sound(name, found):
             raise IntegrityError(f"the array {name} is damaged", file=path, remedy=_REMEDY)
     return arrays
+
+
+def _sound(name: str, values: FloatArray) -> bool:
+    """Finite, in double precision; a quantity that says nothing is infinitely spread."""
+    if values.dtype != np.float64 or np.isnan(values).any():
+        return False
+    return bool((values > 0).all() if name == "spread" else np.isfinite(values).all())
