@@ -9,7 +9,6 @@ Shapes: n patients, p features (quantities, then features of covariates), T time
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,8 +50,7 @@ class TabularModel:
         encoding: How covariates become features.
         standardisation: Of all p features.
         imputation: Of the standardised features.
-        scale: (p,) prior scale of each feature: features of one group share what one would have.
-        chain: The three logits of the scaled features.
+        chain: The three logits of the completed features.
     """
 
     data: DataConfig
@@ -60,7 +58,6 @@ class TabularModel:
     encoding: ClinicalEncoding
     standardisation: Standardisation
     imputation: Imputation
-    scale: FloatArray
     chain: RidgeChain
 
     @classmethod
@@ -69,13 +66,12 @@ class TabularModel:
         specs = modelled(request.data, request.imaging) if quantities else ()
         encoding = ClinicalEncoding.fit(request.patients, request.covariates)
         values = _table(request.patients, request.source, request.data, specs, encoding, None)
-        scale = _scale(specs, encoding)
         standardisation = Standardisation.fit(values)
         imputation = Imputation.fit(standardisation.apply(values))
-        features = imputation.complete(standardisation.apply(values)) * scale
+        features = imputation.complete(standardisation.apply(values))
         seed = derive_seed(request.seed, request.name, "ridge")
         chain = RidgeChain.fit(features, _allowed(request.patients), seed)
-        return cls(request.data, specs, encoding, standardisation, imputation, scale, chain)
+        return cls(request.data, specs, encoding, standardisation, imputation, chain)
 
     def crossfit(
         self, patients: Sequence[Patient], source: TensorSource, folds: NDArray[np.int64]
@@ -121,7 +117,7 @@ class TabularModel:
         self, patients: Sequence[Patient], source: TensorSource, shown: Shown | None
     ) -> FloatArray:
         values = _table(patients, source, self.data, self.specs, self.encoding, shown)
-        return self.imputation.complete(self.standardisation.apply(values)) * self.scale
+        return self.imputation.complete(self.standardisation.apply(values))
 
     def write(self, directory: Path) -> None:
         """Write arrays as safetensors, names and the encoding as JSON."""
@@ -148,7 +144,6 @@ class TabularModel:
             "high": standard.high,
             "mean": self.imputation.mean,
             "covariance": self.imputation.covariance,
-            "scale": self.scale,
             "breast": chain.breast.coefficients,
             "nodes": chain.nodes.coefficients,
             "intercepts": intercepts,
@@ -187,7 +182,6 @@ class TabularModel:
                 *(arrays[name] for name in ("centre", "spread", "low", "high"))
             ),
             imputation=Imputation(arrays["mean"], arrays["covariance"]),
-            scale=arrays["scale"],
             chain=RidgeChain(
                 Ridge(arrays["breast"], breast),
                 Ridge(arrays["nodes"], nodes),
@@ -256,20 +250,6 @@ def _hidden(data: DataConfig, seen: Shown) -> frozenset[str]:
     return frozenset(scans | visits)
 
 
-def _scale(specs: Sequence[QuantitySpec], encoding: ClinicalEncoding) -> FloatArray:
-    """(p,): one over the root of how many features say the same thing.
-
-    Twenty restatements of one property would else move the logit twenty times as freely as a
-    property that is measured once.
-    """
-    groups = [f"quantity {spec.group}" for spec in specs] + [
-        f"covariate {owner}" for owner in encoding.covariate_of_feature
-    ]
-    size = Counter(groups)
-    scale = np.array([size[group] ** -0.5 for group in groups])
-    return scale / np.sqrt(np.mean(scale**2)) if len(scale) else scale
-
-
 def _allowed(patients: Sequence[Patient]) -> NDArray[np.bool_]:
     return np.array([patient.outcome.allowed_cells for patient in patients]).reshape(-1, 4)
 
@@ -282,7 +262,7 @@ def _read_arrays(path: Path, features: int) -> dict[str, FloatArray]:
         arrays: dict[str, FloatArray] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise IntegrityError("the ridge cannot be loaded", file=path, remedy=_REMEDY) from error
-    vectors = ("centre", "spread", "low", "high", "mean", "scale", "breast", "nodes")
+    vectors = ("centre", "spread", "low", "high", "mean", "breast", "nodes")
     shapes = dict.fromkeys(vectors, (features,)) | {
         "covariance": (features, features),
         "intercepts": (3,),
