@@ -6,10 +6,10 @@ python benchmarks/learning.py --json FILE [--worlds amount pattern] [--sizes 60 
 
 For each world, seed and size a model is fitted, calibrated and shipped as a run would, then asked
 about fresh patients of the same world whom nothing was chosen on. ``biology`` is a ridge on the
-true biology, fitted on the same patients: what no image can beat at that size; ``oracle`` knows
-the probabilities. One record for each model, world, size, seed and head; the file is added to, and
-what it holds already is not computed again. ``share`` is the part of the biology ridge's excess
-over an AUC of 0.5. Overrides hold for every model's run.
+true biology, fitted on the same patients: what no image can beat at that size; ``oracle`` knows the
+probabilities. One record for each model, world, size, seed and head; the file is added to, and what
+it holds already is not computed again. ``share`` is the part of the biology ridge's excess over an
+AUC of 0.5. Overrides hold for every model's run.
 """
 
 from __future__ import annotations

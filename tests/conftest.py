@@ -72,6 +72,7 @@ class TinyTrial:
             "data.minimum_scans=2",
             "imaging.size=[8, 8, 8]",
             "imaging.spacing_mm=[12, 12, 12]",
+            "model.networks=1",
             "model.width=16",
             "model.encoder.stem_width=4",
             "model.encoder.widths=[8]",

@@ -7,7 +7,7 @@ settings with its own ``kind`` in :mod:`pcrnet.config.model`, and a line in :dat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ def _read_network(
 
 def _fit_monai(config: MonaiConfig, request: FitRequest) -> FittedModel:
     build = partial(_monai, config, request.data, request.imaging)
+    request = replace(request, covariates=())  # it looks at scans alone
     return NetworkModel.fit(request, build, networks=1, corrects=False)
 
 

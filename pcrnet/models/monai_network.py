@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from pcrnet.config.data import DataConfig
 from pcrnet.config.model import MonaiConfig
 
+_SMALLEST = {"densenet121": 32, "resnet10": 1}
+"""Voxels along an axis below which a backbone has nothing left to pool."""
+
 
 class MonaiNetwork(nn.Module):
     """One backbone over T·C channels, then a linear layer over its features and the presence.
@@ -27,6 +30,7 @@ class MonaiNetwork(nn.Module):
         from monai.networks import nets
 
         inputs = len(data.timepoints) * len(data.channels)
+        self.smallest = _SMALLEST[config.backbone]
         match config.backbone:
             case "densenet121":
                 self.backbone = nets.DenseNet121(3, inputs, config.features)
@@ -48,7 +52,16 @@ class MonaiNetwork(nn.Module):
     ) -> Tensor:
         """Logits (B, 3) from scans alone; the arguments are those of every network."""
         seen = torch.where(present[..., None, None, None], image.to(self.linear.weight.dtype), 0.0)
-        features = self.backbone(seen.flatten(1, 2))
+        # Batch normalisation has nothing to compare a single patient with.
+        self.backbone.train(self.training and len(image) > 1)
+        features = self.backbone(_padded(seen.flatten(1, 2), self.smallest))
         flags = present.flatten(1).to(features.dtype)
         logits: Tensor = self.linear(torch.cat([nn.functional.gelu(features), flags], dim=1))
         return logits
+
+
+def _padded(image: Tensor, smallest: int) -> Tensor:
+    """Zeros around (B, T·C, X, Y, Z), half on either side, until no axis is shorter."""
+    missing = [max(0, smallest - length) for length in reversed(image.shape[2:])]
+    sides = [side for total in missing for side in (total // 2, total - total // 2)]
+    return nn.functional.pad(image, sides)

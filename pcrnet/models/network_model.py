@@ -222,7 +222,11 @@ def _fit_start(request: FitRequest, corrects: bool) -> TabularModel | Frequencie
 
 
 def _honest_offset(start: TabularModel | Frequencies, request: FitRequest) -> Logits:
-    """The start's logits of its own patients, each without the patient's part of them."""
+    """The start's logits of its own patients, each without the patient's part of them.
+
+    Frequencies say the same of everybody, whoever is left out: nothing of one outcome is in them
+    that a network could see.
+    """
     if isinstance(start, Frequencies):
         return start.logits(request.patients, request.source)
     folds = _parts(request, min(_CROSSFIT_FOLDS, len(request.patients)))

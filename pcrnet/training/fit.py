@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,8 @@ def run_fit(
     device = computing_device(experiment.training, device_index)
     logits = model.logits(left_out, source, device=device)
     require_finite_logits(plan.name, logits)
+    # Of an earlier try under other settings, more networks may lie there.
+    shutil.rmtree(directory / MODEL_FOLDER, ignore_errors=True)
     model.write(directory / MODEL_FOLDER)
     _write_logits(directory / LOGITS_FILE, [patient.patient_id for patient in left_out], logits)
     written = [directory / LOGITS_FILE, *sorted((directory / MODEL_FOLDER).rglob("*"))]

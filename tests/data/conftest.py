@@ -6,13 +6,11 @@ import pytest
 from pcrnet.cohort.outcome import CELLS, Outcome
 from pcrnet.cohort.table import Patient
 from pcrnet.imaging.preprocess import PatientTensor
+from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
 
 
 class FakeSource:
     """Tensors of shape (2, 6, 4, 4, 4) that say in their voxels whose they are."""
-
-    def __init__(self, quantities):
-        self._quantities = quantities
 
     def get(self, patient):
         number = float(patient.patient_id[1:])
@@ -22,13 +20,13 @@ class FakeSource:
             days=np.array([0.0, np.nan if number % 2 else 10.0 * number], np.float32),
             centre_mm=np.zeros(3),
             crop="body",
-            quantities=self._quantities,
+            quantities=Quantities({}, QuantityFlags("none", None, np.nan, {}, ())),
         )
 
 
 @pytest.fixture
-def source(nothing_measured):
-    return FakeSource(nothing_measured)
+def source():
+    return FakeSource()
 
 
 @pytest.fixture

@@ -62,15 +62,14 @@ def spelled_out(trial: Trial) -> dict[str, np.ndarray]:
             trial.logits[tuple(sorted((i, trial.fold[other])))][other].tolist() for other in others
         ]
         calibrator = fit_decision(np.array(inner), trial.allowed[others], CONFIG).calibrator
-        models = [tuple(sorted((i, j))) for j in range(FOLDS) if j != i]
-        average = sum(trial.logits[model][patient] for model in models) / (FOLDS - 1)
-        for head, value in head_probabilities(calibrator.cells(average[None])).items():
+        own = trial.logits[(i,)][patient]
+        for head, value in head_probabilities(calibrator.cells(own[None])).items():
             prob[head][patient] = value[0]
     return prob
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_prediction_is_the_calibrated_mean_of_the_models_without_the_fold(seed: int) -> None:
+def test_every_prediction_is_the_calibrated_logit_of_the_model_without_the_fold(seed: int) -> None:
     trial = make_trial(seed)
     estimate = nested_estimate(trial.fold, trial.allowed, trial.logits, CONFIG)
     for head, expected in spelled_out(trial).items():
@@ -163,13 +162,12 @@ def test_crossfit_rests_on_fits_that_saw_the_outer_fold(monkeypatch: pytest.Monk
             assert outer not in left_out
 
 
-def test_outer_logits_average_the_models_that_left_the_fold_out() -> None:
+def test_outer_logits_are_those_of_the_one_model_that_left_the_fold_out() -> None:
     trial = logits_that_name_their_fit("nested")
     config = CONFIG.model_copy(update={"calibration": NoCalibration()})
     estimate = nested_estimate(trial.fold, trial.allowed, trial.logits, config)
-    # Fits 0, 1, 2 leave out the pairs 0-1, 0-2, 1-2.
-    mean_of_two = np.array([(0 + 1) / 2, (0 + 2) / 2, (1 + 2) / 2])
-    np.testing.assert_array_equal(estimate.logits[:, 0], mean_of_two[trial.fold])
+    # Fits 0, 1, 2 leave out the pairs 0-1, 0-2, 1-2; fits 3, 4, 5 the folds 0, 1, 2.
+    np.testing.assert_array_equal(estimate.logits[:, 0], 3.0 + trial.fold)
 
 
 def test_crossfit_predicts_by_the_one_model_that_left_the_fold_out_and_differs() -> None:

@@ -1,7 +1,6 @@
 """Three logits hold one distribution over the four cells."""
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,10 +55,9 @@ def test_half_precision_logits_are_computed_in_float32():
     assert joint_log_cells(torch.zeros(1, 3, dtype=torch.bfloat16)).dtype == torch.float32
 
 
-@pytest.mark.parametrize("fused", [torch.zeros(2, 8), torch.randn(2, 8)])
-def test_a_new_head_starts_near_the_frequencies_it_is_given(fused):
+def test_a_new_head_corrects_nothing_and_yet_can_learn():
     head = JointHead(8, dropout=0.0)
-    start = torch.tensor([-0.7, 1.2, 0.1])
-    head.start_from(start)
-    assert (head(fused) - start).abs().max() < 0.5
-    torch.testing.assert_close(head.linear.bias.detach(), start)
+    logits = head(torch.randn(2, 8))
+    assert torch.equal(logits, torch.zeros(2, 3))
+    logits.sum().backward()
+    assert head.linear.weight.grad.any()

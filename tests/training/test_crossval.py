@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pcrnet.models.member import WEIGHTS_FILE
 
 from pcrnet.errors import RunError
 from pcrnet.storage import write_json
@@ -88,7 +87,7 @@ def test_side_by_side_gives_the_same_bits_as_one_after_the_other(
     assert sorted(finished) == sorted(plan.name for plan in plans)
     assert sum(isinstance(event, EpochReport) for event in told) == 2 * len(plans)
     for plan in plans:
-        for name in (WEIGHTS_FILE, LOGITS_FILE):
+        for name in ("model/network-0.safetensors", LOGITS_FILE):
             found = (job.directory / plan.name / name).read_bytes()
             assert found == (finished_run.directory / "folds" / plan.name / name).read_bytes()
 

@@ -7,25 +7,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pcrnet.models.member import WEIGHTS_FILE, Member
 from safetensors.torch import load_file
 
 from pcrnet.cohort.outcome import Outcome
+from pcrnet.config.model import ModelConfig, MonaiConfig, rival_config
 from pcrnet.errors import NotFiniteError, RunError
+from pcrnet.models.kinds import read_model
 from pcrnet.storage import read_json
 from pcrnet.training import callbacks, module
 from pcrnet.training.events import EpochReport, Remark
 from pcrnet.training.fit import (
     DONE_FILE,
+    MODEL_FOLDER,
     FitJob,
+    epochs_of_fit,
     is_finished,
-    marginal_logits,
     read_logits,
     run_fit,
 )
 from pcrnet.training.plan import FitPlan
 
 PLAN = FitPlan((0, 1))
+WEIGHTS = "model/network-0.safetensors"
 MakeJob = Callable[..., FitJob]
 pytestmark = pytest.mark.usefixtures("single_thread")
 
@@ -41,19 +44,28 @@ def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def weights(job: FitJob, plan: FitPlan = PLAN) -> dict[str, torch.Tensor]:
-    return load_file(job.directory / plan.name / WEIGHTS_FILE)
+    return load_file(job.directory / plan.name / WEIGHTS)
 
 
 def assert_same_fit(job: FitJob, other: FitJob) -> None:
     for name, value in weights(job).items():
         assert torch.equal(value, weights(other)[name]), name
-    for file in ("logits.csv", "history.csv", "encoding.json"):
+    for file in (
+        "logits.csv",
+        "network/history.csv",
+        "model/network.json",
+        "model/start/ridge.json",
+    ):
         found, expected = ((of.directory / PLAN.name / file).read_bytes() for of in (job, other))
         assert found == expected, file
 
 
+def all_files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file()]
+
+
 def checkpoint(job: FitJob) -> Path:
-    (found,) = (job.directory / PLAN.name).glob("resume.*.ckpt")
+    (found,) = (job.directory / PLAN.name).glob("*/resume.*.ckpt")
     return found
 
 
@@ -67,19 +79,22 @@ def cut_in_epoch(epoch: int) -> Callable[[EpochReport | Remark], None]:
     return listen
 
 
-def test_a_fit_leaves_its_weights_history_encoding_logits_and_seal(make_job: MakeJob) -> None:
+def test_a_fit_leaves_its_model_history_logits_and_a_seal_of_what_counts(make_job: MakeJob) -> None:
     job = make_job()
     assert run_fit(PLAN, job)
     directory = job.directory / PLAN.name
-    assert {path.name for path in directory.iterdir()} == {
-        "weights.safetensors",
-        "encoding.json",
-        "history.csv",
+    sealed = {
+        WEIGHTS,
+        "model/network.json",
+        "model/start/ridge.json",
+        "model/start/ridge.safetensors",
         "logits.csv",
-        "done.json",
     }
+    files = {path.relative_to(directory).as_posix() for path in all_files(directory)}
+    assert files == sealed | {"network/history.csv", "done.json"}
+    assert set(read_json(directory / DONE_FILE)["files"]) == sealed
     assert is_finished(directory)
-    assert len((directory / "history.csv").read_text().splitlines()) == 1 + 2
+    assert len((directory / "network/history.csv").read_text().splitlines()) == 1 + 2
 
 
 def test_logits_are_those_of_the_written_network_on_the_patients_left_out(
@@ -91,10 +106,10 @@ def test_logits_are_those_of_the_written_network_on_the_patients_left_out(
     left_out = [item for item in job.patients if job.splits.fold_of[item.patient_id] in (0, 1)]
     assert set(found) == {patient.patient_id for patient in left_out}
     experiment = job.experiment
-    member = Member.read(
-        job.directory / PLAN.name, experiment.data, experiment.imaging, experiment.model
-    )
-    expected = member.logits(left_out, job.cache())
+    folder = job.directory / PLAN.name / MODEL_FOLDER
+    model = read_model(folder, experiment.model, experiment.data, experiment.imaging)
+    left_out.sort(key=lambda patient: patient.patient_id)
+    expected = model.logits(left_out, job.cache())
     np.testing.assert_array_equal(
         np.stack([found[patient.patient_id] for patient in left_out]), expected
     )
@@ -163,7 +178,7 @@ def test_a_finished_fit_of_other_settings_is_refused(make_job: MakeJob) -> None:
         run_fit(PLAN, make_job("training.max_epochs=1", "training.learning_rate=0.02"))
 
 
-@pytest.mark.parametrize("file", ["weights.safetensors", "logits.csv", "history.csv"])
+@pytest.mark.parametrize("file", [WEIGHTS, "logits.csv", "model/start/ridge.json"])
 def test_a_finished_fit_that_was_damaged_is_trained_again(make_job: MakeJob, file: str) -> None:
     job, sound = make_job("training.max_epochs=1"), make_job("training.max_epochs=1", folder="ok")
     run_fit(PLAN, job)
@@ -254,7 +269,7 @@ def test_a_damaged_checkpoint_is_ignored(make_job: MakeJob) -> None:
     checkpoint(cut).write_bytes(data)
     told: list[EpochReport | Remark] = []
     run_fit(PLAN, cut, listen=told.append)
-    assert told[0] == Remark("without-0-1 starts afresh: its resume point is damaged")
+    assert told[0] == Remark("without-0-1, network starts afresh: its resume point is damaged")
     assert [event.epoch for event in told if isinstance(event, EpochReport)] == [1, 2]
     assert_same_fit(whole, cut)
 
@@ -286,7 +301,7 @@ def test_a_planted_checkpoint_and_variables_of_a_cluster_change_nothing(
     run_fit(PLAN, plain)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    for place in (tmp_path / "work", under_slurm.directory / PLAN.name):
+    for place in (tmp_path / "work", under_slurm.directory / PLAN.name / "network"):
         place.mkdir(parents=True, exist_ok=True)
         (place / "hpc_ckpt_7.ckpt").write_bytes(b"weights that have seen everyone")
     cluster = {
@@ -322,9 +337,11 @@ def test_a_fit_that_leaves_the_finite_numbers_stops_and_writes_nothing(
         return loss(logits * float("nan"), allowed)
 
     monkeypatch.setattr(module, "joint_negative_log_likelihood", broken)
-    with pytest.raises(NotFiniteError, match=r"fit without-0-1, epoch 1: the gradient of head\."):
+    with pytest.raises(
+        NotFiniteError, match=r"fit without-0-1, network, epoch 1: the gradient of head\."
+    ):
         run_fit(PLAN, job)
-    assert not list((job.directory / PLAN.name).iterdir())
+    assert not all_files(job.directory / PLAN.name)
 
 
 @pytest.mark.parametrize("damage", ["", "[" * 100_000, "{}", '{"fingerprint": 1, "files": 2}'])
@@ -352,7 +369,7 @@ def test_early_stopping_ships_the_weights_of_its_best_epoch(
     job = make_job(*EARLY)
     plan = FitPlan((0,))
     run_fit(plan, job)
-    rows = (job.directory / plan.name / "history.csv").read_text().splitlines()[1:]
+    rows = (job.directory / plan.name / "network/history.csv").read_text().splitlines()[1:]
     losses = [float(row.split(",")[2]) for row in rows]
     best = losses.index(min(losses))
     assert seen[-1].best_epoch == best
@@ -386,20 +403,82 @@ def test_the_seal_names_how_many_patients_were_learned_from(make_job: MakeJob) -
     assert done["training_patients"] == len(job.splits.members(2))
 
 
-def test_a_fit_begins_at_the_frequencies_of_its_own_patients(make_job: MakeJob) -> None:
-    job = make_job()
-    outcomes = [Outcome(yT0=t, yN0=n) for t, n in [(True, True)] * 5 + [(False, True)] * 2]
-    outcomes += [Outcome(yT0=True), Outcome()]
-    patients = [
-        replace(patient, outcome=outcome)
-        for patient, outcome in zip(job.patients, outcomes, strict=False)
-    ]
-    both, breast_only, nodes_only, neither = 5.5, 0.5, 2.5, 0.5
-    expected = np.log(
-        [
-            (both + breast_only) / (nodes_only + neither),
-            both / breast_only,
-            nodes_only / neither,
-        ]
-    )
-    np.testing.assert_allclose(marginal_logits(patients).numpy(), expected, rtol=1e-6)
+TWO = ("model.networks=2", "model.start=frequencies")
+
+
+def test_a_network_that_is_finished_is_not_trained_again_when_its_fit_is_cut(
+    make_job: MakeJob,
+) -> None:
+    """The second network is cut; the first is there, and both end as if nothing had happened."""
+    whole, cut = make_job(*TWO, folder="whole"), make_job(*TWO, folder="cut")
+    run_fit(PLAN, whole)
+    with pytest.raises(PowerCutError):
+        run_fit(PLAN, cut, listen=cut_in_epoch(3))
+    kept = list((cut.directory / PLAN.name).glob("*/trained.*"))
+    assert [path.parent.name for path in kept] == ["network-0"]
+    told: list[EpochReport] = []
+    run_fit(PLAN, cut, listen=told.append)
+    assert [report.epoch for report in told] == [3, 4]
+    assert {report.epochs for report in told} == {4}
+    assert_same_files(whole, cut)
+
+
+def test_a_finished_network_that_was_damaged_is_trained_again(make_job: MakeJob) -> None:
+    whole, cut = make_job(*TWO, folder="whole"), make_job(*TWO, folder="cut")
+    run_fit(PLAN, whole)
+    with pytest.raises(PowerCutError):
+        run_fit(PLAN, cut, listen=cut_in_epoch(3))
+    (kept,) = (cut.directory / PLAN.name).glob("*/trained.*")
+    data = bytearray(kept.read_bytes())
+    data[-1] ^= 1
+    kept.write_bytes(data)
+    told: list[EpochReport] = []
+    run_fit(PLAN, cut, listen=told.append)
+    assert [report.epoch for report in told] == [1, 2, 3, 4]
+    assert_same_files(whole, cut)
+
+
+def test_a_fit_that_had_more_networks_before_it_was_cut_keeps_none_of_them(
+    make_job: MakeJob,
+) -> None:
+    """Without a seal the settings may change; what lies there of the old ones is not sealed."""
+    before = make_job(*TWO)
+    run_fit(PLAN, before)
+    (before.directory / PLAN.name / DONE_FILE).unlink()
+    job = make_job("model.start=frequencies")
+    run_fit(PLAN, job)
+    done = read_json(job.directory / PLAN.name / DONE_FILE)
+    assert WEIGHTS in done["files"]
+    assert "model/network-1.safetensors" not in done["files"]
+
+
+@pytest.mark.parametrize("kind", ["quantitative", "clinical"])
+def test_a_table_is_fitted_without_a_network(make_job: MakeJob, kind: str) -> None:
+    job = of_kind(make_job(), rival_config(kind))
+    told: list[EpochReport] = []
+    assert run_fit(PLAN, job, listen=told.append)
+    assert told == []
+    assert epochs_of_fit(job.experiment) == 0
+    assert not run_fit(PLAN, job)
+
+
+def test_the_rival_of_monai_trains_on_a_small_crop_and_a_lone_last_patient(
+    make_job: MakeJob,
+) -> None:
+    backbone = MonaiConfig(backbone="resnet10", features=4)
+    learned = len(make_job().splits.members(2))
+    job = of_kind(make_job("training.max_epochs=1", f"training.batch_size={learned - 1}"), backbone)
+    assert run_fit(PLAN, job)
+    assert np.isfinite([*read_logits(job.directory / PLAN.name).values()]).all()
+
+
+def of_kind(job: FitJob, model: ModelConfig) -> FitJob:
+    return replace(job, experiment=job.experiment.model_copy(update={"model": model}))
+
+
+def assert_same_files(job: FitJob, other: FitJob) -> None:
+    folders = [of.directory / PLAN.name for of in (job, other)]
+    names = [{path.relative_to(folder) for path in all_files(folder)} for folder in folders]
+    assert names[0] == names[1]
+    for name in names[0]:
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name

@@ -30,7 +30,7 @@ class Squares(nn.Module):
 
 def test_activations_are_counted_once_and_weights_not() -> None:
     empty = torch.empty(0)
-    batch = Batch(torch.ones(1000), empty, empty, empty, empty, empty, empty)
+    batch = Batch(torch.ones(1000), *[empty] * 7)
     assert saved_bytes(Squares(), batch) == 2 * 4 * 1000  # the image, and its product
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from pcrnet.models.rivals.ridge import PENALTIES, FloatArray, Ridge, choose_penalty, fit_path
+from pcrnet.models.rivals.ridge import PENALTIES, FloatArray, Ridge, choose_penalty, fit_relevant
 
 _ROUNDS = 8
 _FREEDOM = 3.0  # the step between ℓ₂ and ℓ₃ is penalised a ninth as much as a feature
@@ -104,7 +104,7 @@ def _maximise(
         doubled = [np.concatenate([fold, fold]) for fold in folds]
         penalties = (choose_penalty(*breast, folds), choose_penalty(*nodes, doubled))
     of_breast, of_nodes = (
-        fit_path(*of, [heavier for heavier in PENALTIES if heavier >= penalty])[-1]
+        fit_relevant(*of, [heavier for heavier in PENALTIES if heavier >= penalty])[-1]
         for of, penalty in zip((breast, nodes), penalties, strict=True)
     )
     slope = float(of_nodes.coefficients[-1]) * _FREEDOM

@@ -1,6 +1,6 @@
 """Logistic ridge regression on labels that may be fractions, its penalty chosen on inner folds.
 
-Shapes: n patients, p features (standardised; the intercept is added here and never penalised).
+Shapes: n patients, p features (standardised; the intercept is added here and hardly penalised).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ FloatArray = NDArray[np.float64]
 PENALTIES = tuple(float(value) for value in np.geomspace(3000.0, 1.0, 15))
 """From the heaviest to the lightest: each fit starts where the heavier one ended."""
 
+_FLOOR = 0.02  # of the correlation: no feature is left out altogether
 _STEPS = 50
 _TOLERANCE = 1e-7
 
@@ -41,7 +42,7 @@ class Ridge:
 def fit_path(
     features: FloatArray, labels: FloatArray, weights: FloatArray, penalties: Sequence[float]
 ) -> list[Ridge]:
-    """Minimise Σ wᵢ·loss(yᵢ, β·xᵢ + β₀) + ½·penalty·|β|² for each penalty, by Newton steps.
+    """Minimise Σ wᵢ·loss(yᵢ, β·xᵢ + β₀) + ½·penalty·|β|² + 0.01·β₀², by Newton steps.
 
     Args:
         features: (n, p).
@@ -110,6 +111,32 @@ def losses(logits: FloatArray, labels: FloatArray) -> FloatArray:
     return np.asarray(np.logaddexp(0.0, logits) - labels * logits)
 
 
+def relevance(features: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
+    """How much each feature (p,) says by itself: |r| with the labels, 1 in the mean square.
+
+    Features are multiplied by it before they are fitted, which penalises what says little by
+    itself the more: the adaptive ridge, with the correlation for the pilot estimate (Zou, J Am
+    Stat Assoc 2006; 101:1418, section 3, for the lasso). It is learned within each fit and each
+    inner fold, and from nobody else.
+    """
+    total = max(float(weights.sum()), 1e-12)
+    event = labels - float(weights @ labels) / total
+    centred = features - (weights @ features) / total
+    covariance = np.abs((weights * event) @ centred)
+    size = np.sqrt((weights @ centred**2) * float(weights @ event**2))
+    strength = _FLOOR + np.where(size > 1e-12, covariance / np.maximum(size, 1e-12), 0.0)
+    return np.asarray(strength / np.sqrt(np.mean(strength**2))) if len(strength) else strength
+
+
+def fit_relevant(
+    features: FloatArray, labels: FloatArray, weights: FloatArray, penalties: Sequence[float]
+) -> list[Ridge]:
+    """As :func:`fit_path` on features in proportion to their :func:`relevance`."""
+    scale = relevance(features, labels, weights)
+    path = fit_path(features * scale, labels, weights, penalties)
+    return [Ridge(model.coefficients * scale, model.intercept) for model in path]
+
+
 def choose_penalty(
     features: FloatArray,
     labels: FloatArray,
@@ -130,7 +157,7 @@ def choose_penalty(
     for fold in folds:
         for own in np.unique(fold):
             left = fold == own
-            path = fit_path(features[~left], labels[~left], weights[~left], penalties)
+            path = fit_relevant(features[~left], labels[~left], weights[~left], penalties)
             for index, model in enumerate(path):
                 logits = model.logits(features[left])
                 total[index] += float(weights[left] @ losses(logits, labels[left]))

@@ -9,7 +9,6 @@ Shapes: n patients, p features (quantities, then features of covariates), T time
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import IntegrityError
+from pcrnet.imaging.preprocess import PatientTensor
 from pcrnet.imaging.quantify.specs import QuantitySpec, quantity_specs
 from pcrnet.models.contract import FitRequest, Logits, Needs, Shown
 from pcrnet.models.rivals.chain import RidgeChain
@@ -50,8 +50,7 @@ class TabularModel:
         encoding: How covariates become features.
         standardisation: Of all p features.
         imputation: Of the standardised features.
-        scale: (p,) prior scale of each feature: features of one group share what one would have.
-        chain: The three logits of the scaled features.
+        chain: The three logits of the completed features.
     """
 
     data: DataConfig
@@ -59,7 +58,6 @@ class TabularModel:
     encoding: ClinicalEncoding
     standardisation: Standardisation
     imputation: Imputation
-    scale: FloatArray
     chain: RidgeChain
 
     @classmethod
@@ -68,13 +66,12 @@ class TabularModel:
         specs = modelled(request.data, request.imaging) if quantities else ()
         encoding = ClinicalEncoding.fit(request.patients, request.covariates)
         values = _table(request.patients, request.source, request.data, specs, encoding, None)
-        scale = _scale(specs, encoding)
         standardisation = Standardisation.fit(values)
         imputation = Imputation.fit(standardisation.apply(values))
-        features = imputation.complete(standardisation.apply(values)) * scale
+        features = imputation.complete(standardisation.apply(values))
         seed = derive_seed(request.seed, request.name, "ridge")
         chain = RidgeChain.fit(features, _allowed(request.patients), seed)
-        return cls(request.data, specs, encoding, standardisation, imputation, scale, chain)
+        return cls(request.data, specs, encoding, standardisation, imputation, chain)
 
     def crossfit(
         self, patients: Sequence[Patient], source: TensorSource, folds: NDArray[np.int64]
@@ -120,7 +117,7 @@ class TabularModel:
         self, patients: Sequence[Patient], source: TensorSource, shown: Shown | None
     ) -> FloatArray:
         values = _table(patients, source, self.data, self.specs, self.encoding, shown)
-        return self.imputation.complete(self.standardisation.apply(values)) * self.scale
+        return self.imputation.complete(self.standardisation.apply(values))
 
     def write(self, directory: Path) -> None:
         """Write arrays as safetensors, names and the encoding as JSON."""
@@ -147,7 +144,6 @@ class TabularModel:
             "high": standard.high,
             "mean": self.imputation.mean,
             "covariance": self.imputation.covariance,
-            "scale": self.scale,
             "breast": chain.breast.coefficients,
             "nodes": chain.nodes.coefficients,
             "intercepts": intercepts,
@@ -186,7 +182,6 @@ class TabularModel:
                 *(arrays[name] for name in ("centre", "spread", "low", "high"))
             ),
             imputation=Imputation(arrays["mean"], arrays["covariance"]),
-            scale=arrays["scale"],
             chain=RidgeChain(
                 Ridge(arrays["breast"], breast),
                 Ridge(arrays["nodes"], nodes),
@@ -215,15 +210,9 @@ def _table(
     shown: Shown | None,
 ) -> FloatArray:
     """Features (n, p), NaN where something is not known or hidden."""
-    hidden = _hidden(data, shown)
-    visible = [not spec.scans & hidden for spec in specs]
     rows = []
     for patient in patients:
-        values = source.get(patient).quantities.values if specs else {}
-        measured = [
-            values.get(spec.name, math.nan) if seen else math.nan
-            for spec, seen in zip(specs, visible, strict=True)
-        ]
+        measured = _measured(source.get(patient), data, specs, shown) if specs else []
         features, known = encoding.encode(patient)
         clinical = np.where(known[list(encoding.covariate_of_feature)], features, np.nan)
         rows.append(np.concatenate([measured, clinical]))
@@ -231,36 +220,34 @@ def _table(
     return np.array(rows, dtype=np.float64).reshape(len(patients), width)
 
 
-def _hidden(data: DataConfig, shown: Shown | None) -> frozenset[str]:
-    """``timepoint.channel`` of what may not be seen, and the mask of a visit that is hidden."""
-    if shown is None:
-        return frozenset()
+def _measured(
+    tensor: PatientTensor, data: DataConfig, specs: Sequence[QuantitySpec], shown: Shown | None
+) -> list[float]:
+    """Quantities of one patient, NaN where they rest on what is absent or hidden."""
+    seen = tensor.present if shown is None else tensor.present & shown
+    hidden = _hidden(data, seen)
+    values = tensor.quantities.values
+    return [
+        math.nan if hidden & {spec.name, *spec.scans} else values.get(spec.name, math.nan)
+        for spec in specs
+    ]
+
+
+def _hidden(data: DataConfig, seen: Shown) -> frozenset[str]:
+    """``timepoint.channel`` of what is not seen; mask and days of a visit of which nothing is."""
     scans = {
         f"{timepoint}.{channel}"
-        for timepoint, row in zip(data.timepoints, shown, strict=True)
-        for channel, seen in zip(data.channels, row, strict=True)
-        if not seen
+        for timepoint, row in zip(data.timepoints, seen, strict=True)
+        for channel, there in zip(data.channels, row, strict=True)
+        if not there
     }
-    masks = {
-        f"{timepoint}.mask"
-        for timepoint, row in zip(data.timepoints, shown, strict=True)
-        if not any(row)
+    visits = {
+        f"{timepoint}.{of}"
+        for timepoint, row in zip(data.timepoints, seen, strict=True)
+        for of in ("mask", "days")
+        if not row.any()
     }
-    return frozenset(scans | masks)
-
-
-def _scale(specs: Sequence[QuantitySpec], encoding: ClinicalEncoding) -> FloatArray:
-    """(p,): one over the root of how many features say the same thing.
-
-    Twenty restatements of one property would else move the logit twenty times as freely as a
-    property that is measured once.
-    """
-    groups = [f"quantity {spec.group}" for spec in specs] + [
-        f"covariate {owner}" for owner in encoding.covariate_of_feature
-    ]
-    size = Counter(groups)
-    scale = np.array([size[group] ** -0.5 for group in groups])
-    return scale / np.sqrt(np.mean(scale**2)) if len(scale) else scale
+    return frozenset(scans | visits)
 
 
 def _allowed(patients: Sequence[Patient]) -> NDArray[np.bool_]:
@@ -275,13 +262,20 @@ def _read_arrays(path: Path, features: int) -> dict[str, FloatArray]:
         arrays: dict[str, FloatArray] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise IntegrityError("the ridge cannot be loaded", file=path, remedy=_REMEDY) from error
-    vectors = ("centre", "spread", "low", "high", "mean", "scale", "breast", "nodes")
+    vectors = ("centre", "spread", "low", "high", "mean", "breast", "nodes")
     shapes = dict.fromkeys(vectors, (features,)) | {
         "covariance": (features, features),
         "intercepts": (3,),
     }
     for name, shape in shapes.items():
         found = arrays.get(name)
-        if found is None or found.shape != shape or np.isnan(found).any():
+        if found is None or found.shape != shape or not _sound(name, found):
             raise IntegrityError(f"the array {name} is damaged", file=path, remedy=_REMEDY)
     return arrays
+
+
+def _sound(name: str, values: FloatArray) -> bool:
+    """Finite, in double precision; a quantity that says nothing is infinitely spread."""
+    if values.dtype != np.float64 or np.isnan(values).any():
+        return False
+    return bool((values > 0).all() if name == "spread" else np.isfinite(values).all())
