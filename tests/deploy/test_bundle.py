@@ -41,7 +41,7 @@ def edit_manifest(bundle: Path, change: Callable[[dict], object]) -> None:
 
 def test_a_bundle_holds_the_model_that_learned_from_everybody(bundle: Path, finished_run) -> None:
     read = Bundle.read(bundle)
-    assert read.manifest.about == read.model.describe()
+    assert json.loads(json.dumps(read.manifest.about)) == read.model.describe()
     shipped = finished_run.directory / "folds" / "with-all" / "model"
     for path in (path for path in shipped.rglob("*") if path.is_file()):
         assert (bundle / "model" / path.relative_to(shipped)).read_bytes() == path.read_bytes()
