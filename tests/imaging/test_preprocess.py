@@ -9,10 +9,10 @@ import pytest
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient, Visit, read_cohort
 from pcrnet.config.data import DataConfig
-from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.imaging import ImagingConfig, NoAlignment
 from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, UnitError
-from pcrnet.imaging import preprocess
-from pcrnet.imaging.nifti.file import write_nifti
+from pcrnet.imaging import patient_scans
+from pcrnet.imaging.nifti import write_nifti
 from pcrnet.imaging.preprocess import preprocess_patient
 from pcrnet.imaging.registration.rigid import Alignment
 from pcrnet.imaging.volume import Volume, canonical
@@ -142,7 +142,7 @@ def test_all_visits_share_the_frame_of_the_first_mask(make_patient):
     patient = make_patient(
         {"baseline": _visit("pet", "t2"), "interim": _with_mask("pet", "t2", shift_mm=(8.0, 0, 0))}
     )
-    tensor = _run(patient)
+    tensor = _run(patient, imaging=_IMAGING.model_copy(update={"alignment": NoAlignment()}))
     np.testing.assert_allclose(tensor.centre_mm, _LESION_MM + np.array([8.0, 0, 0]), atol=0.5)
     before, after = (_channel(tensor, "pet", t) for t in (0, 1))
     np.testing.assert_allclose(before[:-2], after[2:], atol=0.15)
@@ -159,7 +159,7 @@ def test_an_alignment_moves_the_later_visit_onto_the_first(make_patient, monkeyp
         rotation_degrees=0.0,
         front_mm=0.0,
     )
-    monkeypatch.setattr(preprocess, "align_visits", lambda *_: {"interim": found})
+    monkeypatch.setattr(patient_scans, "align_visits", lambda *_: {"interim": found})
     moved = _with_mask("pet", "t2", shift_mm=(8.0, -4.0, 0.0))
     for visits in (
         {"baseline": _with_mask("pet", "t2"), "interim": moved},
