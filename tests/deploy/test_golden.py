@@ -8,7 +8,7 @@ import pytest
 
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.golden import CASES, write_golden_cohort
-from pcrnet.imaging.nifti import read_nifti
+from pcrnet.imaging.nifti.file import read_nifti
 from pcrnet.models.frequencies import Frequencies
 
 

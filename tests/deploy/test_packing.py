@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pcrnet.evaluation.calibration import fit_calibrator
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
+from pcrnet.decision.calibrators import fit_calibrator
 from pcrnet.deploy.bundle import CHECKSUMS_FILE, Bundle
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.deploy.predictor import load_predictor

@@ -12,7 +12,7 @@ from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig, NoAlignment
 from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, UnitError
 from pcrnet.imaging import patient_scans
-from pcrnet.imaging.nifti import write_nifti
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.preprocess import preprocess_patient
 from pcrnet.imaging.registration.rigid import Alignment
 from pcrnet.imaging.volume import Volume, canonical

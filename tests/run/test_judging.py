@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pcrnet.evaluation.calibration import head_probabilities
-from pcrnet.judging import decisions_record, judge, ship
-from pcrnet.training.fold import LOGITS_FILE, FitJob
-from pcrnet.training.nested import FittedDecision, fit_decision, nested_estimate
 
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import read_cohort
 from pcrnet.data.splits import make_splits
+from pcrnet.decision.calibrators import head_probabilities
+from pcrnet.decision.nested import FittedDecision, fit_decision, nested_estimate
+from pcrnet.run.judging import decisions_record, judge, ship
+from pcrnet.training.fit import LOGITS_FILE, FitJob
 from pcrnet.training.plan import plan_fits
 
 FOLDS = 5
