@@ -16,6 +16,7 @@ from pcrnet.evaluation.comparisons import (
     compare_together,
     compare_variants,
     conditional_metrics,
+    judge_rivals,
 )
 from pcrnet.evaluation.confirmation import confirm
 from pcrnet.evaluation.curves import draw_weights
@@ -23,6 +24,7 @@ from pcrnet.evaluation.heads import analyse_head, failure_cases
 from pcrnet.evaluation.patients import TableOne, table_one
 from pcrnet.evaluation.plates import draw_figures
 from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.quantities import quantity_groups
 from pcrnet.evaluation.record import metrics_record
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report import render_report
@@ -138,6 +140,8 @@ def analyse(
         table_one=_table_one(sources, order[0]),
         failures=failure_cases(predictions, order[0]),
         confirmation=confirmation,
+        rivals=judge_rivals(sources, config),
+        quantities=quantity_groups(sources.quantities, predictions.label["yT0"]),
     )
 
 
