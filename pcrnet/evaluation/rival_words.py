@@ -162,7 +162,7 @@ def _verdict(own: str, rival: str, found: ComparedHead) -> str:
         measure, other = ("AUC", "log loss") if by_area else ("log loss", "AUC")
         said = f"{own} is {words[by_area or by_loss]} than {rival} by {measure}"
         said += f"; by {other} there is no evidence of it"
-    return f"{said} (AUC {_signed(area)}, log loss {_signed(loss)})"
+    return f"{said}: AUC {_signed(area)}, log loss {_signed(loss)}"
 
 
 def _sign(difference: Estimate) -> int:
@@ -174,11 +174,11 @@ def _sign(difference: Estimate) -> int:
 
 def _signed(difference: Estimate) -> str:
     if difference.value is None:
-        return f"not defined: {difference.reason}"
+        return f"not defined ({difference.reason})"
     text = _fixed(difference.value)
     if difference.low is None or difference.high is None:
-        return f"{text}, without interval"
-    return f"{text}, {_fixed(difference.low)} to {_fixed(difference.high)}"
+        return f"by {text} (no interval)"
+    return f"by {text} ({_fixed(difference.low)} to {_fixed(difference.high)})"
 
 
 def _fixed(value: float) -> str:
