@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pcrnet.cohort.outcome import Head
 from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.metrics import Metrics
 from pcrnet.evaluation.patients import listed
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, ComparedHead
 
@@ -69,37 +70,36 @@ def rival_groups(analysis: Analysis) -> tuple[RivalGroup, ...]:
     if not compared:
         return ()
     judged = {head.head: head for head in analysis.heads}
-    shown = [head for head in _SHOWN if head in judged]
-    scales = {
-        "auc": _scale([heads[head].difference for heads in compared.values() for head in shown]),
-        "log_loss": _scale(
-            [heads[head].scores["log_loss"] for heads in compared.values() for head in shown]
-        ),
-    }
+    shown = [head for head in _SHOWN if any(head in heads for heads in compared.values())]
+    found = [heads[head] for heads in compared.values() for head in shown if head in heads]
+    scales = (
+        _scale([one.difference for one in found]),
+        _scale([one.scores["log_loss"] for one in found]),
+    )
+    own = _capital(model_name(analysis.sources.kind))
     groups = []
     for head in shown:
-        own = judged[head].metrics
+        metrics = judged[head].metrics
         rows = [
-            RivalRow(
-                _capital(model_name(analysis.sources.kind)),
-                Measure(own["auc"], None, None),
-                Measure(own["log_loss"], None, None),
-            )
+            RivalRow(own, *(Measure(metrics[name], None, None) for name in ("auc", "log_loss")))
         ]
         for kind, heads in compared.items():
-            metrics, found = analysis.rivals[kind][head], heads[head]
-            loss = found.scores["log_loss"]
-            rows.append(
-                RivalRow(
-                    _capital(model_name(kind)),
-                    Measure(
-                        metrics["auc"], found.difference, _drawn(found.difference, scales["auc"])
-                    ),
-                    Measure(metrics["log_loss"], loss, _drawn(loss, -scales["log_loss"])),
-                )
-            )
+            if head in heads:
+                rows.append(_rival_row(kind, analysis.rivals[kind][head], heads[head], scales))
         groups.append(RivalGroup(head, HEAD_LABELS[head], tuple(rows)))
     return tuple(groups)
+
+
+def _rival_row(
+    kind: str, metrics: Metrics, found: ComparedHead, scales: tuple[float, float]
+) -> RivalRow:
+    area, loss = found.difference, found.scores["log_loss"]
+    return RivalRow(
+        _capital(model_name(kind)),
+        Measure(metrics["auc"], area, _drawn(area, scales[0])),
+        # Less log loss is better, and better is to the right.
+        Measure(metrics["log_loss"], loss, _drawn(loss, -scales[1])),
+    )
 
 
 def rival_sentences(analysis: Analysis) -> tuple[str, ...]:
