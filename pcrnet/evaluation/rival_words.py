@@ -14,8 +14,8 @@ from pcrnet.evaluation.metrics import Metrics
 from pcrnet.evaluation.patients import listed
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, ComparedHead
 
-_SHOWN: tuple[Head, ...] = ("yT0", "yT0yN0")
-"""The outcomes of the trial that a first page has room for."""
+_SHOWN: tuple[Head, ...] = ("yT0yN0", "yT0")
+"""The outcomes that a first page has room for."""
 _LOGITS = ("yT0", "yN0 after yT0", "yN0 with residue in the breast")
 _HALF_WIDTH = 48.0
 """Of the drawing of an interval, in its own units."""
@@ -162,7 +162,7 @@ def _verdict(own: str, rival: str, found: ComparedHead) -> str:
         measure, other = ("AUC", "log loss") if by_area else ("log loss", "AUC")
         said = f"{own} is {words[by_area or by_loss]} than {rival} by {measure}"
         said += f"; by {other} there is no evidence of it"
-    return f"{said}: AUC {_signed(area)}, log loss {_signed(loss)}"
+    return f"{said}: AUC {_signed(area, 'differs ')}, log loss {_signed(loss)}"
 
 
 def _sign(difference: Estimate) -> int:
@@ -172,13 +172,13 @@ def _sign(difference: Estimate) -> int:
     return int(difference.low > 0) - int(difference.high < 0)
 
 
-def _signed(difference: Estimate) -> str:
+def _signed(difference: Estimate, verb: str = "") -> str:
     if difference.value is None:
         return f"not defined ({difference.reason})"
     text = _fixed(difference.value)
     if difference.low is None or difference.high is None:
-        return f"by {text} (no interval)"
-    return f"by {text} ({_fixed(difference.low)} to {_fixed(difference.high)})"
+        return f"{verb}by {text} (no interval)"
+    return f"{verb}by {text} ({_fixed(difference.low)} to {_fixed(difference.high)})"
 
 
 def _fixed(value: float) -> str:

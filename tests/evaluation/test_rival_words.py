@@ -46,8 +46,8 @@ def with_difference(analysis: Analysis, auc: float | None, loss: float | None) -
 @pytest.mark.parametrize(
     ("auc", "loss", "said"),
     [
-        (0.1, -0.1, "yT0: the network is better than the clinical model: AUC by +0.100"),
-        (-0.1, 0.1, "yT0: the network is worse than the clinical model: AUC by −0.100"),
+        (0.1, -0.1, "yT0: the network is better than the clinical model: AUC differs by +0.100"),
+        (-0.1, 0.1, "yT0: the network is worse than the clinical model: AUC differs by −0.100"),
         (0.005, -0.005, "yT0: no evidence that the network is better than the clinical model: AUC"),
         (0.1, 0.0, "better than the clinical model by AUC; by log loss there is no evidence of it"),
         (0.0, 0.1, "worse than the clinical model by log loss; by AUC there is no evidence of it"),
@@ -107,7 +107,7 @@ def test_a_rival_that_ruled_out_what_happened_is_null_with_a_reason(judged: Anal
 def test_the_first_page_shows_the_model_beside_its_rivals(judged: Analysis) -> None:
     page = render_report(judged, {})
     answer = page[page.index('id="answer"') : page.index('aria-label="Contents"')]
-    assert "the network is better than the clinical model: AUC by +0." in answer
+    assert "the network is better than the clinical model: AUC differs by +0." in answer
     assert "no evidence that the network is better than the model of measured quantities" in answer
     assert answer.count('class="interval"') == 2 * 2 * 2  # heads, rivals, measures
     assert "0 % for yT0, 40 % for yN0 after yT0 and 25 % for yN0 with residue" in answer
