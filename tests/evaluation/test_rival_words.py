@@ -165,3 +165,20 @@ def test_the_quantities_are_in_the_page_and_the_record(judged: Analysis) -> None
         found["baseline.pet.mtv_ml"]["responders"]["n"]
         == judged.sources.predictions.label["yT0"].sum()
     )
+
+
+def test_a_rival_without_an_outcome_or_an_interval_is_shown_as_far_as_it_goes(
+    judged: Analysis,
+) -> None:
+    clinical, same = (c for c in judged.comparisons if c.kind == "baselines")
+    bare = Estimate(0.1, None, None, 9, "", "no variance")
+    found = replace(clinical.heads["yT0"], difference=bare)
+    one = replace(clinical, heads={"yT0": found})
+    some = replace(judged, comparisons=(one, same))
+    primary, breast = rival_groups(some)
+    assert [row.name for row in primary.rows] == ["The network", "The model of measured quantities"]
+    assert len(breast.rows) == 3
+    assert breast.rows[1].auc.drawn is None
+    assert "AUC differs by +0.100 (no interval)" in rival_sentences(some)[0]
+    page = render_report(some, {})
+    assert page.count('class="interval"') == 2 * 3
