@@ -25,10 +25,19 @@ from pcrnet.evaluation.statistics.discrimination import auc
 from pcrnet.evaluation.statistics.intervals import Estimate, wilson_interval
 from pcrnet.evaluation.statistics.reliability import calibration_in_the_large, calibration_line
 from pcrnet.evaluation.statistics.scores import brier
+from pcrnet.evaluation.discrimination import auc
+from pcrnet.evaluation.intervals import Estimate, wilson_interval
+from pcrnet.evaluation.operating_point import confusion, npv, ppv, sensitivity, specificity
+from pcrnet.evaluation.precision_recall import average_precision
+from pcrnet.evaluation.reliability import calibration_in_the_large, calibration_line
+from pcrnet.evaluation.score_comparison import compare_brier, compare_brier_skill, compare_log_loss
+from pcrnet.evaluation.scores import brier
 
 SIZES = (60, 120, 460)
 SPREAD, SLOPE, SHIFT = 1.4, 1.5, 0.2
 """Standard deviation of the true logit; the model's logit is SLOPE · true logit + SHIFT."""
+RIVAL_SLOPE = 0.6
+"""A second model, too timid, whose logit is RIVAL_SLOPE · true logit."""
 THRESHOLD = 0.5
 FOLD_LEVELS = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
 BOOTSTRAP_DRAWS = 500
@@ -40,6 +49,7 @@ def truths() -> dict[str, float]:
     mass = norm.pdf(grid, scale=SPREAD)
     mass /= mass.sum()
     rate, prob = expit(grid), expit(SLOPE * grid + SHIFT)
+    rival = expit(RIVAL_SLOPE * grid)
     positive, negative = mass * rate, mass * (1 - rate)
     called = prob > THRESHOLD
     below = np.cumsum(negative) - negative / 2
@@ -48,6 +58,19 @@ def truths() -> dict[str, float]:
     for _ in range(60):  # Newton's method for the intercept that makes the mean right
         fitted = expit(SLOPE * grid + SHIFT + large)
         large += float(mass @ (rate - fitted)) / float(mass @ (fitted * (1 - fitted)))
+    # From the surest downwards; half of a cell lies above its middle.
+    found = positive[::-1].cumsum() - positive[::-1] / 2
+    alarms = negative[::-1].cumsum() - negative[::-1] / 2
+    precision = found / (found + alarms)
+
+    def brier_of(p: np.ndarray) -> float:
+        return float(mass @ (rate * (1 - p) ** 2 + (1 - rate) * p**2))
+
+    def log_loss_of(p: np.ndarray) -> float:
+        return float(-mass @ (rate * np.log(p) + (1 - rate) * np.log1p(-p)))
+
+    common = float(mass @ rate)
+    brier_difference = brier_of(prob) - brier_of(rival)
     return {
         "auc": area,
         "auc_within_folds": area,
@@ -58,7 +81,11 @@ def truths() -> dict[str, float]:
         "calibration_slope": 1 / SLOPE,
         "calibration_intercept": -SHIFT / SLOPE,
         "calibration_in_the_large": large,
-        "brier": float(mass @ (rate * (1 - prob) ** 2 + (1 - rate) * prob**2)),
+        "brier": brier_of(prob),
+        "average_precision": float(precision @ positive[::-1] / positive.sum()),
+        "log_loss_difference": log_loss_of(prob) - log_loss_of(rival),
+        "brier_difference": brier_difference,
+        "brier_skill_difference": -brier_difference / (common * (1 - common)),
     }
 
 
@@ -79,7 +106,13 @@ def estimates(n: int, generator: np.random.Generator) -> Iterator[tuple[str, Est
     yield "calibration_slope", slope
     yield "calibration_intercept", intercept
     yield "calibration_in_the_large", calibration_in_the_large(prob, label)
+    own = generator.spawn(1)[0]  # what was measured before stays as it was
     yield "brier", brier(prob, label, draws=BOOTSTRAP_DRAWS, generator=generator)
+    yield "average_precision", average_precision(prob, label, draws=BOOTSTRAP_DRAWS, generator=own)
+    rival = expit(RIVAL_SLOPE * logit)
+    yield "log_loss_difference", compare_log_loss(prob, rival, label)
+    yield "brier_difference", compare_brier(prob, rival, label)
+    yield "brier_skill_difference", compare_brier_skill(prob, rival, label)
 
 
 def study(n: int, draws: int, seed: int) -> dict[str, dict[str, object]]:

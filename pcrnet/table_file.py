@@ -51,8 +51,10 @@ class TextTable:
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """Column name to its cells."""
-        cells = zip(*(cells for _, cells in self.rows), strict=True)
-        return dict(zip(self.header, cells, strict=True))
+        return {
+            name: tuple(cells[place] for _, cells in self.rows)
+            for place, name in enumerate(self.header)
+        }
 
 
 def is_unknown(cell: str) -> bool:

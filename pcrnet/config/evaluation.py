@@ -85,7 +85,7 @@ class EvaluationConfig(Section):
     group: Literal["patient", "site"] = "patient"
     """patient: folds stratified by outcome and site; site: whole sites are held out."""
     mode: Literal["nested", "crossfit"] = "nested"
-    """crossfit takes the K fits that ship, is optimistic, and says so wherever it is shown."""
+    """crossfit takes the K single fits alone, is optimistic, and says so wherever it is shown."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     """How often the cross-validation is done, each time with other folds and other seeds. Metrics
     are averaged over repeats, predictions never; predictions.csv and the bundle are the first's."""

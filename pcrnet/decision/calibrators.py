@@ -155,7 +155,7 @@ def fit_calibrator(config: CalibrationConfig, logits: FloatArray, allowed: BoolA
 
     Args:
         config: ``evaluation.calibration``.
-        logits: (n, 3) logits of models that never saw these patients, averaged over the ensemble.
+        logits: (n, 3) logits of models that never saw these patients.
         allowed: (n, 4) cells that agree with each outcome (``Outcome.allowed_cells``).
 
     Raises:

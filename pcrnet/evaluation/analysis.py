@@ -16,12 +16,15 @@ from pcrnet.evaluation.comparisons import (
     compare_together,
     compare_variants,
     conditional_metrics,
+    judge_rivals,
 )
 from pcrnet.evaluation.confirmation import confirm
 from pcrnet.evaluation.metrics_json import metrics_record
 from pcrnet.evaluation.one_outcome import analyse_head, failure_cases
 from pcrnet.evaluation.patients import TableOne, table_one
 from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.quantities import quantity_groups
+from pcrnet.evaluation.record import metrics_record
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report.page import render_report
 from pcrnet.evaluation.report.page_figures import draw_figures
@@ -139,6 +142,8 @@ def analyse(
         table_one=_table_one(sources, order[0]),
         failures=failure_cases(predictions, order[0]),
         confirmation=confirmation,
+        rivals=judge_rivals(sources, config),
+        quantities=quantity_groups(sources.quantities, predictions.label["yT0"]),
     )
 
 

@@ -8,8 +8,23 @@ import numpy as np
 
 from pcrnet.cohort.outcome import Head
 from pcrnet.evaluation.one_outcome import known_rows
+from pcrnet.config.evaluation import EvaluationConfig
+from pcrnet.evaluation.arrays import FloatArray
+from pcrnet.evaluation.auc_comparison import GlobalComparison, compare_auc, compare_many_auc
+from pcrnet.evaluation.decision import READ_OFF
+from pcrnet.evaluation.discrimination import auc
+from pcrnet.evaluation.heads import known_rows
+from pcrnet.evaluation.intervals import Estimate, proportion
+from pcrnet.evaluation.metrics import Metrics, head_metrics
+from pcrnet.evaluation.paired import RateComparison, compare_rates
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.results import ComparedHead, Comparison
+from pcrnet.evaluation.score_comparison import (
+    compare_brier,
+    compare_brier_skill,
+    compare_log_loss,
+    compare_net_benefit,
+)
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.array_types import FloatArray
 from pcrnet.evaluation.statistics.auc_comparison import (
@@ -52,6 +67,18 @@ def compare_together(sources: Sources) -> dict[str, dict[Head, GlobalComparison]
     return found
 
 
+def judge_rivals(sources: Sources, config: EvaluationConfig) -> dict[str, dict[Head, Metrics]]:
+    """Every metric of the other models on the same folds: kind of model, head, then metric."""
+    return {
+        kind: {
+            head: head_metrics(rival, head, config)
+            for head in sources.predictions.heads
+            if head in rival.prob
+        }
+        for kind, rival in sources.baselines.items()
+    }
+
+
 def conditional_metrics(predictions: Predictions) -> dict[str, Estimate]:
     """yT0yN0 given yT0: how well nodes are told among patients whose breast is free of tumour.
 
@@ -91,6 +118,12 @@ def _compared_heads(main: Predictions, other: Predictions) -> Iterator[tuple[Hea
                 difference=compared.difference,
                 p=compared.p,
                 rates=_compared_rates(main, other, head),
+                scores={
+                    "log_loss": compare_log_loss(first, second, label),
+                    "brier": compare_brier(first, second, label),
+                    "brier_skill": compare_brier_skill(first, second, label),
+                },
+                net_benefit=compare_net_benefit(first, second, label, READ_OFF),
             ),
         )
 

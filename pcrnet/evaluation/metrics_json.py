@@ -7,6 +7,8 @@ from dataclasses import asdict
 
 from pcrnet import __version__
 from pcrnet.evaluation.report.sentences import cautions
+from pcrnet.evaluation.decision import READ_OFF, Consequences
+from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.results import Analysis, Comparison, Confirmation
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import Consequences
@@ -56,6 +58,17 @@ def metrics_record(analysis: Analysis) -> Json:
             for head, groups in analysis.subgroups.items()
         },
         "comparisons": [_comparison(comparison) for comparison in analysis.comparisons],
+        "rivals": _rivals(analysis),
+        "quantities": {
+            row.name: {
+                "unit": row.unit,
+                "responders": asdict(row.responders),
+                "others": asdict(row.others),
+                "auc": row.auc.to_json(),
+            }
+            for group in analysis.quantities
+            for row in group.rows
+        },
         "all_auc_equal": {
             kind: {head: asdict(test) for head, test in heads.items()}
             for kind, heads in analysis.together.items()
@@ -84,6 +97,21 @@ def _consequences(found: Consequences) -> Json:
     }
 
 
+def _rivals(analysis: Analysis) -> Json:
+    """Each rival's metrics, and the differences: the run's own model less the rival."""
+    compared = {c.name: c.heads for c in analysis.comparisons if c.kind == "baselines"}
+    return {
+        kind: {
+            "heads": {head: _estimates(metrics) for head, metrics in heads.items()},
+            "differences": {
+                head: {"auc": found.difference.to_json(), **_estimates(found.scores)}
+                for head, found in compared[kind].items()
+            },
+        }
+        for kind, heads in analysis.rivals.items()
+    }
+
+
 def _comparison(comparison: Comparison) -> Json:
     return {
         "kind": comparison.kind,
@@ -97,6 +125,13 @@ def _comparison(comparison: Comparison) -> Json:
                     f"{name}_difference": rate.difference.to_json() | {"p": rate.p}
                     for name, rate in compared.rates.items()
                 },
+                **{f"{name}_difference": e.to_json() for name, e in compared.scores.items()},
+                "net_benefit_difference": [
+                    {"threshold": threshold, **estimate.to_json()}
+                    for threshold, estimate in zip(
+                        READ_OFF.tolist(), compared.net_benefit, strict=True
+                    )
+                ],
             }
             for head, compared in comparison.heads.items()
         },

@@ -128,6 +128,11 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: ``a, b and c``."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+
+
 def table_one(covariates: Sequence[Covariate], groups: Sequence[tuple[str, BoolArray]]) -> TableOne:
     """Medians with quartiles and counts with percentages, a column for each group.
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.patients import TableOne
+from pcrnet.evaluation.power import DesignPower
+from pcrnet.evaluation.protocol import Protocol, SecondaryEndpoint
+from pcrnet.evaluation.quantities import QuantityGroup
 from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.auc_comparison import GlobalComparison
@@ -89,6 +92,10 @@ class ComparedHead:
     """AUC of the main prediction less this one."""
     p: float | None
     """Two-sided, paired DeLong."""
+    scores: Mapping[str, Estimate]
+    """``log_loss`` (nats), ``brier`` and ``brier_skill`` of the main prediction less this one's."""
+    net_benefit: tuple[Estimate, ...]
+    """Of the main prediction less this one's, at each threshold of ``READ_OFF``."""
     rates: Mapping[str, RateComparison] = field(default_factory=dict)
     """Sensitivity and specificity of the main prediction less this one's, each at its own locked
     threshold; empty where one of them has none."""
@@ -170,6 +177,9 @@ class Analysis:
     table_one: TableOne | None
     failures: tuple[FailureCase, ...]
     confirmation: Confirmation | None
+    rivals: Mapping[str, Mapping[Head, Mapping[str, Estimate]]] = field(default_factory=dict)
+    """Every metric of the other models that were judged on the same folds, by the kind of model."""
+    quantities: tuple[QuantityGroup, ...] = ()
 
     @property
     def main(self) -> HeadResult:

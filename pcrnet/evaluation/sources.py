@@ -13,13 +13,16 @@ from pcrnet import __version__
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, PredictionsError, RunError
+from pcrnet.evaluation.arrays import FloatArray
 from pcrnet.evaluation.column_map import ColumnMap, did_you_mean, near_columns
 from pcrnet.evaluation.patients import Covariate, covariates_of, read_covariates
 from pcrnet.evaluation.prediction_table import read_prediction_table
 from pcrnet.evaluation.predictions import Predictions, read_predictions, take_predictions
+from pcrnet.evaluation.quantities import read_quantities
 from pcrnet.run_layout import PREDICTIONS_FILE, VARIANT_KINDS, RunLayout
 from pcrnet.storage import read_json, sha256_file
 
+_REMEDY = "run train.py again"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -61,6 +64,11 @@ class Sources:
     environment: Mapping[str, Any] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     """File to the SHA-256 of its bytes."""
+    quantities: Mapping[str, FloatArray] = field(default_factory=dict)
+    """What was measured of the patients: name to values (n,), NaN where it was not."""
+    kept: tuple[float, ...] = ()
+    """Of the shipped network's correction of what it starts from the part that was kept, for each
+    of the three logits; empty where the shipped model is no network."""
     remarks: tuple[str, ...] = ()
     """How the table was taken where it is not written as the contract has it."""
 
@@ -68,6 +76,11 @@ class Sources:
     def all_repeats(self) -> tuple[Predictions, ...]:
         """The predictions of every repeat, the first one first."""
         return (self.predictions, *self.repeats)
+
+    @property
+    def kind(self) -> str:
+        """The kind of model that predicted; empty for a table of unknown making."""
+        return "" if self.experiment is None else self.experiment.model.kind
 
     @property
     def simulated(self) -> bool:
@@ -90,10 +103,10 @@ def read_run(run: Path) -> Sources:
     if not at.predictions.is_file():
         raise _unfinished(f"the run has no {PREDICTIONS_FILE}: it has not finished", run)
     predictions = read_predictions(at.predictions)
-    patients = at.patients
+    patients, quantities = at.patients, at.quantities
     experiment = _read_experiment(at.config) if at.config.is_file() else None
     again = _repeats(at, experiment)
-    files = (at.predictions, patients, at.splits, at.config, at.environment, *again)
+    files = (at.predictions, patients, quantities, at.splits, at.config, at.environment, *again)
     ablations, baselines = (_read_variants(at, kind, predictions) for kind in VARIANT_KINDS)
     return Sources(
         name=run.resolve().name,
@@ -105,6 +118,10 @@ def read_run(run: Path) -> Sources:
         pictures=_read_pictures(at),
         ablations=ablations,
         baselines=baselines,
+        quantities=read_quantities(quantities, predictions.patient_id)
+        if quantities.is_file()
+        else {},
+        kept=_read_kept(at.bundle / "bundle.json"),
         environment=_read_mapping(at.environment),
         digests={at.name_of(path): sha256_file(path) for path in files if path.is_file()},
     )
@@ -262,6 +279,18 @@ def _read_picture(index: Path, entry: Mapping[str, str]) -> Picture:
     return Picture(entry["patient_id"], entry["title"], entry["caption"], png)
 
 
+def _read_kept(manifest: Path) -> tuple[float, ...]:
+    """How much of the network's correction the bundle kept; none where it says nothing of it."""
+    about = _read_mapping(manifest).get("about")
+    factors = about.get("factors", ()) if isinstance(about, dict) else ()
+    try:
+        return tuple(float(factor) for factor in factors)
+    except (TypeError, ValueError) as error:
+        raise RunError(
+            "expected a list of numbers", file=manifest, field="about.factors", remedy=_REMEDY
+        ) from error
+
+
 def _read_mapping(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
@@ -272,4 +301,4 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    return read_json(path, remedy="run train.py again")
+    return read_json(path, remedy=_REMEDY)

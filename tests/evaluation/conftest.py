@@ -188,6 +188,26 @@ def trial_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def rivals_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 patients with a clinical rival, and a quantitative one that says what the run's says.
+
+    Of the network's corrections 0, 0.4 and 0.25 were kept; two quantities were measured.
+    """
+    run = write_run(tmp_path_factory.mktemp("runs") / "rivals", patients=200, seed=4)
+    same = run / "baselines" / "quantitative.csv"
+    same.write_bytes((run / "predictions.csv").read_bytes())
+    (run / "bundle").mkdir()
+    manifest = {"about": {"factors": [0.0, 0.4, 0.25]}}
+    (run / "bundle" / "bundle.json").write_text(json.dumps(manifest))
+    rows: list[dict[str, object]] = [
+        {"patient_id": f"P{k:04d}", "baseline.pet.mtv_ml": k % 7, "interim.days": ""}
+        for k in range(200)
+    ]
+    write_csv(run / "quantities.csv", rows)
+    return run
+
+
+@pytest.fixture(scope="session")
 def analysis(trial_run: Path) -> Analysis:
     """Everything computed from the whole run, with the fewest draws."""
     return analyse(read_run(trial_run), EvaluationConfig(bootstrap_draws=200))

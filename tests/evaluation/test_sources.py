@@ -153,3 +153,25 @@ def test_repeats_are_read_by_the_same_columns(tmp_path: Path) -> None:
     assert found.repeats[0].prob["yT0yN0"].tolist() == [0.1, 0.7]
     assert found.predictions.label["yT0yN0"].tolist() == [0.0, 1.0]
     assert len(found.remarks) == 2
+
+
+@pytest.mark.parametrize(
+    ("about", "kept"),
+    [({"factors": [0.0, 0.5]}, (0.0, 0.5)), ({"quantities": 3}, ()), (None, ())],
+)
+def test_what_the_bundle_says_of_its_network_is_read(
+    small_run: Path, about: object, kept: tuple[float, ...]
+) -> None:
+    assert read_run(small_run).kept == ()
+    (small_run / "bundle").mkdir()
+    (small_run / "bundle" / "bundle.json").write_text(json.dumps({"about": about}))
+    assert read_run(small_run).kept == kept
+
+
+@pytest.mark.parametrize("factors", [0.5, ["half"], [None]])
+def test_a_bundle_whose_factors_are_no_numbers_is_named(small_run: Path, factors: object) -> None:
+    (small_run / "bundle").mkdir()
+    (small_run / "bundle" / "bundle.json").write_text(json.dumps({"about": {"factors": factors}}))
+    with pytest.raises(RunError, match="list of numbers") as caught:
+        read_run(small_run)
+    assert "about.factors" in str(caught.value)

@@ -78,8 +78,11 @@ def draw_precision_recall(curve: Curve, response_rate: float, *, to: Path) -> st
     with styled_figure(*_SQUARE_IN) as (figure, (axes,)):
         axes.axhline(response_rate, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
         axes.text(0.02, response_rate + 0.015, "by chance", color=GREY, fontsize=8)
-        axes.fill_between(curve.x, curve.low, curve.high, color=BLUE, alpha=0.16, linewidth=0)
-        axes.plot(curve.x, curve.y, color=BLUE)
+        # Steps, so that the area below the curve is the average precision.
+        axes.fill_between(
+            curve.x, curve.low, curve.high, step="pre", color=BLUE, alpha=0.16, linewidth=0
+        )
+        axes.plot(curve.x, curve.y, color=BLUE, drawstyle="steps-pre")
         _unit_axes(axes, "recall (sensitivity)", "precision (PPV)")
         return save_figure(figure, to)
 

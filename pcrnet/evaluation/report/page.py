@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pcrnet import __version__
 from pcrnet.evaluation.patients import SMALLEST_LEVEL, readable
+from pcrnet.evaluation.rival_words import rival_groups
 from pcrnet.evaluation.report.checklist import answer_items
 from pcrnet.evaluation.report.figure_style import BLUE, GREY, VERMILLION
 from pcrnet.evaluation.report.figures import PageFigure
@@ -29,10 +30,12 @@ from pcrnet.evaluation.report.sentences import (
 from pcrnet.evaluation.report.tables import (
     comparison_rows,
     metric_groups,
+    net_benefit_differences,
     net_benefit_rows,
     predictive_value_rows,
     rate_rows,
     recalibration_rows,
+    score_rows,
 )
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, FailureCase, HeadResult
 from pcrnet.evaluation.sources import Picture
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 _CONTENTS = {
     "answer": "The answer",
+    "rivals": "Beside other models",
     "patients": "Patients",
     "metrics": "Discrimination",
     "operating-point": "Operating point",
@@ -50,6 +54,7 @@ _CONTENTS = {
     "use": "Acting on it",
     "subgroups": "Subgroups",
     "ablations": "What it rests on",
+    "quantities": "Measured quantities",
     "cases": "Cases",
     "reading": "How to read it",
     "checklist": "Checklist",
@@ -89,6 +94,9 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         "net_benefit_rows": net_benefit_rows(analysis.heads),
         "comparison_rows": comparison_rows(analysis),
         "rate_rows": rate_rows(analysis),
+        "score_rows": score_rows(analysis),
+        "net_benefit_differences": net_benefit_differences(analysis),
+        "rival_groups": rival_groups(analysis),
         "cases": _cases(analysis),
         "other_pictures": _other_pictures(analysis),
         "smallest_level": SMALLEST_LEVEL,
@@ -261,6 +269,7 @@ def _environment() -> Environment:
     environment.filters["fixed"] = _fixed
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
     environment.filters["readable"] = readable
+    environment.filters["figures"] = _figures
     environment.filters["outcome"] = lambda head: HEAD_LABELS[head]
     environment.filters["p_value"] = p_value
     environment.filters["p_short"] = p_short
@@ -281,3 +290,8 @@ def _fixed(value: float, digits: int = 2) -> str:
     if float(text) == 0.0:
         text = text.lstrip("-")
     return text.replace("-", "−")
+
+
+def _figures(value: float | None) -> str:
+    """Three significant figures with a true minus; a dash for what is not there."""
+    return "–" if value is None else f"{value:.3g}".replace("-", "−")

@@ -88,7 +88,8 @@ def _head_figures(analysis: Analysis, head: HeadResult, folder: Path) -> Iterato
         yield PageFigure(
             f"precision_recall_{head.head}",
             f"Precision and recall, {head.label}.",
-            f"Dashed: the response rate, {head.responders / head.n:.2f}.",
+            "The area below the steps is the average precision; dashed: the response rate, "
+            f"{head.responders / head.n:.2f}.",
             draw_precision_recall(
                 head.precision_recall,
                 head.responders / head.n,

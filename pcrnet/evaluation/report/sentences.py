@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pcrnet.cohort.outcome import Head
@@ -15,6 +15,10 @@ from pcrnet.config.evaluation import (
 from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
 from pcrnet.evaluation.statistics.intervals import Estimate
+from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.patients import listed
+from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
+from pcrnet.evaluation.rival_words import rival_sentences
 
 SURGERY: Mapping[Head, str] = {
     "yT0": "breast surgery",
@@ -57,6 +61,8 @@ class Words:
     operating_point: str
     """What the locked threshold means for 100 patients; empty without one."""
     verdicts: tuple[Verdict, ...]
+    rivals: tuple[str, ...]
+    """Whether the run's model is better than the other models of the run."""
     facts: tuple[tuple[str, str], ...]
     """Name and text of what was predicted, from what, in whom and how."""
     calibration: str
@@ -76,6 +82,7 @@ def write_words(analysis: Analysis) -> Words:
         caution=" ".join(cautions(analysis)),
         operating_point=_operating_point(main),
         verdicts=_verdicts(analysis.confirmation),
+        rivals=rival_sentences(analysis),
         facts=_facts(analysis),
         calibration=_calibration(main),
         consequences=_consequences(main),
@@ -92,7 +99,7 @@ def cautions(analysis: Analysis) -> tuple[str, ...]:
     reversed_heads = [head for head in analysis.heads if _looks_reversed(head)]
     if not reversed_heads:
         return ()
-    areas = _listed(
+    areas = listed(
         [f"{head.label} {with_interval(head.metrics['auc'])}" for head in reversed_heads]
     )
     return (
@@ -145,8 +152,8 @@ def _lead(analysis: Analysis) -> str:
 def _from_what(experiment: Experiment | None) -> str:
     if experiment is None:
         return ""
-    branches = _listed([branch.upper() for branch in experiment.data.branches])
-    return f"from {branches} at {_listed(experiment.data.timepoints)} "
+    branches = listed([branch.upper() for branch in experiment.data.branches])
+    return f"from {branches} at {listed(experiment.data.timepoints)} "
 
 
 def _operating_point(main: HeadResult) -> str:
@@ -201,7 +208,7 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         "nested cross-validation" if evaluation.mode == "nested" else "cross-fitting, optimistic"
     )
     facts += [
-        ("Predicted from", f"{branches} at {_listed(experiment.data.timepoints)}"),
+        ("Predicted from", f"{branches} at {listed(experiment.data.timepoints)}"),
         ("Estimated by", f"{scheme}, {analysis.folds} folds by {evaluation.group}"),
         ("Threshold", _rule(evaluation.operating_point)),
         ("Calibration", _calibrator(evaluation.calibration)),
@@ -331,7 +338,3 @@ def _range(whole: int, per_hundred: Estimate) -> str:
     """A count out of 100, rounded together with the others, and its limits."""
     limits = (limit or 0.0 for limit in (per_hundred.low, per_hundred.high))
     return f"{whole} ({' to '.join(f'{limit:.0f}' for limit in limits)})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pcrnet.evaluation.decision import READ_OFF
+from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.patients import readable
 from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult, PredictiveValues
@@ -47,8 +49,6 @@ METRIC_GROUPS: dict[str, dict[str, str]] = {
     },
 }
 """Name in metrics.json to name on the page, by subject."""
-
-_NET_BENEFIT_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 _P = frozenset({"spiegelhalter_p"})
 
@@ -158,7 +158,7 @@ def net_benefit_rows(heads: Sequence[HeadResult]) -> list[NetBenefitRow]:
     """The decision curves read off at a few thresholds."""
     curves = [head.decision for head in heads if head.decision is not None]
     rows = []
-    for threshold in _NET_BENEFIT_THRESHOLDS if curves else ():
+    for threshold in READ_OFF.tolist() if curves else ():
         at = int(abs(curves[0].thresholds - threshold).argmin())
         values = tuple(
             (100 * float(c.model[at]), 100 * float(c.low[at]), 100 * float(c.high[at]))
@@ -193,3 +193,44 @@ def rate_rows(analysis: Analysis) -> list[ComparisonRow]:
     """The same rows where sensitivity and specificity could be compared; none where nowhere."""
     rows = comparison_rows(analysis)
     return rows if any(cell and cell.rates for row in rows for cell in row.cells) else []
+
+
+def score_rows(analysis: Analysis) -> list[ComparisonRow]:
+    """The same rows where a proper score could be compared; none where nowhere."""
+    rows = comparison_rows(analysis)
+    found = (cell.scores.values() for row in rows for cell in row.cells if cell)
+    return rows if any(e.value is not None for scores in found for e in scores) else []
+
+
+@dataclass(frozen=True)
+class NetBenefitDifference:
+    """Another prediction at one threshold; net operations avoided per 100, by which the main one
+    is ahead, for each head."""
+
+    name: str
+    """Empty but in the first row of a prediction."""
+    threshold: float
+    differences: tuple[Estimate | None, ...]
+
+
+def net_benefit_differences(analysis: Analysis) -> list[NetBenefitDifference]:
+    """The decision curves of the other models less that of the main prediction, read off."""
+    rows = []
+    for comparison in analysis.comparisons:
+        if comparison.kind != "baselines":
+            continue
+        for at, threshold in enumerate(READ_OFF.tolist()):
+            found = [comparison.heads.get(head.head) for head in analysis.heads]
+            differences = tuple(
+                _per_hundred(cell.net_benefit[at]) if cell else None for cell in found
+            )
+            name = "" if at else readable(comparison.name)
+            rows.append(NetBenefitDifference(name, threshold, differences))
+    return rows
+
+
+def _per_hundred(share: Estimate) -> Estimate:
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else 100 * value
+
+    return replace(share, value=scaled(share.value), low=scaled(share.low), high=scaled(share.high))

@@ -21,6 +21,9 @@ from pcrnet.evaluation.statistics.intervals import Estimate, proportion
 THRESHOLDS: FloatArray = np.arange(1, 100) / 100.0
 """Where decision curves are drawn."""
 
+READ_OFF: FloatArray = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
+"""Where they are read off for a table."""
+
 
 @dataclass(frozen=True)
 class DecisionCurve:
@@ -88,6 +91,16 @@ def net_benefit(responder: BoolArray, risk: FloatArray, thresholds: FloatArray) 
     return np.asarray(benefit, dtype=np.float64)
 
 
+def benefits(responder: BoolArray, risk: FloatArray, thresholds: FloatArray) -> FloatArray:
+    """What each patient adds to the net benefit, shape ``(n, T)``; their mean is the net benefit.
+
+    Arguments as :func:`net_benefit`.
+    """
+    spared = risk[:, None] > thresholds
+    odds = thresholds / (1.0 - thresholds)
+    return np.asarray(spared * np.where(responder[:, None], 1.0, -odds), dtype=np.float64)
+
+
 def decision_curve(
     responder: BoolArray,
     risk: FloatArray,
@@ -141,10 +154,8 @@ def _weighted_net_benefit(
     responder: BoolArray, risk: FloatArray, thresholds: FloatArray, weights: FloatArray
 ) -> FloatArray:
     """Net benefit of each draw, shape ``(draws, T)``."""
-    spared = risk[:, None] > thresholds
-    odds = thresholds / (1.0 - thresholds)
     # Each patient's contribution is linear in how often the patient was drawn: one matrix product.
-    gain = spared * np.where(responder[:, None], 1.0, -odds)
+    gain = benefits(responder, risk, thresholds)
     patients = weights.sum(axis=1, keepdims=True)
     return np.where(patients > 0, weights @ gain / np.maximum(patients, 1.0), np.nan)
 

@@ -53,13 +53,22 @@ def log_loss(
 
     Undefined where something happened that was given probability 0.
     """
+    if reason := why_no_log_loss(prob, label):
+        return Estimate.undefined(reason, n=len(label), method="BCa bootstrap")
+    return _mean(log_losses(prob, label), draws, generator, confidence)
+
+
+def why_no_log_loss(prob: FloatArray, label: FloatArray) -> str | None:
+    """Say why there is no log loss, or None where there is."""
     reason = why_undefined(prob, label, classes=1)
     if reason is None and (np.where(label == 1, prob, 1 - prob) == 0).any():
-        reason = "an outcome happened that was given probability 0"
-    if reason:
-        return Estimate.undefined(reason, n=len(label), method="BCa bootstrap")
-    losses = np.asarray(xlogy(label, prob) + xlogy(1 - label, 1 - prob), np.float64)
-    return _mean(-losses, draws, generator, confidence)
+        return "an outcome happened that was given probability 0"
+    return reason
+
+
+def log_losses(prob: FloatArray, label: FloatArray) -> FloatArray:
+    """−log of the probability given to what happened, of each patient (n,), in nats."""
+    return np.asarray(-xlogy(label, prob) - xlogy(1 - label, 1 - prob), np.float64)
 
 
 def brier_skill(

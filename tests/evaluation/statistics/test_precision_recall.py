@@ -7,6 +7,8 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pcrnet.evaluation.statistics.precision_recall import average_precision
+from pcrnet.evaluation.curves import precision_recall_curve
+from pcrnet.evaluation.precision_recall import average_precision
 
 
 def estimate(score, label, seed=0, draws=500):
@@ -50,15 +52,35 @@ def test_undefined_precision_is_named(score, label, reason):
     assert reason in estimate(score, label).reason
 
 
-def test_interval_covers():
+def test_the_interval_covers_where_the_prevalence_is_drawn_as_well():
     generator = np.random.default_rng(3)
-    label = np.append(np.ones(40), np.zeros(60))
 
-    # The truth at this prevalence, from a sample too large to matter.
-    big = np.append(generator.normal(1.0, 1.0, 40_000), generator.normal(0.0, 1.0, 60_000))
-    truth = average_precision_score(np.repeat([1, 0], [40_000, 60_000]), big)
+    def draw(n):
+        label = (generator.random(n) < 0.4).astype(float)
+        return generator.normal(size=n) + label, label
+
+    big, big_label = draw(100_000)
+    truth = average_precision_score(big_label, big)
     inside = []
     for k in range(200):
-        found = estimate(generator.normal(size=100) + label, label, seed=k, draws=300)
+        found = estimate(*draw(100), seed=k, draws=300)
         inside.append(found.low <= truth <= found.high)
-    assert 0.89 <= np.mean(inside) <= 0.985
+    assert 0.92 <= np.mean(inside) <= 0.985
+
+
+def test_an_interval_by_a_drawn_prevalence_is_wider_than_one_within_classes():
+    """By the variance of the prevalence, with a score that tells nothing: AP is the prevalence."""
+    label = np.append(np.ones(40), np.zeros(60))
+    found = estimate(np.ones(100), label, draws=4000)
+    half = 1.96 * np.sqrt(0.4 * 0.6 / 100)
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.06)
+    assert estimate(np.ones(100), label).method.startswith("BCa bootstrap, 500")
+
+
+def test_the_area_below_the_curve_is_the_number():
+    generator = np.random.default_rng(5)
+    label = generator.permutation(np.append(np.ones(50), np.zeros(70)))
+    score = (generator.normal(size=120) + label).round(1)
+    curve = precision_recall_curve(label == 1, score, np.ones((2, 120)))
+    # 50 responders reach every second point of the grid, so the steps are read off exactly.
+    assert curve.y[1:].mean() == pytest.approx(estimate(score, label).value)
