@@ -23,15 +23,14 @@ from scipy.stats import norm
 from pcrnet.evaluation.statistics.confusion import confusion, npv, ppv, sensitivity, specificity
 from pcrnet.evaluation.statistics.discrimination import auc
 from pcrnet.evaluation.statistics.intervals import Estimate, wilson_interval
+from pcrnet.evaluation.statistics.precision_recall import average_precision
 from pcrnet.evaluation.statistics.reliability import calibration_in_the_large, calibration_line
+from pcrnet.evaluation.statistics.score_comparison import (
+    compare_brier,
+    compare_brier_skill,
+    compare_log_loss,
+)
 from pcrnet.evaluation.statistics.scores import brier
-from pcrnet.evaluation.discrimination import auc
-from pcrnet.evaluation.intervals import Estimate, wilson_interval
-from pcrnet.evaluation.operating_point import confusion, npv, ppv, sensitivity, specificity
-from pcrnet.evaluation.precision_recall import average_precision
-from pcrnet.evaluation.reliability import calibration_in_the_large, calibration_line
-from pcrnet.evaluation.score_comparison import compare_brier, compare_brier_skill, compare_log_loss
-from pcrnet.evaluation.scores import brier
 
 SIZES = (60, 120, 460)
 SPREAD, SLOPE, SHIFT = 1.4, 1.5, 0.2

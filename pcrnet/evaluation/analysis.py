@@ -24,7 +24,6 @@ from pcrnet.evaluation.one_outcome import analyse_head, failure_cases
 from pcrnet.evaluation.patients import TableOne, table_one
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.quantities import quantity_groups
-from pcrnet.evaluation.record import metrics_record
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report.page import render_report
 from pcrnet.evaluation.report.page_figures import draw_figures

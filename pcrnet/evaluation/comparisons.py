@@ -7,24 +7,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.evaluation.one_outcome import known_rows
 from pcrnet.config.evaluation import EvaluationConfig
-from pcrnet.evaluation.arrays import FloatArray
-from pcrnet.evaluation.auc_comparison import GlobalComparison, compare_auc, compare_many_auc
-from pcrnet.evaluation.decision import READ_OFF
-from pcrnet.evaluation.discrimination import auc
-from pcrnet.evaluation.heads import known_rows
-from pcrnet.evaluation.intervals import Estimate, proportion
 from pcrnet.evaluation.metrics import Metrics, head_metrics
-from pcrnet.evaluation.paired import RateComparison, compare_rates
+from pcrnet.evaluation.one_outcome import known_rows
 from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.results import ComparedHead, Comparison
-from pcrnet.evaluation.score_comparison import (
-    compare_brier,
-    compare_brier_skill,
-    compare_log_loss,
-    compare_net_benefit,
-)
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.array_types import FloatArray
 from pcrnet.evaluation.statistics.auc_comparison import (
@@ -34,7 +21,14 @@ from pcrnet.evaluation.statistics.auc_comparison import (
 )
 from pcrnet.evaluation.statistics.discrimination import auc
 from pcrnet.evaluation.statistics.intervals import Estimate, proportion
+from pcrnet.evaluation.statistics.net_benefit import READ_OFF
 from pcrnet.evaluation.statistics.paired import RateComparison, compare_rates
+from pcrnet.evaluation.statistics.score_comparison import (
+    compare_brier,
+    compare_brier_skill,
+    compare_log_loss,
+    compare_net_benefit,
+)
 from pcrnet.run_layout import ABLATIONS, BASELINES
 
 

@@ -7,11 +7,9 @@ from dataclasses import asdict
 
 from pcrnet import __version__
 from pcrnet.evaluation.report.sentences import cautions
-from pcrnet.evaluation.decision import READ_OFF, Consequences
-from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.results import Analysis, Comparison, Confirmation
 from pcrnet.evaluation.statistics.intervals import Estimate
-from pcrnet.evaluation.statistics.net_benefit import Consequences
+from pcrnet.evaluation.statistics.net_benefit import READ_OFF, Consequences
 
 Json = dict[str, object]
 

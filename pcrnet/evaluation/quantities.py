@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from pcrnet.errors import RunError
-from pcrnet.evaluation.arrays import BoolArray, FloatArray
-from pcrnet.evaluation.discrimination import auc
-from pcrnet.evaluation.intervals import Estimate
+from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray
+from pcrnet.evaluation.statistics.discrimination import auc
+from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.table_file import is_unknown, read_text_table
 
 _UNITS = {

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.patients import TableOne
-from pcrnet.evaluation.power import DesignPower
-from pcrnet.evaluation.protocol import Protocol, SecondaryEndpoint
 from pcrnet.evaluation.quantities import QuantityGroup
 from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.sources import Sources

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from pcrnet import __version__
 from pcrnet.evaluation.patients import SMALLEST_LEVEL, readable
-from pcrnet.evaluation.rival_words import rival_groups
 from pcrnet.evaluation.report.checklist import answer_items
 from pcrnet.evaluation.report.figure_style import BLUE, GREY, VERMILLION
 from pcrnet.evaluation.report.figures import PageFigure
+from pcrnet.evaluation.report.rival_sentences import rival_groups
 from pcrnet.evaluation.report.sentences import (
     SURGERY,
     how_to_lock,

@@ -13,12 +13,10 @@ from pcrnet.config.evaluation import (
     YoudenRule,
 )
 from pcrnet.config.experiment import Experiment
+from pcrnet.evaluation.patients import listed
+from pcrnet.evaluation.report.rival_sentences import rival_sentences
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
 from pcrnet.evaluation.statistics.intervals import Estimate
-from pcrnet.evaluation.intervals import Estimate
-from pcrnet.evaluation.patients import listed
-from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
-from pcrnet.evaluation.rival_words import rival_sentences
 
 SURGERY: Mapping[Head, str] = {
     "yT0": "breast surgery",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pcrnet.evaluation.decision import READ_OFF
-from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.patients import readable
 from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult, PredictiveValues
 from pcrnet.evaluation.statistics.intervals import Estimate
+from pcrnet.evaluation.statistics.net_benefit import READ_OFF
 
 METRIC_GROUPS: dict[str, dict[str, str]] = {
     "Discrimination": {

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
+from pcrnet.evaluation.statistics.curves import precision_recall_curve
 from pcrnet.evaluation.statistics.precision_recall import average_precision
-from pcrnet.evaluation.curves import precision_recall_curve
-from pcrnet.evaluation.precision_recall import average_precision
 
 
 def estimate(score, label, seed=0, draws=500):

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.evaluation.intervals import Estimate
 from pcrnet.evaluation.metrics import Metrics
 from pcrnet.evaluation.patients import listed
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, ComparedHead
+from pcrnet.evaluation.statistics.intervals import Estimate
 
 _SHOWN: tuple[Head, ...] = ("yT0yN0", "yT0")
 """The outcomes that a first page has room for."""

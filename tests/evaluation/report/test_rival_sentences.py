@@ -12,12 +12,12 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.analysis import analyse
-from pcrnet.evaluation.intervals import Estimate
-from pcrnet.evaluation.record import metrics_record
-from pcrnet.evaluation.report import render_report
+from pcrnet.evaluation.metrics_json import metrics_record
+from pcrnet.evaluation.report.page import render_report
+from pcrnet.evaluation.report.rival_sentences import kept_sentence, rival_groups, rival_sentences
 from pcrnet.evaluation.results import Analysis
-from pcrnet.evaluation.rival_words import kept_sentence, rival_groups, rival_sentences
 from pcrnet.evaluation.sources import read_run
+from pcrnet.evaluation.statistics.intervals import Estimate
 
 FEW = EvaluationConfig(bootstrap_draws=200)
 

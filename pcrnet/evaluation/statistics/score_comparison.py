@@ -11,11 +11,11 @@ import math
 import numpy as np
 from scipy import stats
 
-from pcrnet.evaluation.arrays import FloatArray, why_undefined
-from pcrnet.evaluation.decision import benefits
-from pcrnet.evaluation.discrimination import ROUNDING
-from pcrnet.evaluation.intervals import Estimate
-from pcrnet.evaluation.scores import log_losses, why_no_log_loss
+from pcrnet.evaluation.statistics.array_types import FloatArray, why_undefined
+from pcrnet.evaluation.statistics.discrimination import ROUNDING
+from pcrnet.evaluation.statistics.intervals import Estimate
+from pcrnet.evaluation.statistics.net_benefit import benefits
+from pcrnet.evaluation.statistics.scores import log_losses, why_no_log_loss
 
 _MEAN = "mean of the patients’ differences, Student’s t"
 _RATIO = "difference of Brier scores over ȳ(1 − ȳ), delta method, Student’s t"

@@ -8,8 +8,8 @@ from scipy import stats
 from scipy.special import expit
 from sklearn.metrics import brier_score_loss, log_loss
 
-from pcrnet.evaluation.decision import net_benefit
-from pcrnet.evaluation.score_comparison import (
+from pcrnet.evaluation.statistics.net_benefit import net_benefit
+from pcrnet.evaluation.statistics.score_comparison import (
     compare_brier,
     compare_brier_skill,
     compare_log_loss,
