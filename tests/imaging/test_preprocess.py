@@ -11,7 +11,7 @@ from pcrnet.cohort.table import Patient, Visit, read_cohort
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, InsufficientScansError, UnitError
-from pcrnet.imaging import preprocess
+from pcrnet.imaging import patient_scans
 from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.preprocess import preprocess_patient
 from pcrnet.imaging.registration.rigid import Alignment
@@ -159,7 +159,7 @@ def test_an_alignment_moves_the_later_visit_onto_the_first(make_patient, monkeyp
         rotation_degrees=0.0,
         front_mm=0.0,
     )
-    monkeypatch.setattr(preprocess, "align_visits", lambda *_: {"interim": found})
+    monkeypatch.setattr(patient_scans, "align_visits", lambda *_: {"interim": found})
     moved = _with_mask("pet", "t2", shift_mm=(8.0, -4.0, 0.0))
     for visits in (
         {"baseline": _with_mask("pet", "t2"), "interim": moved},
