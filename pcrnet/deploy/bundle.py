@@ -34,6 +34,8 @@ EXPECTED_FILE = "expected.csv"
 INPUTS_FILE = "inputs.json"
 MAX_VALUES = 1 << 30
 """Values of one patient's tensor: ten times two visits of six channels at 1 mm."""
+MAX_SCANS = 500
+"""Scans of one patient: twenty visits of 25 channels."""
 _RESTORE = "copy the bundle again from its source"
 
 
@@ -63,7 +65,10 @@ class Manifest(Section):
     def _check(self) -> Self:
         if set(self.operating_points) != set(HEADS):
             raise ValueError(f"an operating point, or null, is needed for each of {HEADS}")
-        values = len(self.data.timepoints) * len(self.data.channels) * math.prod(self.imaging.size)
+        scans = len(self.data.timepoints) * len(self.data.channels)
+        if scans > MAX_SCANS:
+            raise ValueError(f"a patient of {scans} scans, {MAX_SCANS} at most are believed")
+        values = scans * math.prod(self.imaging.size)
         if values > MAX_VALUES:
             raise ValueError(f"a patient of {values} values, {MAX_VALUES} at most are believed")
         return self

@@ -39,6 +39,7 @@ def test_shapes_and_types_are_those_of_the_contract(dataset):
         "covariates": ((3, 1), torch.float32),
         "covariate_present": ((3, 1), torch.bool),
         "allowed": ((3, 4), torch.bool),
+        "offset": ((3, 3), torch.float32),
         "patient": ((3,), torch.int64),
     }
     found = {name: (tuple(value.shape), value.dtype) for name, value in batch._asdict().items()}
@@ -98,3 +99,11 @@ def test_the_order_does_not_touch_the_global_generator():
     state = torch.get_rng_state()
     list(EpochSampler(5, 1))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_offsets_are_those_of_the_patients_asked_for(patients, source):
+    encoding = ClinicalEncoding.fit(patients, ["age"])
+    offset = np.arange(21.0).reshape(7, 3)
+    batch = PatientDataset(patients, source, encoding, offset).__getitems__([5, 1])
+    np.testing.assert_array_equal(batch.offset.numpy(), offset[[5, 1]])
+    assert not PatientDataset(patients, source, encoding).__getitems__([5, 1]).offset.any()

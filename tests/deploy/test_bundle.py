@@ -15,7 +15,7 @@ from pcrnet.deploy.bundle import Bundle, bundle_digest
 from pcrnet.errors import BundleError, IntegrityError, PcrnetError
 from pcrnet.storage import sha256_file
 
-WEIGHTS = "members/1/weights.safetensors"
+WEIGHTS = "model/network-0.safetensors"
 
 
 @pytest.fixture
@@ -39,9 +39,12 @@ def edit_manifest(bundle: Path, change: Callable[[dict], object]) -> None:
     reseal(bundle, "bundle.json")
 
 
-def test_a_bundle_holds_an_ensemble_of_one_member_a_fold(bundle: Path) -> None:
+def test_a_bundle_holds_the_model_that_learned_from_everybody(bundle: Path, finished_run) -> None:
     read = Bundle.read(bundle)
-    assert len(read.members) == read.manifest.members == 3
+    assert json.loads(json.dumps(read.manifest.about)) == read.model.describe()
+    shipped = finished_run.directory / "folds" / "with-all" / "model"
+    for path in (path for path in shipped.rglob("*") if path.is_file()):
+        assert (bundle / "model" / path.relative_to(shipped)).read_bytes() == path.read_bytes()
     assert read.manifest.units == {"pet": "SUVbw", "t2": "arbitrary", "adc": "1e-3 mm2/s"}
     assert read.manifest.covariates == ("age", "grade")
 
@@ -63,7 +66,7 @@ def test_a_bundle_knows_neither_paths_nor_patients_of_its_cohort(bundle: Path, t
 
 @pytest.mark.parametrize(
     "name",
-    [WEIGHTS, "bundle.json", "golden/expected.csv", "model_card.md", "members/0/encoding.json"],
+    [WEIGHTS, "bundle.json", "golden/expected.csv", "model_card.md", "model/start/ridge.json"],
 )
 def test_a_flipped_bit_is_refused(bundle: Path, name: str) -> None:
     data = bytearray((bundle / name).read_bytes())
@@ -74,14 +77,14 @@ def test_a_flipped_bit_is_refused(bundle: Path, name: str) -> None:
 
 
 def test_a_file_that_was_added_is_refused(bundle: Path) -> None:
-    (bundle / "members" / "extra.pt").write_bytes(b"\x80\x04.")
-    with pytest.raises(IntegrityError, match=r"members/extra\.pt is in the bundle"):
+    (bundle / "model" / "extra.pt").write_bytes(b"\x80\x04.")
+    with pytest.raises(IntegrityError, match=r"model/extra\.pt is in the bundle"):
         Bundle.read(bundle)
 
 
 def test_a_second_table_of_checksums_below_is_refused(bundle: Path) -> None:
-    (bundle / "members" / "checksums.json").write_text("{}")
-    with pytest.raises(IntegrityError, match=r"members/checksums\.json"):
+    (bundle / "model" / "checksums.json").write_text("{}")
+    with pytest.raises(IntegrityError, match=r"model/checksums\.json"):
         Bundle.read(bundle)
 
 
@@ -158,10 +161,10 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
 
 
 IMPOSSIBLE = {
-    "a billion members": lambda m: m.update(members=10**9),
-    "no member": lambda m: m.update(members=0),
-    "minus one member": lambda m: m.update(members=-1),
-    "a true member": lambda m: m.update(members=True),
+    "another kind of model": lambda m: m.update(model={"kind": "clinical"}),
+    "no kind of model": lambda m: m.update(model={"kind": "charm"}),
+    "another start": lambda m: m["model"].update(start="frequencies"),
+    "no networks": lambda m: m["model"].update(networks=0),
     "a wide token": lambda m: m["model"].update(width=10**8),
     "a deep fusion": lambda m: m["model"]["fusion"].update(depth=10**9),
     "a wide stem": lambda m: m["model"]["encoder"].update(stem_width=10**9),
@@ -174,7 +177,7 @@ IMPOSSIBLE = {
     "a lost covariate": lambda m: m.update(covariates=[]),
     "a calibrator of lists": lambda m: m.update(calibrator={"kind": [[]]}),
     "a calibrator of text": lambda m: m["calibrator"].update(slopes=["1", "1", "1"]),
-    "an endless number": lambda m: m.update(members=10**4000),
+    "an endless number": lambda m: m["model"].update(width=10**4000),
     "a list of a manifest": lambda m: m.update(data=[m["data"]]),
 }
 
@@ -193,9 +196,9 @@ def test_a_resealed_bundle_that_describes_the_impossible_is_refused_at_once(
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 10**5, '{"a":' * 10**5, "[]", "null", '{"a": 1, "a": 2}', '{"members": 1e999}', "\xff"],
+    ["[" * 10**5, '{"a":' * 10**5, "[]", "null", '{"a": 1, "a": 2}', '{"factors": 1e999}', "\xff"],
 )
-@pytest.mark.parametrize("name", ["bundle.json", "members/0/encoding.json", "checksums.json"])
+@pytest.mark.parametrize("name", ["bundle.json", "model/start/ridge.json", "checksums.json"])
 def test_a_resealed_record_that_is_no_record_is_refused(bundle: Path, name: str, text: str) -> None:
     (bundle / name).write_bytes(text.encode("latin-1"))
     if name != "checksums.json":

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.golden import CASES, write_golden_cohort
 from pcrnet.imaging.nifti.file import read_nifti
+from pcrnet.models.frequencies import Frequencies
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_the_same_bundle_gets_the_same_phantoms_byte_for_byte(
     bundle: Bundle, finished_run, tmp_path: Path
 ) -> None:
     manifest = bundle.manifest
-    write_golden_cohort(tmp_path, manifest.data, manifest.imaging, bundle.members)
+    write_golden_cohort(tmp_path, manifest.data, manifest.imaging, bundle.model)
     written = sorted(path.name for path in tmp_path.iterdir())
     shipped = finished_run.bundle / "golden"
     answers = {"expected.csv", "inputs.json"}
@@ -67,10 +67,7 @@ def test_phantoms_lie_obliquely_and_hold_values_of_their_units(finished_run) -> 
 
 
 def test_a_model_without_covariates_has_golden_cases_too(tmp_path: Path, bundle: Bundle) -> None:
-    from pcrnet.models.member import Member
-
-    encoding = ClinicalEncoding.fit((), ())
     manifest = bundle.manifest
-    member = Member.build(manifest.data, manifest.imaging, manifest.model, encoding)
-    path = write_golden_cohort(tmp_path / "new", manifest.data, manifest.imaging, [member])
+    model = Frequencies((0.0, 1.0, -1.0))
+    path = write_golden_cohort(tmp_path / "new", manifest.data, manifest.imaging, model)
     assert set(golden_rows(path.parent)) == {f"golden-{case}" for case in CASES}

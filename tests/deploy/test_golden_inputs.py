@@ -97,8 +97,8 @@ OTHER_ENCODINGS = {
 
 
 @pytest.mark.parametrize("change", OTHER_ENCODINGS.values(), ids=OTHER_ENCODINGS)
-def test_another_encoding_of_any_member_is_noticed(bundle: Path, change: Callable) -> None:
-    alter(bundle, "members/2/encoding.json", change)
+def test_another_encoding_is_noticed(bundle: Path, change: Callable) -> None:
+    alter(bundle, "model/start/ridge.json", lambda record: change(record["encoding"]))
     with pytest.raises(IntegrityError, match="covariates"):
         load_predictor(bundle)
 

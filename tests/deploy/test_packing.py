@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from pcrnet.models.member import Member
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
-from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.decision.calibrators import fit_calibrator
 from pcrnet.deploy.bundle import CHECKSUMS_FILE, Bundle
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.deploy.predictor import load_predictor
+from pcrnet.models.frequencies import Frequencies
+from pcrnet.models.network_model import NetworkModel
 from pcrnet.storage import sha256_file
 
 EXPERIMENT = load_experiment(
@@ -27,6 +26,7 @@ EXPERIMENT = load_experiment(
         "imaging.size=[8,8,8]",
         "imaging.spacing_mm=[12,12,12]",
         "model.width=16",
+        "model.start=frequencies",
     ]
 )
 
@@ -37,10 +37,8 @@ def packed(tmp_path: Path) -> Path:
 
 
 def pack(experiment: Experiment, tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    member = Member.build(
-        experiment.data, experiment.imaging, experiment.model, ClinicalEncoding(())
-    )
+    # Networks that added nothing: none is kept.
+    model = NetworkModel(Frequencies((0.3, 1.0, -0.5)), (), (), np.zeros(3))
     rng = np.random.default_rng(0)
     allowed = np.eye(4, dtype=bool)[rng.integers(4, size=40)]
     calibrator = fit_calibrator(
@@ -49,13 +47,13 @@ def pack(experiment: Experiment, tmp_path: Path) -> Path:
     manifest = describe_bundle(
         experiment,
         covariates=(),
-        members=1,
+        about=model.describe(),
         calibrator=calibrator,
         operating_points={"yT0": 0.5, "yN0": None, "yT0yN0": 0.4},
         splits_sha256="0" * 64,
         simulated=True,
     )
-    write_bundle(tmp_path / "bundle", manifest, [member])
+    write_bundle(tmp_path / "bundle", manifest, model)
     return tmp_path / "bundle"
 
 

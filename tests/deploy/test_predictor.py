@@ -90,7 +90,7 @@ def test_a_bundle_that_answers_its_golden_cases_otherwise_is_refused(
         load_predictor(bundle)
 
 
-def test_predictions_are_the_calibrated_mean_of_the_members_logits(
+def test_predictions_are_the_calibrated_logits_of_the_model(
     predictor: Predictor, tiny_trial, whole: Predictions
 ) -> None:
     from pcrnet.cohort.table import read_cohort
@@ -108,7 +108,7 @@ def test_predictions_are_the_calibrated_mean_of_the_members_logits(
     }
     cache = TensorCache(tiny_trial.cache, manifest.data, manifest.imaging)
     ordered = [patients[name] for name in whole.patient_id]
-    logits = sum(member.logits(ordered, cache) for member in predictor.bundle.members) / 3
+    logits = predictor.bundle.model.logits(ordered, cache)
     expected = head_probabilities(predictor.bundle.calibrator.cells(logits))
     for head in HEADS:
         np.testing.assert_allclose(whole.prob[head], expected[head], atol=1e-6)

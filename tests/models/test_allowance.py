@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from pcrnet.models.member import Member
 from torch import nn
 
 from pcrnet.config.layers import load_experiment
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.models.allowance import SPARE_VALUES, TooLargeError, allowance
+from pcrnet.models.kinds import KINDS
 
 _SMALL = ["imaging.size=[32,32,32]"]
 
@@ -15,23 +15,23 @@ _SMALL = ["imaging.size=[32,32,32]"]
 def _build(overrides, values):
     experiment = load_experiment([*_SMALL, *overrides])
     with allowance(values):
-        return Member.build(
-            experiment.data, experiment.imaging, experiment.model, ClinicalEncoding(())
+        return KINDS["network"].build(
+            experiment.model, experiment.data, experiment.imaging, ClinicalEncoding(())
         )
 
 
 def _weights(overrides):
     experiment = load_experiment([*_SMALL, *overrides])
-    member = Member.build(
-        experiment.data, experiment.imaging, experiment.model, ClinicalEncoding(())
+    network = KINDS["network"].build(
+        experiment.model, experiment.data, experiment.imaging, ClinicalEncoding(())
     )
-    return sum(value.numel() for value in member.network.state_dict().values())
+    return sum(value.numel() for value in network.state_dict().values())
 
 
 @pytest.mark.parametrize("kind", ["resnet", "convnext", "densenet", "vit", "swin"])
 def test_every_encoder_is_built_within_the_number_of_its_weights(kind):
     overrides = [f"model.encoder.kind={kind}"]
-    assert _build(overrides, _weights(overrides)).network is not None
+    assert isinstance(_build(overrides, _weights(overrides)), nn.Module)
 
 
 @pytest.mark.parametrize(

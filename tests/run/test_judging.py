@@ -10,7 +10,7 @@ from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import read_cohort
 from pcrnet.data.splits import make_splits
 from pcrnet.decision.calibrators import head_probabilities
-from pcrnet.decision.nested import FittedDecision, final_decision, nested_estimate
+from pcrnet.decision.nested import FittedDecision, fit_decision, nested_estimate
 from pcrnet.run.judging import decisions_record, judge, ship
 from pcrnet.training.fit import LOGITS_FILE, FitJob
 from pcrnet.training.plan import plan_fits
@@ -49,7 +49,7 @@ def job(tiny_trial, tmp_path: Path) -> FitJob:
 def logits_on_disk(job: FitJob) -> dict[tuple[int, ...], np.ndarray]:
     found = {}
     for folder in job.directory.iterdir():
-        left_out = tuple(int(part) for part in folder.name.split("-")[1:])
+        left_out = tuple(int(part) for part in folder.name.split("-")[1:] if part != "all")
         rows = {row["patient_id"]: row for row in csv.DictReader((folder / LOGITS_FILE).open())}
         found[left_out] = np.array(
             [
@@ -72,13 +72,11 @@ def record(decision: FittedDecision) -> object:
     return decisions_record([], decision)["final"]
 
 
-def test_what_ships_is_calibrated_to_the_mean_of_models_as_what_is_judged_is(job: FitJob) -> None:
+def test_what_ships_is_calibrated_on_what_single_fits_left_out(job: FitJob) -> None:
     fold, allowed = arrays(job)
     logits, config = logits_on_disk(job), job.experiment.evaluation
-    expected = final_decision(fold, allowed, logits, config)
-    assert record(ship(job)) == record(expected)
-    single = {left_out: found for left_out, found in logits.items() if len(left_out) < 3}
-    assert record(final_decision(fold, allowed, single, config)) != record(expected)
+    own = np.stack([logits[(of,)][row] for row, of in enumerate(fold.tolist())])
+    assert record(ship(job)) == record(fit_decision(own, allowed, config))
 
 
 def test_the_table_is_the_nested_estimate_of_the_logits_on_disk(job: FitJob) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pcrnet.errors import OutputError
 from pcrnet.training.resume import Start, find_start, forget, keep
 
 OWN, OTHER = "a" * 64, "b" * 64
@@ -30,7 +31,7 @@ def test_a_failed_save_leaves_the_point_before_it(tmp_path: Path) -> None:
         path.write_text("epo")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputError, match="disk is full"):
         keep(tmp_path, OWN, disk_full)
     assert list(tmp_path.iterdir()) == [kept]
     assert find_start(tmp_path, OWN).checkpoint == kept

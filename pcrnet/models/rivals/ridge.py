@@ -144,7 +144,10 @@ def choose_penalty(
     folds: Sequence[NDArray[np.int64]],
     penalties: Sequence[float] = PENALTIES,
 ) -> float:
-    """The penalty with the least cross-validated loss.
+    """The penalty with the least cross-validated loss, on those whose label is known.
+
+    A label that is a fraction was guessed before there was a model: it would hide what the features
+    say, and ask for a heavier penalty.
 
     Args:
         features: (n, p).
@@ -153,8 +156,10 @@ def choose_penalty(
         folds: Assignments (n,) to folds; the loss is averaged over all of them.
         penalties: From heavy to light.
     """
+    sure = (labels == 0.0) | (labels == 1.0)
+    features, labels, weights = features[sure], labels[sure], weights[sure]
     total = np.zeros(len(penalties))
-    for fold in folds:
+    for fold in (every[sure] for every in folds):
         for own in np.unique(fold):
             left = fold == own
             path = fit_relevant(features[~left], labels[~left], weights[~left], penalties)
