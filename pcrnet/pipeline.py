@@ -374,7 +374,11 @@ def _judge_rivals(
             continue
         listen(StageStarted(f"Rival: {kind}"))
         own = experiment.model_copy(update={"model": rival_config(kind)})
-        rival = replace(job, experiment=own, directory=run.rivals / kind)
+        place = run.rivals / kind
+        rival = replace(job, experiment=own, directory=place, precision=None)
+        # What holds of the gradients of one network need not hold of another's.
+        settled = settle_precision(rival, place / run.precision.name, listen)
+        rival = replace(rival, precision=settled)
         _fit(rival, judged_fits(evaluation.folds, evaluation.mode), _renamed(listen, kind))
         seen = scans if kind != "clinical" else dict.fromkeys(scans, ())
         write_predictions(run.baselines / f"{kind}.csv", judge(rival, seen).predictions)

@@ -16,8 +16,8 @@ def _build(overrides, values):
     experiment = load_experiment([*_SMALL, *overrides])
     with allowance(values):
         return KINDS["network"].build(
-        experiment.model, experiment.data, experiment.imaging, ClinicalEncoding(())
-    )
+            experiment.model, experiment.data, experiment.imaging, ClinicalEncoding(())
+        )
 
 
 def _weights(overrides):

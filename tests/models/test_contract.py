@@ -117,9 +117,7 @@ def test_what_is_hidden_is_as_if_it_were_not_acquired(model, others, scans, hidd
     hidden = np.array(hidden, bool)
     found = model.logits(others, scans(), shown=~hidden)
     np.testing.assert_array_equal(found, model.logits(others, scans(hidden=hidden)))
-    np.testing.assert_array_equal(
-        found, model.logits(others, scans(spoiled=hidden), shown=~hidden)
-    )
+    np.testing.assert_array_equal(found, model.logits(others, scans(spoiled=hidden), shown=~hidden))
     needs = model.needs()
     changes = np.abs(found - model.logits(others, scans())).max() > 1e-6
     assert changes == (needs.scans or needs.quantities)
@@ -140,9 +138,7 @@ def test_what_is_not_needed_is_not_used(model, others, scans):
 
     names = {covariate.name for covariate in needs.covariates}
     strangers = [
-        dataclasses.replace(
-            patient, covariates={name: patient.covariates[name] for name in names}
-        )
+        dataclasses.replace(patient, covariates={name: patient.covariates[name] for name in names})
         for patient in others
     ]
     expected = model.logits(others, scans())

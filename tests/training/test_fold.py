@@ -50,7 +50,12 @@ def weights(job: FitJob, plan: FitPlan = PLAN) -> dict[str, torch.Tensor]:
 def assert_same_fit(job: FitJob, other: FitJob) -> None:
     for name, value in weights(job).items():
         assert torch.equal(value, weights(other)[name]), name
-    for file in ("logits.csv", "network/history.csv", "model/network.json", "model/start/ridge.json"):
+    for file in (
+        "logits.csv",
+        "network/history.csv",
+        "model/network.json",
+        "model/start/ridge.json",
+    ):
         found, expected = ((of.directory / PLAN.name / file).read_bytes() for of in (job, other))
         assert found == expected, file
 
@@ -332,7 +337,9 @@ def test_a_fit_that_leaves_the_finite_numbers_stops_and_writes_nothing(
         return loss(logits * float("nan"), allowed)
 
     monkeypatch.setattr(module, "joint_negative_log_likelihood", broken)
-    with pytest.raises(NotFiniteError, match=r"fit without-0-1, network, epoch 1: the gradient of head\."):
+    with pytest.raises(
+        NotFiniteError, match=r"fit without-0-1, network, epoch 1: the gradient of head\."
+    ):
         run_fit(PLAN, job)
     assert not all_files(job.directory / PLAN.name)
 

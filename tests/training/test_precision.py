@@ -53,9 +53,7 @@ def batch() -> Batch:
     torch.manual_seed(1)
     empty = torch.empty(6, 0)
     allowed = torch.eye(4, dtype=torch.bool)[[0, 1, 2, 3, 0, 3]]
-    return Batch(
-        torch.randn(6, 4), *[empty] * 4, allowed, torch.zeros(6, 3), torch.arange(6)
-    )
+    return Batch(torch.randn(6, 4), *[empty] * 4, allowed, torch.zeros(6, 3), torch.arange(6))
 
 
 def test_rounding_to_bf16_is_no_fault() -> None:

@@ -69,9 +69,7 @@ def test_a_clinical_model_never_asks_for_a_scan(fit_request, trial_patients):
     assert model.logits(trial_patients(3), None).shape == (3, 3)
 
 
-def test_cross_fitting_keeps_a_patient_out_of_the_patients_own_logits(
-    model, trial_patients, scans
-):
+def test_cross_fitting_keeps_a_patient_out_of_the_patients_own_logits(model, trial_patients, scans):
     """With the penalties given, which rest on everybody, the own part's labels change nothing."""
     patients = trial_patients(40)
     folds = np.arange(40) % 5
