@@ -40,6 +40,7 @@ from pcrnet.training.events import (
 from pcrnet.training.fit import MODEL_FOLDER, FitJob, epochs_of_fit
 from pcrnet.training.interrupts import heeding_interrupts
 from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
+from pcrnet.training.precision import settle_precision
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,11 @@ def _judge_rivals(
             continue
         listen(StageStarted(f"Rival: {kind}"))
         own = experiment.model_copy(update={"model": rival_config(kind)})
-        rival = replace(job, experiment=own, directory=run.rivals / kind)
+        place = run.rivals / kind
+        rival = replace(job, experiment=own, directory=place, precision=None)
+        # What holds of the gradients of one network need not hold of another's.
+        settled = settle_precision(rival, place / run.precision.name, listen)
+        rival = replace(rival, precision=settled)
         _fit(rival, judged_fits(evaluation.folds, evaluation.mode), _renamed(listen, kind))
         seen = scans if kind != "clinical" else dict.fromkeys(scans, ())
         write_predictions(run.variant(BASELINES, kind), judge(rival, seen).predictions)

@@ -197,9 +197,15 @@ def _take_trained(network: nn.Module, folder: Path, fingerprint: str) -> bool:
     for path in folder.glob(f"{_TRAINED}.*.safetensors"):
         if path.name == _trained_name(fingerprint, sha256_file(path)):
             try:
-                network.load_state_dict(load_file(path))
-            except (SafetensorError, RuntimeError):
+                state = load_file(path)
+            except SafetensorError:
                 return False
+            own = network.state_dict()
+            if {name: value.shape for name, value in own.items()} != {
+                name: value.shape for name, value in state.items()
+            }:
+                return False  # of another version: nothing of it is taken
+            network.load_state_dict(state)
             return True
     return False
 

@@ -106,7 +106,7 @@ def test_networks_are_trained_against_what_a_start_says_of_those_it_has_not_seen
 
     def crossfit(model, patients, source, folds):
         logits = refit(model, patients, source, folds)
-        for own in np.unique(folds):
+        for own in (0, 3):
             flipped = [
                 dataclasses.replace(patient, outcome=Outcome()) if fold == own else patient
                 for patient, fold in zip(patients, folds, strict=True)
@@ -118,7 +118,7 @@ def test_networks_are_trained_against_what_a_start_says_of_those_it_has_not_seen
 
     monkeypatch.setattr(TabularModel, "crossfit", crossfit)
     recorder = Recorder()
-    model, request = fit(recorder, networks=networks)
+    model, request = fit(recorder, networks=networks, n=24)
     assert len(seen) == networks
     for (_, _, offset), logits in zip(recorder.calls, seen, strict=True):
         np.testing.assert_array_equal(offset, logits)

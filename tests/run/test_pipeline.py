@@ -4,13 +4,14 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from pcrnet.cohort.outcome import HEADS
-from pcrnet.data.splits import read_splits
+from pcrnet.data.splits import Splits, read_splits
 from pcrnet.decision.calibrators import calibrator_from_dict, head_probabilities
 from pcrnet.errors import (
     CohortError,
@@ -20,6 +21,8 @@ from pcrnet.errors import (
     RunError,
 )
 from pcrnet.evaluation.predictions import read_predictions
+from pcrnet.run import pipeline
+from pcrnet.run.directory import RunDirectory
 from pcrnet.run.pipeline import cross_validate, train
 from pcrnet.training.events import (
     EpochReport,
@@ -29,7 +32,7 @@ from pcrnet.training.events import (
     Remark,
     RunEvent,
 )
-from pcrnet.training.fit import read_logits
+from pcrnet.training.fit import FitJob, read_logits
 
 
 def columns(path: Path) -> list[str]:
@@ -286,3 +289,27 @@ def test_cross_validation_alone_gives_the_same_estimate_and_leaves_no_report_and
         np.testing.assert_array_equal(found.predictions.prob[head], prob)
     metrics = json.loads((finished_run.directory / "report" / "metrics.json").read_text())
     assert found.metrics == metrics["heads"]
+
+
+def test_a_rival_settles_its_own_precision(
+    tiny_trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found of the run's network says nothing of MONAI's."""
+    experiment = tiny_trial.experiment(tmp_path, "evaluation.rivals=[monai]")
+    job = FitJob(experiment, (), (), Splits(3, {}), tmp_path, precision="bf16")
+    asked: list[tuple[str, object, Path]] = []
+    trained: list[object] = []
+
+    def settle(job: FitJob, record: Path, listen: object) -> str:
+        asked.append((job.experiment.model.kind, job.precision, record))
+        return "32"
+
+    monkeypatch.setattr(pipeline, "settle_precision", settle)
+    monkeypatch.setattr(pipeline, "_fit", lambda job, *_: trained.append(job.precision))
+    monkeypatch.setattr(pipeline, "judge", lambda *_: SimpleNamespace(predictions=None))
+    monkeypatch.setattr(pipeline, "write_predictions", lambda *_: None)
+    run = RunDirectory(tmp_path)
+    pipeline._judge_rivals(run, job, {}, lambda event: None)
+    assert asked == [("monai", None, run.rivals / "monai" / "precision.json")]
+    assert asked[0][2] != run.precision
+    assert trained == ["32"]

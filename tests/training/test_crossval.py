@@ -109,7 +109,9 @@ def test_what_is_wrong_in_a_worker_is_told_as_it_would_be_here(make_job: MakeJob
     job = make_job("training.parallel_fits=2")
     plans = plan_fits(3, "nested")[:2]
     for plan in plans:
-        write_json(job.directory / plan.name / DONE_FILE, {"fingerprint": "of other data"})
+        write_json(
+            job.directory / plan.name / DONE_FILE, {"fingerprint": "of other data", "files": {}}
+        )
     with pytest.raises(RunError, match="have changed since") as caught:
         run_fits(job, plans, lambda event: None)
     assert "without-0-" in str(caught.value.file)
