@@ -27,6 +27,7 @@ class Experiment(Section):
     imaging: ImagingConfig = ImagingConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     model: ModelConfig = NetworkConfig()
+    """Which model is trained, judged and shipped."""
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -165,6 +165,7 @@ class MonaiConfig(Section):
 
     kind: Literal["monai"] = "monai"
     backbone: Literal["densenet121", "resnet10"] = "densenet121"
+    """Which of them."""
     features: PositiveInt = 32
     """Features that the backbone ends in, before the linear layer."""
 

@@ -66,7 +66,8 @@ class KeySection:
 
 def sections() -> tuple[KeySection, ...]:
     """Every section of the experiment, those of every ``kind`` among them, in reading order."""
-    return tuple(_sections(Experiment, ""))
+    whole = KeySection("kinds", "What is chosen as a whole.", tuple(_keys(Experiment, "")))
+    return (whole, *_sections(Experiment, ""))
 
 
 def reference_text() -> str:

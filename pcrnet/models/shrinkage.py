@@ -12,6 +12,7 @@ from pcrnet.cohort.outcome import CELLS
 
 FloatArray = NDArray[np.float64]
 
+_BEYOND_CHANCE = 1.645
 _GRID = np.linspace(0.0, 1.0, 21)
 _BREAST_FREE = np.array([breast for breast, _ in CELLS])
 _NODES_FREE = np.array([nodes for _, nodes in CELLS])
@@ -21,8 +22,8 @@ def choose_factors(start: FloatArray, added: FloatArray, allowed: NDArray[np.boo
     """Factors (3,) in [0, 1] on ``added`` that lower the loss of ``start`` beyond chance.
 
     A logit's factor is the one of least loss among the patients whom the logit concerns and whose
-    outcome is known. It is kept only where the gain exceeds its standard error, else it is 0: a
-    correction that is no better than its start only adds noise.
+    outcome is known. It is kept only where the gain exceeds 1.645 of its standard errors, which a
+    correction of no use does one time in twenty, else it is 0: it would only add noise.
 
     Args:
         start: (n, 3) logits of a model that has not seen the patient.
@@ -50,4 +51,4 @@ def _factor(start: FloatArray, added: FloatArray, label: FloatArray) -> float:
     best = int(losses.mean(axis=0).argmin())
     gain = losses[:, 0] - losses[:, best]
     error = float(gain.std(ddof=1)) / np.sqrt(len(gain))
-    return float(_GRID[best]) if float(gain.mean()) > error else 0.0
+    return float(_GRID[best]) if float(gain.mean()) > _BEYOND_CHANCE * error else 0.0
