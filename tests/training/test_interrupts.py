@@ -17,6 +17,7 @@ def test_an_interrupt_that_python_drops_is_raised_at_the_next_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGINT)
     with heeding_interrupts() as check:
         check()
@@ -24,6 +25,7 @@ def test_an_interrupt_that_python_drops_is_raised_at_the_next_check(
         with pytest.raises(KeyboardInterrupt):
             check()
     assert signal.getsignal(signal.SIGINT) is before
+    signal.signal(signal.SIGINT, found)
 
 
 def test_a_handler_of_somebody_else_is_left_in_its_place() -> None:

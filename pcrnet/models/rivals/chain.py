@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from pcrnet.models.rivals.ridge import PENALTIES, FloatArray, Ridge, choose_penalty, fit_relevant
+from pcrnet.models.rivals.ridge import (
+    PENALTIES,
+    FloatArray,
+    Ridge,
+    choose_penalty,
+    fit_relevant,
+    relevance,
+)
 
 _ROUNDS = 8
 _FREEDOM = 3.0  # the step between ℓ₂ and ℓ₃ is penalised a ninth as much as a feature
@@ -72,10 +79,11 @@ class RidgeChain:
         partly = bool((allowed.sum(axis=1) > 1).any())
         cells = _first_guess(allowed)
         folds = _inner_folds(cells, seed)
-        chain = _maximise(features, cells, folds, penalties)
+        chain, scales = _maximise(features, cells, folds, penalties, None)
         for _ in range(_ROUNDS if partly else 0):
             cells = _expect(chain.logits(features), allowed)
-            chain = _maximise(features, cells, folds, chain.penalties)
+            # What each round maximises must be the same, or it need not rise.
+            chain, _ = _maximise(features, cells, folds, chain.penalties, scales)
         return chain
 
 
@@ -84,7 +92,9 @@ def _maximise(
     cells: FloatArray,
     folds: list[NDArray[np.int64]],
     penalties: tuple[float, float] | None,
-) -> RidgeChain:
+    scales: tuple[FloatArray, FloatArray] | None,
+) -> tuple[RidgeChain, tuple[FloatArray, FloatArray]]:
+    """The chain given the probability (n, 4) of each cell, and the scales of its features."""
     n = len(features)
     free = cells[:, 0] + cells[:, 1]
     breast = (features, free, np.ones(n))
@@ -103,17 +113,20 @@ def _maximise(
     if penalties is None:
         doubled = [np.concatenate([fold, fold]) for fold in folds]
         penalties = (choose_penalty(*breast, folds), choose_penalty(*nodes, doubled))
+    if scales is None:
+        scales = (relevance(*breast), relevance(*nodes))
     of_breast, of_nodes = (
-        fit_relevant(*of, [heavier for heavier in PENALTIES if heavier >= penalty])[-1]
-        for of, penalty in zip((breast, nodes), penalties, strict=True)
+        fit_relevant(*of, [heavier for heavier in PENALTIES if heavier >= penalty], scale)[-1]
+        for of, penalty, scale in zip((breast, nodes), penalties, scales, strict=True)
     )
     slope = float(of_nodes.coefficients[-1]) * _FREEDOM
-    return RidgeChain(
+    chain = RidgeChain(
         breast=of_breast,
         nodes=Ridge(of_nodes.coefficients[:-1], of_nodes.intercept - slope * mean / spread),
         step=slope / spread,
         penalties=penalties,
     )
+    return chain, scales
 
 
 def _first_guess(allowed: NDArray[np.bool_]) -> FloatArray:

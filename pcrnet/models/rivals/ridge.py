@@ -129,10 +129,15 @@ def relevance(features: FloatArray, labels: FloatArray, weights: FloatArray) -> 
 
 
 def fit_relevant(
-    features: FloatArray, labels: FloatArray, weights: FloatArray, penalties: Sequence[float]
+    features: FloatArray,
+    labels: FloatArray,
+    weights: FloatArray,
+    penalties: Sequence[float],
+    scale: FloatArray | None = None,
 ) -> list[Ridge]:
-    """As :func:`fit_path` on features in proportion to their :func:`relevance`."""
-    scale = relevance(features, labels, weights)
+    """As :func:`fit_path` on features times ``scale`` (p,), by default their :func:`relevance`."""
+    if scale is None:
+        scale = relevance(features, labels, weights)
     path = fit_path(features * scale, labels, weights, penalties)
     return [Ridge(model.coefficients * scale, model.intercept) for model in path]
 

@@ -8,14 +8,14 @@ import pytest
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient, Visit
 from pcrnet.config.data import DataConfig
-from pcrnet.config.imaging import ImagingConfig, RigidAlignment
+from pcrnet.config.imaging import ImagingConfig, NoAlignment, RigidAlignment
 from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.quantify.measure import measure_scans
 from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.volume import Volume
 
-_DATA, _IMAGING = DataConfig(), ImagingConfig()
+_DATA, _IMAGING = DataConfig(), ImagingConfig(alignment=NoAlignment())
 _SHIFT_MM = (5.0, -4.0, 3.0)
 _LESION_MM = (15.0, 10.0, -5.0)
 

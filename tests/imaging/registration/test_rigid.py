@@ -212,7 +212,7 @@ def test_prone_against_supine_is_refused_unless_allowed():
 def test_a_front_that_differs_is_a_doubt_where_visits_are_kept():
     kept = register(_torso(85, 50), _torso(30, 65), RigidAlignment(on_failure="keep"))
     assert kept.accepted
-    assert kept.similarity_after > kept.similarity_before
+    assert kept.similarity_after >= kept.similarity_before
     assert "may be prone" in kept.doubt
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from pcrnet.models.rivals.ridge import PENALTIES, choose_penalty, fit_path, losses
+from pcrnet.models.rivals.ridge import PENALTIES, choose_penalty, fit_path, losses, relevance
 
 _INTERCEPT = 0.02  # penalty of the intercept
 
@@ -99,3 +99,20 @@ def test_a_penalty_is_chosen_on_labels_that_are_known_alone():
     of_all = np.concatenate([labels, np.full(60, 0.5)])
     found = choose_penalty(guessed, of_all, np.ones(150), [np.arange(150) % 5])
     assert found == expected
+
+
+def test_relevance_is_the_correlation_with_the_labels_one_in_the_mean_square():
+    generator = np.random.default_rng(3)
+    features = generator.normal(size=(60, 4)) * [1.0, 5.0, 0.2, 1.0] + [0.0, 3.0, 0.0, 0.0]
+    labels = (features[:, 1] + generator.normal(size=60) > 3.0).astype(float)
+    found = relevance(features, labels, np.ones(60))
+    r = np.abs([np.corrcoef(column, labels)[0, 1] for column in features.T]) + 0.02
+    np.testing.assert_allclose(found, r / np.sqrt(np.mean(r**2)))
+    assert np.mean(found**2) == pytest.approx(1.0)
+
+
+def test_a_feature_that_is_one_number_is_not_relevant_and_no_division_by_nothing():
+    features = np.column_stack([np.ones(20), np.arange(20.0)])
+    found = relevance(features, (np.arange(20) > 9).astype(float), np.ones(20))
+    assert np.isfinite(found).all()
+    assert found[0] < 0.05 * found[1]

@@ -56,13 +56,6 @@ def test_an_unknown_covariate_is_unknown_in_all_its_features(model, trial_patien
     assert np.isnan(table[0, len(model.specs) :]).all()
 
 
-def test_features_of_one_group_share_what_a_lone_one_has(model):
-    groups = np.array([spec.group for spec in model.specs])
-    shares = [np.sum(model.scale[: len(groups)][groups == group] ** 2) for group in set(groups)]
-    np.testing.assert_allclose(shares, shares[0])
-    assert np.mean(model.scale**2) == pytest.approx(1.0)
-
-
 def test_a_clinical_model_never_asks_for_a_scan(fit_request, trial_patients):
     request = fit_request(trial_patients(24), source=None)
     model = TabularModel.fit(request, quantities=False)
