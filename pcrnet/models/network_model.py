@@ -11,7 +11,8 @@ Shapes: n patients, 3 logits, T timepoints, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -210,9 +211,27 @@ def network_logits(
         batch = dataset.__getitems__(range(first, min(first + _BATCH, len(patients))))
         present = batch.present if limit is None else batch.present & limit
         fields = (batch.image, present, batch.days, batch.covariates, batch.covariate_present)
-        logits = network(*(value.to(device, non_blocking=True) for value in fields))
+        with _whole_float32():
+            logits = network(*(value.to(device, non_blocking=True) for value in fields))
         parts.append(logits.double().cpu().numpy())
     return np.concatenate(parts)
+
+
+@contextmanager
+def _whole_float32() -> Iterator[None]:
+    """Keep CUDA from rounding what it multiplies to the ten bits of TF32, as cuDNN does unasked.
+
+    A thousandth of a logit would go, and with it the agreement of devices.
+    """
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
 
 
 def _fit_start(request: FitRequest, corrects: bool) -> TabularModel | Frequencies:
