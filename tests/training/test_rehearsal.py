@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pcrnet.config.model import ClinicalConfig, ModelConfig, MonaiConfig
-from pcrnet.training.fold import FitJob
+from pcrnet.training.fit import FitJob
 from pcrnet.training.memory import estimate_memory
 from pcrnet.training.rehearsal import rehearse
 
