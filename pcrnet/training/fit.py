@@ -34,7 +34,7 @@ from pcrnet.training.devices import computing_device, lightning_precision
 from pcrnet.training.events import EpochReport, Remark
 from pcrnet.training.finite import require_finite_logits
 from pcrnet.training.fit_code import code_digest
-from pcrnet.training.loop import TrainingLoop
+from pcrnet.training.loop import TrainingLoop, forget_trained
 from pcrnet.training.plan import FitPlan
 
 LOGITS_FILE = "logits.csv"
@@ -104,6 +104,7 @@ def run_fit(
     training, left_out = partition(plan, job)
     fingerprint = _fingerprint(plan, job, training)
     if is_finished(directory, fingerprint):
+        forget_trained(directory)  # it may have been killed just after its seal
         return False
     directory.mkdir(parents=True, exist_ok=True)
     experiment, source = job.experiment, job.cache()
@@ -150,15 +151,21 @@ def run_fit(
             },
         },
     )
-    loop.tidy()
+    forget_trained(directory)
     return True
 
 
 def epochs_of_fit(experiment: Experiment) -> int:
     """Epochs that one fit takes: those of all its networks, 0 where it trains none."""
+    return networks_of_fit(experiment) * experiment.training.max_epochs
+
+
+def networks_of_fit(experiment: Experiment) -> int:
+    """How many networks one fit trains."""
     model = experiment.model
-    networks = model.networks if isinstance(model, NetworkConfig) else 1
-    return networks * experiment.training.max_epochs if KINDS[model.kind].trains else 0
+    if isinstance(model, NetworkConfig):
+        return model.networks
+    return 1 if KINDS[model.kind].trains else 0
 
 
 def is_finished(directory: Path, fingerprint: str | None = None) -> bool:

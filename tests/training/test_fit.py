@@ -450,6 +450,18 @@ def test_a_finished_network_that_was_damaged_is_trained_again(make_job: MakeJob)
     assert_same_files(whole, cut)
 
 
+def test_a_fit_that_was_killed_just_after_its_seal_leaves_no_network_behind(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job("training.max_epochs=1")
+    with monkeypatch.context() as killed:
+        killed.setattr(fit, "forget_trained", lambda directory: None)
+        run_fit(PLAN, job)
+    assert list(job.directory.rglob("trained.*"))
+    assert not run_fit(PLAN, job)
+    assert not list(job.directory.rglob("trained.*"))
+
+
 def test_a_fit_that_had_more_networks_before_it_was_cut_keeps_none_of_them(
     make_job: MakeJob,
 ) -> None:

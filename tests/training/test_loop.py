@@ -16,7 +16,13 @@ from pcrnet.errors import RunError
 from pcrnet.models.contract import FitRequest
 from pcrnet.models.kinds import KINDS, fit_model
 from pcrnet.training.fit import FitJob
-from pcrnet.training.loop import TrainingLoop, _keep_trained, _take_trained, watched_patients
+from pcrnet.training.loop import (
+    TrainingLoop,
+    _keep_trained,
+    _take_trained,
+    forget_trained,
+    watched_patients,
+)
 
 MakeJob = Callable[..., FitJob]
 pytestmark = pytest.mark.usefixtures("single_thread")
@@ -59,7 +65,7 @@ def test_a_real_loop_lowers_the_loss_of_every_kind(
     losses = [float(row.split(",")[1]) for row in rows]
     assert len(losses) == 6
     assert losses[-1] < losses[0] - 0.02
-    loop.tidy()
+    forget_trained(tmp_path)
     assert not list(tmp_path.rglob("trained.*"))
 
 
