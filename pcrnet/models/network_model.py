@@ -2,9 +2,12 @@
 
 The logits are those of the start (the quantitative model, or the frequencies of the outcome) plus
 the mean of several networks, times one factor a logit. Every network begins at zero and learns what
-the start leaves unexplained in patients whom the start has not seen; the factors are chosen on
-patients whom neither has seen. Where the networks add nothing beyond chance the factors are 0, the
-model is its start, and no network is kept.
+the start leaves unexplained in patients on whom the start's coefficients were not fitted (its
+penalties and its scaling were). What a network corrects is kept by factors that are chosen on
+patients whom neither it nor its start has seen in any way. Where the networks add nothing beyond
+chance the factors are 0, the model is its start, and no network is kept. With one network nobody is
+left out to choose factors on, and with the frequencies for a start there is no model to fall back
+on: then they are 1.
 
 Shapes: n patients, 3 logits, T timepoints, C channels.
 """

@@ -41,12 +41,14 @@ def test_a_real_loop_lowers_the_loss_of_every_kind(
     make_job: MakeJob, tmp_path: Path, kind: str
 ) -> None:
     job = make_job(
-        "training.max_epochs=6", "training.average_decay=0", "augmentation.enabled=false"
+        "training.max_epochs=15",
+        "training.average_decay=0",
+        "augmentation.enabled=false",
     )
     experiment = job.experiment
     model = SMALL[kind] or experiment.model
     loop = TrainingLoop(
-        experiment, job.training, "own", "f" * 64, job.cache(), tmp_path, 0, 6, lambda event: None
+        experiment, job.training, "own", "f" * 64, job.cache(), tmp_path, 0, 15, lambda event: None
     )
     fit_model(
         model,
@@ -63,8 +65,8 @@ def test_a_real_loop_lowers_the_loss_of_every_kind(
     )
     rows = (tmp_path / "network" / "history.csv").read_text().splitlines()[1:]
     losses = [float(row.split(",")[1]) for row in rows]
-    assert len(losses) == 6
-    assert losses[-1] < losses[0] - 0.02
+    assert len(losses) == 15
+    assert losses[-1] < losses[0] - 0.1
     forget_trained(tmp_path)
     assert not list(tmp_path.rglob("trained.*"))
 
