@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pcrnet.cohort.covariates import as_number
 from pcrnet.cohort.table import Patient
 from pcrnet.errors import CohortError
 
@@ -121,7 +122,7 @@ def _covariate_of(item: dict[str, Any]) -> Encoding:
 
 def _fit_covariate(patients: Sequence[Patient], name: str) -> Encoding:
     known = [text for patient in patients if (text := patient.covariates.get(name)) is not None]
-    numbers = [_number(text) for text in known]
+    numbers = [as_number(text) for text in known]
     if numbers and all(number is not None for number in numbers):
         values = np.asarray(numbers, dtype=np.float64)
         # A constant column carries nothing; dividing by its spread, 0 but for rounding, would
@@ -143,7 +144,7 @@ def _encode(covariate: Encoding, patient: Patient) -> tuple[list[float], bool]:
         return values, any(values)
     if text is None:
         return [0.0], False
-    number = _number(text)
+    number = as_number(text)
     if number is None:
         raise CohortError(
             "the training patients had numbers in this column, this patient has text",
@@ -152,11 +153,3 @@ def _encode(covariate: Encoding, patient: Patient) -> tuple[list[float], bool]:
             remedy="write a number, or leave the cell empty when the value is unknown",
         )
     return [(number - covariate.mean) / covariate.deviation], True
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None

@@ -9,8 +9,9 @@ from pcrnet.data.clinical import FEWEST_OF_A_CATEGORY
 from pcrnet.deploy.bundle import Manifest
 
 _MADE = {
-    "network": "Networks that correct what they start from, by factors chosen on patients whom "
-    "neither had seen (0: nothing is corrected).",
+    "network": "Networks that correct what they start from. Their factors say how much is kept: "
+    "with several networks and a quantitative start they were chosen on patients whom neither had "
+    "seen, else they are 1.",
     "quantitative": "Ridge regression on measured quantities and clinical covariates.",
     "clinical": "Ridge regression on clinical covariates.",
     "monai": "One of MONAI's classifiers.",

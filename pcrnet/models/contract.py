@@ -48,7 +48,8 @@ class FittedModel(Protocol):
             patients: n patients.
             source: Their preprocessed tensors and quantities.
             device: Where to compute.
-            shown: Scans that may be seen at most; what is hidden is as if it were not acquired.
+            shown: Scans that may be seen at most. What is hidden is not looked at; where the others
+                are looked at (crop, registration, lesion) was found with all of them.
         """
 
     def write(self, directory: Path) -> None:

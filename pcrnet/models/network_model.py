@@ -2,16 +2,20 @@
 
 The logits are those of the start (the quantitative model, or the frequencies of the outcome) plus
 the mean of several networks, times one factor a logit. Every network begins at zero and learns what
-the start leaves unexplained in patients whom the start has not seen; the factors are chosen on
-patients whom neither has seen. Where the networks add nothing beyond chance the factors are 0, the
-model is its start, and no network is kept.
+the start leaves unexplained in patients on whom the start's coefficients were not fitted (its
+penalties and its scaling were). What a network corrects is kept by factors that are chosen on
+patients whom neither it nor its start has seen in any way. Where the networks add nothing beyond
+chance the factors are 0, the model is its start, and no network is kept. With one network nobody is
+left out to choose factors on, and with the frequencies for a start there is no model to fall back
+on: then they are 1.
 
 Shapes: n patients, 3 logits, T timepoints, C channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -210,9 +214,25 @@ def network_logits(
         batch = dataset.__getitems__(range(first, min(first + _BATCH, len(patients))))
         present = batch.present if limit is None else batch.present & limit
         fields = (batch.image, present, batch.days, batch.covariates, batch.covariate_present)
-        logits = network(*(value.to(device, non_blocking=True) for value in fields))
+        with _whole_float32():
+            logits = network(*(value.to(device, non_blocking=True) for value in fields))
         parts.append(logits.double().cpu().numpy())
     return np.concatenate(parts)
+
+
+@contextmanager
+def _whole_float32() -> Iterator[None]:
+    """Keep CUDA from rounding what it multiplies to the ten bits of TF32, as cuDNN does unasked.
+
+    A thousandth of a logit would go, and with it the agreement of devices.
+    """
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.allow_tf32, products.allow_tf32
+    convolutions.allow_tf32 = products.allow_tf32 = False
+    try:
+        yield
+    finally:
+        convolutions.allow_tf32, products.allow_tf32 = before
 
 
 def _fit_start(request: FitRequest, corrects: bool) -> TabularModel | Frequencies:

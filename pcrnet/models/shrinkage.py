@@ -23,7 +23,8 @@ def choose_factors(start: FloatArray, added: FloatArray, allowed: NDArray[np.boo
 
     A logit's factor is the one of least loss among the patients whom the logit concerns and whose
     outcome is known. It is kept only where the gain exceeds 1.645 of its standard errors, which a
-    correction of no use does one time in twenty, else it is 0: it would only add noise.
+    correction of no use does at most one time in twenty a logit (the least loss of the grid is
+    slow to gain so much by chance), else it is 0: it would only add noise.
 
     Args:
         start: (n, 3) logits of a model that has not seen the patient.

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pcrnet.cohort.covariates import mixed_covariates
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
 from pcrnet.cohort.outcome_counts import HeadCounts
 from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
@@ -92,7 +93,11 @@ def check_cohort(
         covariates=data.covariates or (),
     )
     findings = list(_read_images(cohort, experiment, progress)) if read_images else []
-    problems = (*table_problems, *(problem for found in findings for problem in found.problems))
+    problems = (
+        *table_problems,
+        *mixed_covariates(cohort.patients, cohort.covariates, cohort.path.name),
+        *(problem for found in findings for problem in found.problems),
+    )
     warnings = tuple(warning for found in findings for warning in found.warnings)
     return _report(cohort, data.minimum_scans, warnings, problems)
 

@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pcrnet.cohort.covariates import mixed_covariates
 from pcrnet.cohort.outcome_counts import check_outcomes
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
-from pcrnet.errors import InsufficientScansError, RunError
+from pcrnet.errors import InsufficientScansError, ProblemListError, RunError
 from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.preprocess import scans_present
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
 from pcrnet.run.directory import RunDirectory
-from pcrnet.run.judging import (
-    check_calibration,
-)
+from pcrnet.run.judging import check_calibration
 from pcrnet.run_layout import RunLayout
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
 from pcrnet.storage import sha256_json, write_json
@@ -97,6 +96,9 @@ def _read(
         covariates=covariates,
     )
     read = table.patients
+    mixed = list(mixed_covariates(read, covariates, cohort.name))
+    if mixed:
+        raise ProblemListError("these covariates cannot be used", mixed)
     enough = [patient for patient in read if _scan_count(patient) >= data.minimum_scans]
     write_json(run.flow, _flow(read, enough, data.minimum_scans))
     if not enough:

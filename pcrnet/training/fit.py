@@ -33,7 +33,8 @@ from pcrnet.storage import (
 from pcrnet.training.devices import computing_device, lightning_precision
 from pcrnet.training.events import EpochReport, Remark
 from pcrnet.training.finite import require_finite_logits
-from pcrnet.training.loop import TrainingLoop
+from pcrnet.training.fit_code import code_digest
+from pcrnet.training.loop import TrainingLoop, forget_trained
 from pcrnet.training.plan import FitPlan
 
 LOGITS_FILE = "logits.csv"
@@ -96,13 +97,14 @@ def run_fit(
         Whether the fit had to be trained (False: it was finished before).
 
     Raises:
-        RunError: A finished fit in this folder was trained on other data.
+        RunError: A finished fit in this folder was made of other data or by other code.
         NotFiniteError: Training has left the finite numbers.
     """
     directory = job.directory / plan.name
     training, left_out = partition(plan, job)
     fingerprint = _fingerprint(plan, job, training)
     if is_finished(directory, fingerprint):
+        forget_trained(directory)  # it may have been killed just after its seal
         return False
     directory.mkdir(parents=True, exist_ok=True)
     experiment, source = job.experiment, job.cache()
@@ -149,22 +151,28 @@ def run_fit(
             },
         },
     )
-    loop.tidy()
+    forget_trained(directory)
     return True
 
 
 def epochs_of_fit(experiment: Experiment) -> int:
     """Epochs that one fit takes: those of all its networks, 0 where it trains none."""
+    return networks_of_fit(experiment) * experiment.training.max_epochs
+
+
+def networks_of_fit(experiment: Experiment) -> int:
+    """How many networks one fit trains."""
     model = experiment.model
-    networks = model.networks if isinstance(model, NetworkConfig) else 1
-    return networks * experiment.training.max_epochs if KINDS[model.kind].trains else 0
+    if isinstance(model, NetworkConfig):
+        return model.networks
+    return 1 if KINDS[model.kind].trains else 0
 
 
 def is_finished(directory: Path, fingerprint: str | None = None) -> bool:
     """Whether a fit is complete and undamaged.
 
     Raises:
-        RunError: It is complete, but was trained on other data than ``fingerprint`` names.
+        RunError: It is complete, but made of other data or by other code than ``fingerprint``.
     """
     path = directory / DONE_FILE
     if not path.is_file():
@@ -177,7 +185,8 @@ def is_finished(directory: Path, fingerprint: str | None = None) -> bool:
         return False  # a seal that cannot be read is none: the fit is made again
     if fingerprint is not None and made_of != fingerprint:
         raise RunError(
-            "this fit is finished, but scans, outcomes, covariates or settings have changed since",
+            "this fit is finished, but scans, outcomes, covariates, settings or the code of pcrnet "
+            "have changed since",
             file=directory,
             remedy="start a new run under another run.name, or delete this run's folder",
         )
@@ -213,13 +222,14 @@ def partition(plan: FitPlan, job: FitJob) -> tuple[list[Patient], list[Patient]]
 
 
 def _fingerprint(plan: FitPlan, job: FitJob, training: Sequence[Patient]) -> str:
-    """What the weights depend on: settings, and the scans and table rows of the training patients.
+    """What the weights depend on: code, settings, scans and table rows of the training patients.
 
     The patients left out are not part of it, and neither are their outcomes.
     """
     experiment, cache = job.experiment, job.cache()
     return sha256_json(
         {
+            "code": code_digest(),
             "fit": plan.name,
             "seed": experiment.run.seed,
             "sections": {

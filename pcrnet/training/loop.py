@@ -89,11 +89,6 @@ class TrainingLoop:
         forget(folder)
         self._done += self.training.max_epochs
 
-    def tidy(self) -> None:
-        """Remove what only a fit that was cut would need."""
-        for path in self.directory.glob(f"*/{_TRAINED}.*"):
-            path.unlink()
-
     def _train(
         self,
         part: str,
@@ -159,6 +154,12 @@ class TrainingLoop:
         if best is not None and best.weights is not None:
             module.load_state_dict(best.weights)
         history.write(folder / HISTORY_FILE)
+
+
+def forget_trained(directory: Path) -> None:
+    """Remove from the folder of a finished fit what only one that was cut would need."""
+    for path in directory.glob(f"*/{_TRAINED}.*"):
+        path.unlink()
 
 
 def watched_patients(

@@ -16,7 +16,7 @@ from pcrnet.data.dataset import Batch
 from pcrnet.machine import available_memory, in_words
 from pcrnet.training.devices import fits_at_a_time, uses_gpu
 from pcrnet.training.events import Listener, Remark
-from pcrnet.training.fit import FitJob
+from pcrnet.training.fit import FitJob, networks_of_fit
 from pcrnet.training.rehearsal import rehearse
 
 _PROCESS_BYTES = 600_000_000
@@ -54,8 +54,9 @@ def estimate_memory(job: FitJob) -> MemoryNeed:
         + patients * (_COPIES_OF_INPUT * image * 4)
         + int(_BACKWARD * patients * saved_bytes(network, batch))
     )
+    finished = (networks_of_fit(job.experiment) - 1) * weights  # they wait for the last on the CPU
     return MemoryNeed(
-        fit=_PROCESS_BYTES + on_device * training,
+        fit=_PROCESS_BYTES + on_device * training + finished,
         cohort=len(job.patients) * image * batch.image.element_size(),
     )
 

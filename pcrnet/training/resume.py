@@ -37,7 +37,7 @@ def find_start(directory: Path, fingerprint: str) -> Start:
 
     Args:
         directory: Folder of the fit; nothing outside it is looked at.
-        fingerprint: Of the settings and training data (:mod:`pcrnet.training.fit`).
+        fingerprint: Of code, settings and training data (:mod:`pcrnet.training.fit`).
     """
     found = sorted(directory.glob(_PATTERN))
     own = [path for path in found if path.name.startswith(_stem(fingerprint))]
@@ -50,7 +50,7 @@ def find_start(directory: Path, fingerprint: str) -> Start:
         return Start(
             fingerprint,
             None,
-            "its resume point is of other scans, outcomes, covariates or settings",
+            "its resume point is of other scans, outcomes, covariates, settings or code",
         )
     return Start(fingerprint, None)
 

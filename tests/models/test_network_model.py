@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from pcrnet.cohort.outcome import Outcome
+from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.models.frequencies import Frequencies
-from pcrnet.models.network_model import NetworkModel, _parts
+from pcrnet.models.network_model import NetworkModel, _parts, network_logits
 from pcrnet.models.rivals.tabular import TabularModel
 
 
@@ -163,6 +164,27 @@ def test_the_first_weights_of_a_network_follow_from_seed_fit_and_part(fit_reques
     assert not torch.equal(first[0], first[1])
     for changes in ({"seed": 4}, {"name": "without-1"}):
         assert not torch.equal(first, initial(**changes))
+
+
+def test_predictions_are_in_whole_float32_whatever_the_process_allows(trial_patients, scans):
+    """cuDNN convolves in TF32 unless it is told not to: devices would differ by a thousandth."""
+    asked = []
+
+    class Asking(Constant):
+        def forward(self, *inputs):
+            asked.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+            return super().forward(*inputs)
+
+    encoding = ClinicalEncoding.fit(trial_patients(2), ())
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        network_logits(Asking(encoding), encoding, trial_patients(2), scans())
+        after = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+    assert asked == [(False, False)]
+    assert after == (True, True)
 
 
 class _Linear(nn.Linear):

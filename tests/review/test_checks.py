@@ -110,3 +110,17 @@ def test_what_was_concluded_from_a_series_is_a_warning_and_no_problem(test_data,
 def test_what_is_no_table_is_refused(tmp_path):
     with pytest.raises(CohortError):
         check_cohort(tmp_path / "cohort.csv", _EXPERIMENT)
+
+
+def test_a_covariate_of_numbers_and_words_is_a_problem(tmp_path):
+    for number in range(6):
+        _scan(tmp_path / f"{number}.nii")
+    rows = [
+        f"P{i},A,{2 * i}.nii,{2 * i + 1}.nii,,,0,0,{grade},"
+        for i, grade in enumerate(("1", "2", "high"))
+    ]
+    path = tmp_path / "cohort.csv"
+    path.write_text("\n".join([_HEADER, *rows]))
+    problems = check_cohort(path, _EXPERIMENT, read_images=False).problems
+    (problem,) = (problem for problem in problems if problem.field == "grade")
+    assert "P2" in problem.problem

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from pcrnet.config.layers import load_experiment
-from pcrnet.run.preparation import simulation_name
+from pcrnet.errors import ProblemListError
+from pcrnet.run.directory import RunDirectory
+from pcrnet.run.preparation import prepare, simulation_name
 
 
 def test_trials_that_differ_have_different_folders() -> None:
@@ -11,3 +17,26 @@ def test_trials_that_differ_have_different_folders() -> None:
     names = [simulation_name(load_experiment(values)) for values in settings]
     assert len(set(names)) == 3
     assert names[0] == simulation_name(load_experiment(["training.max_epochs=3"]))
+
+
+def test_a_word_among_numbers_is_refused_before_any_image_is_read(
+    tiny_trial, tmp_path: Path
+) -> None:
+    """Else it fails in the fit that leaves the patient out, after hours of others."""
+    lines = tiny_trial.cohort.read_text().splitlines()
+    column = lines[0].split(",").index("age")
+    cells = lines[1].split(",")
+    cells[column] = "elderly"
+    table = tiny_trial.cohort.with_name("words.csv")
+    table.write_text("\n".join([lines[0], ",".join(cells), *lines[2:]]))
+    experiment = tiny_trial.experiment(
+        tmp_path, f"data.cohort={table}", f"data.cache={tmp_path / 'tensors'}"
+    )
+    run = RunDirectory(experiment.run.directory)
+    with (
+        run.opened(experiment),
+        pytest.raises(ProblemListError, match="age: holds numbers") as caught,
+    ):
+        prepare(experiment, run, lambda event: None)
+    assert "elderly" not in str(caught.value)
+    assert not list(experiment.cache_directory.glob("*"))

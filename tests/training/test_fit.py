@@ -14,7 +14,7 @@ from pcrnet.config.model import ModelConfig, MonaiConfig, rival_config
 from pcrnet.errors import NotFiniteError, RunError
 from pcrnet.models.kinds import read_model
 from pcrnet.storage import read_json
-from pcrnet.training import callbacks, module
+from pcrnet.training import callbacks, fit, module
 from pcrnet.training.events import EpochReport, Remark
 from pcrnet.training.fit import (
     DONE_FILE,
@@ -146,6 +146,18 @@ def test_neither_labels_nor_scans_of_patients_left_out_enter_a_fit(make_job: Mak
     fresh = replace(job, patients=flipped, directory=job.directory.parent / "flipped")
     run_fit(PLAN, fresh)
     assert_same_fit(job, fresh)
+
+
+def test_a_finished_fit_of_other_code_is_refused(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a run that was continued after an update would judge a mixture that nobody ships."""
+    job = make_job("training.max_epochs=1")
+    run_fit(PLAN, job)
+    assert not run_fit(PLAN, job)
+    monkeypatch.setattr(fit, "code_digest", lambda: "another version")
+    with pytest.raises(RunError, match="the code of pcrnet have changed since"):
+        run_fit(PLAN, job)
 
 
 @pytest.mark.parametrize("change", ["outcome", "covariate", "scan"])
@@ -436,6 +448,18 @@ def test_a_finished_network_that_was_damaged_is_trained_again(make_job: MakeJob)
     run_fit(PLAN, cut, listen=told.append)
     assert [report.epoch for report in told] == [1, 2, 3, 4]
     assert_same_files(whole, cut)
+
+
+def test_a_fit_that_was_killed_just_after_its_seal_leaves_no_network_behind(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job("training.max_epochs=1")
+    with monkeypatch.context() as killed:
+        killed.setattr(fit, "forget_trained", lambda directory: None)
+        run_fit(PLAN, job)
+    assert list(job.directory.rglob("trained.*"))
+    assert not run_fit(PLAN, job)
+    assert not list(job.directory.rglob("trained.*"))
 
 
 def test_a_fit_that_had_more_networks_before_it_was_cut_keeps_none_of_them(

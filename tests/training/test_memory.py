@@ -13,6 +13,7 @@ from pcrnet.training import memory
 from pcrnet.training.events import Remark, RunEvent
 from pcrnet.training.fit import FitJob
 from pcrnet.training.memory import estimate_memory, fits_that_have_room, saved_bytes
+from pcrnet.training.rehearsal import rehearse
 
 MakeJob = Callable[..., FitJob]
 
@@ -40,6 +41,12 @@ def test_a_larger_batch_needs_more_and_the_cohort_is_its_voxels(make_job: MakeJo
     assert (
         small.cohort == large.cohort == 19 * 2 * 3 * 8**3 * 2
     )  # visits, channels, voxels, float16
+
+
+def test_the_finished_networks_of_a_fit_stay_in_memory_until_the_last_is(make_job: MakeJob) -> None:
+    one, three = (estimate_memory(make_job(f"model.networks={n}")).fit for n in (1, 3))
+    network, _ = rehearse(make_job(), 1)
+    assert three - one == 2 * 4 * sum(weight.numel() for weight in network.parameters())
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig, NoAlignment, RigidAlignment
 from pcrnet.imaging.lesion_location import LesionLocation, locate_lesion
-from pcrnet.imaging.patient_scans import PatientScans, read_patient
+from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.quantify.place import Place, Region, lay_region, place_mask
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags, VisitRegistration
 from pcrnet.imaging.quantify.specs import LESION_VOLUME, Channels, quantity_specs
@@ -27,15 +27,6 @@ from pcrnet.imaging.registration.visits import align_visits, transform_of
 from pcrnet.imaging.volume import Volume
 
 _KEPT = RigidAlignment(on_failure="keep")
-
-
-def measure_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> Quantities:
-    """Read all scans of a patient and measure them.
-
-    Raises:
-        PcrnetError: As :func:`~pcrnet.imaging.patient_scans.read_patient`.
-    """
-    return measure_scans(read_patient(patient, data, imaging), patient, data, imaging)
 
 
 def measure_scans(

@@ -78,7 +78,8 @@ class TabularModel:
     ) -> Logits:
         """Logits (n, 3) of each patient by the same model fitted without the patient's fold.
 
-        Scaling, imputation and penalties, which take nothing from one outcome, stay.
+        Scaling and imputation, which know no outcome, stay; so do the penalties, two numbers that
+        all outcomes share in. A network is trained against these logits; nothing is judged by them.
         """
         features = self._features(patients, source, None)
         allowed = _allowed(patients)

@@ -1,0 +1,42 @@
+"""Columns that are numbers for some patients and text for others."""
+
+import pytest
+
+from pcrnet.cohort.covariates import as_number, mixed_covariates
+from pcrnet.cohort.outcome import Outcome
+from pcrnet.cohort.table import Patient
+
+
+def _column(*values):
+    return [Patient(f"P{i}", 2, None, {}, Outcome(), {"age": v}) for i, v in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    "values", [("44", "51.5", None, "1e1"), ("G1", "G2", None, "unknown"), (None, None), ()]
+)
+def test_numbers_alone_and_words_alone_are_in_order(values):
+    assert list(mixed_covariates(_column(*values), ["age"], "cohort.csv")) == []
+
+
+@pytest.mark.parametrize("odd", ["postmenopausal", "1,5", "nan", "inf"])
+def test_one_word_among_numbers_is_named_by_its_patient_and_not_repeated(odd):
+    (problem,) = mixed_covariates(_column("44", None, odd, "51"), ["age"], "cohort.csv")
+    text = str(problem)
+    assert "numbers of 2 patients and text of 1, of whom P2" in text
+    assert "cohort.csv" in text
+    assert "age" in text
+    assert odd not in text
+
+
+def test_every_column_is_looked_at():
+    patients = [
+        Patient("A", 2, None, {}, Outcome(), {"age": "1", "grade": "G1", "size": "x"}),
+        Patient("B", 3, None, {}, Outcome(), {"age": "y", "grade": "G2", "size": "2"}),
+    ]
+    found = [p.field for p in mixed_covariates(patients, ["age", "grade", "size"], "cohort.csv")]
+    assert found == ["age", "size"]
+
+
+def test_only_finite_numbers_are_numbers():
+    assert as_number(" 1e3 ") == 1000.0
+    assert [as_number(text) for text in ("inf", "nan", "", "1,5", "T1")] == [None] * 5
