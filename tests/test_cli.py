@@ -25,9 +25,8 @@ COMMANDS = ("train", "check", "convert", "kinetics", "import", "simulate", "pred
 
 
 def test_the_module_is_the_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pcrnet.cli", "--version"], cwd=ROOT, capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", "pcrnet.cli", "--version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()) == (0, ["pcrnet", __version__])
 
 
