@@ -376,3 +376,7 @@ def _say(message: str) -> None:
 
 def _is_setting(word: str) -> bool:
     return not Path(word).is_dir() and ("=" in word or word.endswith((".yaml", ".yml")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,6 +24,12 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = ("train", "check", "convert", "kinetics", "import", "simulate", "predict", "evaluate")
 
 
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "pcrnet.cli", "--version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["pcrnet", __version__])
+
+
 def test_help_is_told_before_anything_heavy_is_imported() -> None:
     program = (
         "import sys\n"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pcrnet.config.section import (
+    Distinct,
     Fraction,
     Name,
     NonNegative,
@@ -64,7 +65,7 @@ class DataConfig(Section):
         default={"pet": ("pet",), "mri": ("dce_pre", "dce_early", "dce_late", "t2", "adc")}
     )
     """Branch to its channels. Each branch has an encoder of its own."""
-    covariates: tuple[str, ...] | None = None
+    covariates: Distinct[str] | None = None
     """Columns of the cohort used as clinical covariates; null: those of the simulated trial, none
     of a real cohort."""
     minimum_scans: PositiveInt = 1

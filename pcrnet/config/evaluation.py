@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pcrnet.config.model import Rival
-from pcrnet.config.section import Fraction, Positive, Section
+from pcrnet.config.section import Distinct, Fraction, Positive, Section
 
 
 class YoudenRule(Section):
@@ -99,7 +99,7 @@ class EvaluationConfig(Section):
     """Start of the bootstrap."""
     variants: bool = True
     """Also judge the run without each branch and timepoint."""
-    rivals: tuple[Rival, ...] = ("clinical", "quantitative")
+    rivals: Distinct[Rival] = ("clinical", "quantitative")
     """Simpler models that are judged on the same folds, and shown beside the run's own."""
     protocol: str | None = None
     """YAML file of the trial's endpoints; null leaves the confirmatory analysis out."""

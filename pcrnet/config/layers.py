@@ -154,10 +154,12 @@ def _suggest(key: str, prefix: str, schema: type[Section]) -> str:
     near = difflib.get_close_matches(key, list(schema.model_fields), n=1, cutoff=0.5)
     if near:
         return f"; did you mean {prefix}{near[0]}?"
-    elsewhere = [path for path in all_keys(Experiment) if path.rsplit(".", 1)[-1] == key]
+    known = all_keys(Experiment)
+    if f"{prefix}{key}" in known:
+        return f"; another kind has it: see {prefix}kind"
+    elsewhere = [path for path in known if path.rsplit(".", 1)[-1] == key]
     if elsewhere:
         return f"; did you mean {elsewhere[0]}?"
-    known = all_keys(Experiment)
     near = difflib.get_close_matches(f"{prefix}{key}", known, n=1, cutoff=0.4)
     return (
         f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(schema.model_fields)}"

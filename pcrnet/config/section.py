@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -14,7 +14,18 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
+_ItemT = TypeVar("_ItemT")
 _SectionT = TypeVar("_SectionT", bound="Section")
+
+
+def _each_once(values: tuple[_ItemT, ...]) -> tuple[_ItemT, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("each may be named once only")
+    return values
+
+
+Distinct = Annotated[tuple[_ItemT, ...], AfterValidator(_each_once)]
+"""A list that names each of its items once."""
 
 
 class Section(BaseModel):

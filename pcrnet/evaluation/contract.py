@@ -166,16 +166,23 @@ def _scale_hint(values: FloatArray) -> str:
 
 def _contradictions(numbers: Mapping[str, FloatArray]) -> Iterator[Breach]:
     breast, nodes, joint = (numbers[head] for head in HEADS)
-    wrong = ((joint == 1) & ((breast == 0) | (nodes == 0))) | (
-        (joint == 0) & (breast == 1) & (nodes == 1)
-    )
+    wrong = _contradicting(breast, nodes, joint)
     if wrong.any():
         yield Breach(
             wrong,
             "yT0yN0 contradicts yT0 and yN0",
             field="yT0yN0",
-            remedy="yT0yN0 is 1 exactly where yT0 and yN0 are both 1",
+            remedy="these labels agree where 1 is residual disease: if it is, say --positive 0"
+            if not _contradicting(1 - breast, 1 - nodes, 1 - joint).any()
+            else "yT0yN0 is 1 exactly where yT0 and yN0 are both 1",
         )
+
+
+def _contradicting(breast: FloatArray, nodes: FloatArray, joint: FloatArray) -> BoolArray:
+    found: BoolArray = ((joint == 1) & ((breast == 0) | (nodes == 0))) | (
+        (joint == 0) & (breast == 1) & (nodes == 1)
+    )
+    return found
 
 
 def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[Breach]:
@@ -183,23 +190,43 @@ def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[Br
     if joint is None:
         return
     given = [values for values in (breast, nodes, joint) if values is not None]
+    # What is no probability at all has been named already.
     possible = np.all([(values >= 0.0) & (values <= 1.0) for values in given], axis=0)
-    excess = []
-    if breast is not None:
-        excess.append(("P(yT0yN0) exceeds P(yT0)", joint - breast))
-    if nodes is not None:
-        excess.append(("P(yT0yN0) exceeds P(yN0)", joint - nodes))
-    if breast is not None and nodes is not None:
-        excess.append(("P(yT0yN0) is less than P(yT0) + P(yN0) − 1", breast + nodes - 1 - joint))
-    for text, amount in excess:
-        # What is no probability at all has been named already.
-        if (wrong := possible & (amount > COHERENCE_TOLERANCE)).any():
+
+    def breaches(*, of_residue: bool) -> Iterator[tuple[str, BoolArray]]:
+        of = [
+            None if values is None else np.where(possible, 1 - values if of_residue else values, 0)
+            for values in (breast, nodes, joint)
+        ]
+        for text, amount in _excesses(*of):
+            yield text, amount > COHERENCE_TOLERANCE
+
+    reversed_fits = not any(wrong.any() for _, wrong in breaches(of_residue=True))
+    for text, wrong in breaches(of_residue=False):
+        if wrong.any():
             yield Breach(
                 wrong,
                 text,
                 field=f"{prefix}yT0yN0",
-                remedy="mend the model, or evaluate one head at a time in tables of its own",
+                remedy="1 minus each number would agree: these look like probabilities of residual "
+                "disease; give those of complete response"
+                if reversed_fits
+                else "mend the model, or evaluate one head at a time in tables of its own",
             )
+
+
+def _excesses(
+    breast: FloatArray | None, nodes: FloatArray | None, joint: FloatArray | None
+) -> Iterator[tuple[str, FloatArray]]:
+    """By how much each bound on the joint probability is overstepped, above 0 where it is."""
+    if joint is None:
+        return
+    if breast is not None:
+        yield "P(yT0yN0) exceeds P(yT0)", joint - breast
+    if nodes is not None:
+        yield "P(yT0yN0) exceeds P(yN0)", joint - nodes
+    if breast is not None and nodes is not None:
+        yield "P(yT0yN0) is less than P(yT0) + P(yN0) − 1", breast + nodes - 1 - joint
 
 
 def _shown(values: FloatArray) -> str:

@@ -91,8 +91,7 @@ def read_prediction_table(path: Path, wanted: ColumnMap) -> PredictionColumns:
     def numbers(prefix: str) -> dict[Head, FloatArray]:
         named = {head: f"{prefix}{head}" for head in HEADS if f"{prefix}{head}" in taken}
         return {
-            head: _on_scale(parse_numbers(taken[name]), wanted.scale)
-            for head, name in named.items()
+            head: _parse_probabilities(taken[name], wanted.scale) for head, name in named.items()
         }
 
     fixed = {
@@ -135,6 +134,14 @@ def _parse_number(cell: str) -> float:
     except ValueError:
         return math.inf
     return math.inf if math.isnan(value) else value
+
+
+def _parse_probabilities(cells: Sequence[str], scale: Scale) -> FloatArray:
+    """Cells on a scale; a column whose every number bears a per cent sign says its scale itself."""
+    known = [cell.rstrip() for cell in cells if not is_unknown(cell)]
+    if scale != "logit" and known and all(cell.endswith("%") for cell in known):
+        return _on_scale(parse_numbers([cell.rstrip().rstrip("%") for cell in cells]), "percent")
+    return _on_scale(parse_numbers(cells), scale)
 
 
 def _on_scale(values: FloatArray, scale: Scale) -> FloatArray:

@@ -145,6 +145,18 @@ def test_an_unknown_key_suggests_the_nearest(refusal, key, suggestion):
     assert f"did you mean {suggestion}?" in refusal(f"{key}=1")
 
 
+def test_a_key_of_another_kind_is_not_suggested_to_itself(refusal):
+    said = refusal("model.kind=quantitative", "model.width=3")
+    assert "unknown key model.width; another kind has it: see model.kind" in said
+
+
+@pytest.mark.parametrize(
+    "setting", ["evaluation.rivals=[monai, clinical, monai]", "data.covariates=[age, age]"]
+)
+def test_what_is_named_twice_in_a_list_is_refused(refusal, setting):
+    assert "each may be named once only" in refusal(setting)
+
+
 @pytest.mark.parametrize(
     "arguments", [["=3"], ["run..seed=2"], [".seed=2"], ["train"], ["--run.seed"], ["--fast"], [""]]
 )

@@ -128,3 +128,11 @@ def test_numbers_of_no_known_unit_get_no_guess(tmp_path):
     with pytest.raises(PredictionsListError, match="leave patients without a prediction") as caught:
         read_predictions(path)
     assert "look like" not in str(caught.value)
+
+
+def test_per_cent_signs_say_the_scale_of_a_column(tmp_path):
+    text = "patient_id;prob_yT0;prob_yN0\na;8,5%;5%\nb;100 %;0.2\nc;NA;0.3\n"
+    for scale in ("probability", "percent"):
+        table = read(tmp_path, text, scale=scale)
+        np.testing.assert_array_equal(table.prob["yT0"], [0.085, 1.0, np.nan])
+        assert table.prob["yN0"][0] == np.inf  # some bear it and some do not

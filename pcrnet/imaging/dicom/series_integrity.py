@@ -24,7 +24,10 @@ from pcrnet.imaging.dicom.tags import number, value, word
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_IDENTIFIERS = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality")
+_IDENTIFIERS = (
+    "PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID", "FrameOfReferenceUID",
+    "Modality", "SOPClassUID",
+)  # fmt: skip
 _ENCODING = (
     "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "PixelRepresentation",
@@ -148,13 +151,14 @@ def _check_count(headers: Sequence[Dataset]) -> None:
 
 
 def _stated(headers: Sequence[Dataset], keyword: str) -> int:
-    """The number that all headers state alike, else 0: it is no reason not to read a series."""
+    """The number that most headers state, else 0: it is no reason not to read a series."""
     try:
-        found = {number(header, keyword) for header in headers}
+        found = Counter(number(header, keyword) for header in headers)
     except ImageError:
         return 0
-    alone = found.pop() if len(found) == 1 else None
-    return int(alone) if alone is not None and 0 < alone < 1e6 else 0
+    stated, times = found.most_common(1)[0]
+    sure = stated is not None and 0 < stated < 1e6 and 2 * times > len(headers)
+    return int(stated) if stated is not None and sure else 0
 
 
 def _position(header: Dataset) -> str:

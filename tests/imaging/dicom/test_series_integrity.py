@@ -94,6 +94,8 @@ def test_texts_and_hidden_files_are_passed_over(
     ("keyword", "other"),
     [
         ("PatientID", "CANARY"), ("PatientID", None), ("StudyInstanceUID", "1.2.9"),
+        ("PatientName", "CANARY"), ("PatientBirthDate", "19610203"),
+        ("SOPClassUID", "1.2.840.10008.5.1.4.1.1.2"),
         ("FrameOfReferenceUID", "1.2.9"), ("Modality", "OT"), ("BitsStored", 12),
         ("PixelRepresentation", 1),
     ],
@@ -143,6 +145,16 @@ def test_the_slices_are_counted_against_the_headers(
         with pytest.raises(SliceGapError, match="holds 5") as caught:
             opened(folder)
         assert caught.value.field == next(iter(tags))
+
+
+@pytest.mark.parametrize("odd", [None, 5, 32])
+def test_one_header_that_counts_otherwise_hides_no_lost_slice(
+    make_slice: MakeSlice, save: Callable[..., Path], odd: int | None
+) -> None:
+    tags: list[dict[str, int]] = [{"NumberOfSlices": 6} for _ in range(5)]
+    tags[2] = {} if odd is None else {"NumberOfSlices": odd}
+    with pytest.raises(SliceGapError, match="holds 5 slices, and its headers state 6"):
+        opened(save([make_slice(k, "PT", **tags[k]) for k in range(5)]))
 
 
 def test_two_time_frames_of_all_slices_are_whole(
