@@ -34,13 +34,13 @@ MakeSlice = Callable[..., Dataset]
 
 TOKEN = "KANARI7731"  # noqa: S105 - a token to be found again, no secret
 FREE_TEXT = {"LO", "SH", "ST", "LT", "UT", "UC", "PN"}
-NEEDED = {"Radiopharmaceutical", "CodeValue"}
+NEEDED = {"Radiopharmaceutical", "CodeValue", "TimezoneOffsetFromUTC"}
 TIMEPOINTS, CHANNELS = ("baseline", "interim"), {"pet": "PT", "t2": "MR"}
 SETTINGS = ["data.branches={pet: [pet], mri: [t2]}", "data.covariates=[age]"]
 
 
 def text_tags() -> list[str]:
-    """Every attribute of the standard that holds free text, but for two that must be read."""
+    """Every attribute of the standard that holds free text, but for what must be read."""
     found = [
         entry[4]
         for tag, entry in DicomDictionary.items()
