@@ -126,9 +126,11 @@ def test_a_script_without_a_guard_is_not_run_again_by_its_workers(tmp_path):
 
 
 _PARENT = """
-import pathlib, sys
+import pathlib, signal, sys
 from pcrnet.processes import in_processes
 from work import work
+# A shell starts what runs in its background with SIGINT ignored, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 list(in_processes(work, [sys.argv[1]] * 2, 2, doing="sleeps"))
 """
 _WORK = """
