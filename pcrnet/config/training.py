@@ -31,7 +31,7 @@ StoppingConfig = Annotated[FixedSchedule | EarlyStopping, Field(discriminator="k
 class TrainingConfig(Section):
     """How one network is fitted."""
 
-    max_epochs: PositiveInt = 12
+    max_epochs: PositiveInt = 8
     """Passes through the training patients."""
     batch_size: PositiveInt = 8
     """Patients a step."""
