@@ -308,6 +308,13 @@ def site_column(patients: Sequence[Patient]) -> tuple[str, ...] | None:
     return sites if any(sites) else None
 
 
+def allowed_cells(patients: Sequence[Patient]) -> NDArray[np.bool_]:
+    """The outcome cells (n, 4) that agree with what is known of each patient, in their order."""
+    return np.array(
+        [patient.outcome.allowed_cells for patient in patients], dtype=np.bool_
+    ).reshape(-1, 4)
+
+
 def label_column(patients: Sequence[Patient], head: Head) -> NDArray[np.float64]:
     """Labels (n,) of one head: 1, 0 or NaN for unknown."""
     values = (getattr(patient.outcome, head) for patient in patients)

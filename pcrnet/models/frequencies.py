@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from pcrnet.cohort.table import Patient
+from pcrnet.cohort.table import Patient, allowed_cells
 from pcrnet.data.dataset import TensorSource
 from pcrnet.errors import IntegrityError
 from pcrnet.models.contract import FitRequest, Logits, Needs, Shown
@@ -31,8 +31,8 @@ class Frequencies:
     @classmethod
     def fit(cls, request: FitRequest) -> Self:
         """Log-odds with half a patient added to each cell, so that no class is impossible."""
-        allowed = np.array([patient.outcome.allowed_cells for patient in request.patients])
-        known = allowed.reshape(-1, 4)[allowed.reshape(-1, 4).sum(axis=1) == 1]
+        allowed = allowed_cells(request.patients)
+        known = allowed[allowed.sum(axis=1) == 1]
         both, breast_only, nodes_only, neither = known.sum(axis=0) + 0.5
         odds = ((both + breast_only) / (nodes_only + neither), both / breast_only)
         first, second = (float(np.log(value)) for value in odds)

@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from pcrnet.cohort.table import Patient
+from pcrnet.cohort.table import Patient, allowed_cells
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.clinical import ClinicalEncoding
@@ -106,7 +106,9 @@ class NetworkModel:
             trained.append(network)
             encodings.append(encoding)
         factors = (
-            choose_factors(begun, added, _allowed(request.patients)) if corrects else np.ones(3)
+            choose_factors(begun, added, allowed_cells(request.patients))
+            if corrects
+            else np.ones(3)
         )
         if not factors.any():
             return cls(start, (), (), factors)
@@ -256,7 +258,7 @@ def _honest_offset(start: TabularModel | Frequencies, request: FitRequest) -> Lo
 def _parts(request: FitRequest, parts: int) -> NDArray[np.int64]:
     """A part (n,) for each patient, each with about the same share of every known outcome."""
     generator = np.random.default_rng(derive_seed(request.seed, request.name, "parts", parts))
-    allowed = _allowed(request.patients)
+    allowed = allowed_cells(request.patients)
     kind = (allowed * [8, 4, 2, 1]).sum(axis=1)
     order = np.lexsort((generator.random(len(kind)), kind))
     dealt = np.empty(len(kind), dtype=np.int64)
@@ -267,10 +269,6 @@ def _parts(request: FitRequest, parts: int) -> NDArray[np.int64]:
 def _new(build: Build, encoding: ClinicalEncoding, request: FitRequest, part: str) -> nn.Module:
     torch.manual_seed(derive_seed(request.seed, request.name, part, "initialisation"))
     return build(encoding)
-
-
-def _allowed(patients: Sequence[Patient]) -> NDArray[np.bool_]:
-    return np.array([patient.outcome.allowed_cells for patient in patients]).reshape(-1, 4)
 
 
 def _chosen(patients: Sequence[Patient], mask: NDArray[np.bool_]) -> tuple[Patient, ...]:

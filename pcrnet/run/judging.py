@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import HEADS
-from pcrnet.cohort.table import label_column, site_column
+from pcrnet.cohort.table import allowed_cells, label_column, site_column
 from pcrnet.decision.calibrators import check_enough_patients
 from pcrnet.decision.nested import FittedDecision, final_decision, nested_estimate
 from pcrnet.evaluation.predictions import Predictions
@@ -113,8 +113,7 @@ def _judge(job: FitJob, logits: LogitsByFit, scans: ScansByPatient) -> Judged:
 
 def _fold_and_allowed(job: FitJob) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     fold = np.array([job.splits.fold_of[name] for name in _names(job)], dtype=np.int64)
-    allowed = np.array([item.outcome.allowed_cells for item in job.patients], dtype=np.bool_)
-    return fold, allowed
+    return fold, allowed_cells(job.patients)
 
 
 def _names(job: FitJob) -> tuple[str, ...]:

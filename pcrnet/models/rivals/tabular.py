@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.cohort.table import Patient
+from pcrnet.cohort.table import Patient, allowed_cells
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.clinical import ClinicalEncoding
@@ -70,7 +70,7 @@ class TabularModel:
         imputation = Imputation.fit(standardisation.apply(values))
         features = imputation.complete(standardisation.apply(values))
         seed = derive_seed(request.seed, request.name, "ridge")
-        chain = RidgeChain.fit(features, _allowed(request.patients), seed)
+        chain = RidgeChain.fit(features, allowed_cells(request.patients), seed)
         return cls(request.data, specs, encoding, standardisation, imputation, chain)
 
     def crossfit(
@@ -82,7 +82,7 @@ class TabularModel:
         all outcomes share in. A network is trained against these logits; nothing is judged by them.
         """
         features = self._features(patients, source, None)
-        allowed = _allowed(patients)
+        allowed = allowed_cells(patients)
         logits = np.empty((len(patients), 3))
         for own in np.unique(folds):
             left = folds == own
@@ -249,10 +249,6 @@ def _hidden(data: DataConfig, seen: Shown) -> frozenset[str]:
         if not row.any()
     }
     return frozenset(scans | visits)
-
-
-def _allowed(patients: Sequence[Patient]) -> NDArray[np.bool_]:
-    return np.array([patient.outcome.allowed_cells for patient in patients]).reshape(-1, 4)
 
 
 def _read_arrays(path: Path, features: int) -> dict[str, FloatArray]:
