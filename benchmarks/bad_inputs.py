@@ -36,8 +36,8 @@ from pydicom.uid import (
 
 from pcrnet.errors import PcrnetError
 from pcrnet.imaging import Volume, read_volume
-from pcrnet.imaging.cache import open_tensor
 from pcrnet.imaging.nifti.file import write_nifti
+from pcrnet.imaging.tensors.cache import open_tensor
 
 SLICES = 4
 

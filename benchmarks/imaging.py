@@ -24,10 +24,10 @@ from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.imaging import Volume
-from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.nifti.file import write_nifti
-from pcrnet.imaging.preprocess import preprocess_patient
+from pcrnet.imaging.tensors.cache import TensorCache
+from pcrnet.imaging.tensors.preprocess import preprocess_patient
 
 SHAPE, SPACING_MM = (256, 256, 80), (1.0, 1.0, 2.0)
 GRIDS = {"default": ((6.0, 6.0, 6.0), (24, 24, 16)), "1.5 mm": ((1.5, 1.5, 1.5), (96, 96, 64))}

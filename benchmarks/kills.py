@@ -35,8 +35,9 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.run.pipeline import train
 from pcrnet.storage import sha256_file
-from pcrnet.training import callbacks, memory
+from pcrnet.training import memory
 from pcrnet.training.events import FitFinished, RunEvent, StageStarted
+from pcrnet.training.lightning import callbacks
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 INTERRUPTED, FAILED, SURVIVED = 130, 1, -99

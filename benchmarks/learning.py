@@ -35,7 +35,7 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.data.splits import make_splits
 from pcrnet.decision.calibrators import head_probabilities
-from pcrnet.imaging.cache import TensorCache
+from pcrnet.imaging.tensors.cache import TensorCache
 from pcrnet.models.kinds import read_model
 from pcrnet.run.judging import ship
 from pcrnet.simulation.trial import COVARIATES, simulate_trial

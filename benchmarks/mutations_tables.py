@@ -222,7 +222,7 @@ def _filled_rows(path: Path) -> int:
 def prediction_tables() -> Subject:
     """A table in the contract, with outcomes, folds and thresholds."""
     from pcrnet.cohort.outcome import HEADS
-    from pcrnet.evaluation.predictions import read_predictions
+    from pcrnet.evaluation.tables.predictions import read_predictions
 
     source = np.random.default_rng(7)
     lines = [
@@ -299,7 +299,7 @@ def bundle_files(folder: Path) -> Subject:
         folder: Where the sound bundle is kept meanwhile.
     """
     from pcrnet.deploy.predictor import load_predictor
-    from pcrnet.evaluation.predictions import read_predictions
+    from pcrnet.evaluation.tables.predictions import read_predictions
     from pcrnet.storage import sha256_file
 
     sound = write_small_bundle(folder / "bundle")

@@ -25,7 +25,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.analysis import evaluate_run
-from pcrnet.evaluation.predictions import Predictions, write_predictions
+from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
 
 FOLDS = 5
 LIMIT_S = 20.0

@@ -23,7 +23,7 @@ from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import NetworkConfig
 from pcrnet.models.encoders.layers import channels_last
 from pcrnet.models.network import PcrNet
-from pcrnet.training.losses import joint_negative_log_likelihood
+from pcrnet.training.lightning.losses import joint_negative_log_likelihood
 
 SIZE, SPACING_MM = (64, 64, 48), (2.0, 2.0, 2.0)
 TIMEPOINTS, CHANNELS = 2, 6

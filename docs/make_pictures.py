@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import read_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
-from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
+from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
 from pcrnet.simulation.trial import simulate_trial
 
 PICTURES = Path(__file__).parent / "pictures"

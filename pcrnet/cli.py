@@ -17,7 +17,7 @@ from pcrnet.config.data import SimulationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import PcrnetError
-from pcrnet.evaluation.command import add_table_options, columns_of
+from pcrnet.evaluation.tables.command import add_table_options, columns_of
 from pcrnet.guard import guarded, settings_help
 from pcrnet.importers.command import add_importers, run_importer
 from pcrnet.run.progress_bar import ProgressBar

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from pcrnet import __version__
 from pcrnet.cli import main
-from pcrnet.evaluation.predictions import read_predictions
+from pcrnet.evaluation.tables.predictions import read_predictions
 from pcrnet.imaging.nifti.file import read_nifti, write_nifti
 from pcrnet.imaging.volume import Volume
 

@@ -13,7 +13,7 @@ import pytest
 
 import pcrnet
 from pcrnet import public
-from pcrnet.evaluation.predictions import read_predictions
+from pcrnet.evaluation.tables.predictions import read_predictions
 
 ROOT = Path(__file__).parents[1]
 

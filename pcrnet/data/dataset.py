@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Sampler
 from pcrnet.cohort.table import Patient
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.seeds import derive_seed
-from pcrnet.imaging.preprocess import PatientTensor
+from pcrnet.imaging.tensors.preprocess import PatientTensor
 
 
 class TensorSource(Protocol):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
 from pcrnet.data.clinical import ClinicalEncoding
-from pcrnet.imaging.preprocess import PatientTensor
+from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.contract import FittedModel
 
 INPUT_TOLERANCE = 1e-4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pcrnet import __version__
 from pcrnet.errors import OutputError
-from pcrnet.evaluation.predictions import Predictions, write_predictions
+from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
 from pcrnet.storage import is_stream, require_writable, sha256_file, write_json
 
 RECORD_SUFFIX = ".record.json"

@@ -25,10 +25,10 @@ from pcrnet.errors import (
     PcrnetError,
     ProblemListError,
 )
-from pcrnet.evaluation.predictions import Predictions, read_predictions
+from pcrnet.evaluation.tables.predictions import Predictions, read_predictions
 from pcrnet.imaging.digests import DigestMemo
 from pcrnet.imaging.known_scans import scan_marks
-from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient, scans_present
+from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient, scans_present
 from pcrnet.storage import read_record
 
 GOLDEN_TOLERANCE = 1e-4

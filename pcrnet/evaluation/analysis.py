@@ -11,7 +11,6 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
-from pcrnet.evaluation.column_map import ColumnMap
 from pcrnet.evaluation.comparisons import (
     compare_together,
     compare_variants,
@@ -22,7 +21,6 @@ from pcrnet.evaluation.confirmation import confirm
 from pcrnet.evaluation.metrics_json import metrics_record
 from pcrnet.evaluation.one_outcome import analyse_head, failure_cases
 from pcrnet.evaluation.patients import TableOne, table_one
-from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.quantities import quantity_groups
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report.page import render_report
@@ -32,6 +30,8 @@ from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
 from pcrnet.evaluation.statistics.curves import draw_weights
 from pcrnet.evaluation.subgroups import grouping_covariates, judge_subgroups
+from pcrnet.evaluation.tables.column_map import ColumnMap
+from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.run_layout import ReportLayout, RunLayout
 from pcrnet.storage import write_json, write_text
 

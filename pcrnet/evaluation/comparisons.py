@@ -10,7 +10,6 @@ from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.metrics import Metrics, head_metrics
 from pcrnet.evaluation.one_outcome import known_rows
-from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.results import ComparedHead, Comparison
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.array_types import FloatArray
@@ -29,6 +28,7 @@ from pcrnet.evaluation.statistics.score_comparison import (
     compare_log_loss,
     compare_net_benefit,
 )
+from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.run_layout import ABLATIONS, BASELINES
 
 

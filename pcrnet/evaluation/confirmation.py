@@ -9,10 +9,10 @@ import numpy as np
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.evaluation.one_outcome import brief_metrics, locked_table
-from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.results import HEAD_LABELS, Confirmation, DesignTables, SecondaryResult
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.confusion import Confusion
+from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.evaluation.trial.endpoints import (
     design_of,
     judge_endpoints,

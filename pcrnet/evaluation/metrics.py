@@ -16,7 +16,6 @@ import numpy as np
 
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
-from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.statistics.array_types import FloatArray, IntArray, why_undefined
 from pcrnet.evaluation.statistics.confusion import (
     Confusion,
@@ -38,6 +37,7 @@ from pcrnet.evaluation.statistics.reliability import (
 )
 from pcrnet.evaluation.statistics.scores import brier, brier_skill, decompose_brier, log_loss
 from pcrnet.evaluation.statistics.smooth_ece import binned_ece, smooth_ece
+from pcrnet.evaluation.tables.predictions import Predictions
 
 Metrics = Mapping[str, Estimate]
 

@@ -10,7 +10,6 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.metrics import head_metrics
-from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.repeats import average_metrics, spreads
 from pcrnet.evaluation.results import FailureCase, HeadResult, PredictiveValues
 from pcrnet.evaluation.statistics.array_types import BoolArray, CountArray, IntArray
@@ -26,6 +25,7 @@ from pcrnet.evaluation.statistics.discrimination import ROUNDING, auc
 from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.statistics.net_benefit import Consequences, consequences, decision_curve
 from pcrnet.evaluation.statistics.reliability import smooth_calibration
+from pcrnet.evaluation.tables.predictions import Predictions
 
 _PREVALENCES = (0.2, 0.35, 0.5, 0.65)
 _NO_THRESHOLD = Confusion(0, 0, 0, 0)

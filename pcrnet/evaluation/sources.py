@@ -13,12 +13,12 @@ from pcrnet import __version__
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, PredictionsError, RunError
-from pcrnet.evaluation.column_map import ColumnMap, did_you_mean, near_columns
 from pcrnet.evaluation.patients import Covariate, covariates_of, read_covariates
-from pcrnet.evaluation.prediction_table import read_prediction_table
-from pcrnet.evaluation.predictions import Predictions, read_predictions, take_predictions
 from pcrnet.evaluation.quantities import read_quantities
 from pcrnet.evaluation.statistics.array_types import FloatArray
+from pcrnet.evaluation.tables.column_map import ColumnMap, did_you_mean, near_columns
+from pcrnet.evaluation.tables.prediction_table import read_prediction_table
+from pcrnet.evaluation.tables.predictions import Predictions, read_predictions, take_predictions
 from pcrnet.run_layout import PREDICTIONS_FILE, VARIANT_KINDS, RunLayout
 from pcrnet.storage import read_json, sha256_file
 

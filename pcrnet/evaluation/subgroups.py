@@ -17,13 +17,13 @@ from pcrnet.evaluation.patients import (
     NumericCovariate,
     categorical,
 )
-from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.results import SubgroupResult
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.array_types import BoolArray
 from pcrnet.evaluation.statistics.auc_comparison import ScoredGroup, compare_auc_unpaired
 from pcrnet.evaluation.statistics.intervals import Estimate
+from pcrnet.evaluation.tables.predictions import Predictions
 
 SITE, SCANS = "site", "scans present"
 

@@ -14,8 +14,8 @@ from pcrnet.cohort.table import Patient, Visit
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ChannelKind, ImagingConfig, NoAlignment
 from pcrnet.errors import GeometryError, InsufficientScansError, PcrnetError
-from pcrnet.imaging.framing import Crop, find_centre, mask_centre
-from pcrnet.imaging.lesion_location import locate_lesion
+from pcrnet.imaging.lesion.framing import Crop, find_centre, mask_centre
+from pcrnet.imaging.lesion.location import locate_lesion
 from pcrnet.imaging.nifti.file import read_nifti_header
 from pcrnet.imaging.reader import MASK, read_scan
 from pcrnet.imaging.registration.rigid import Alignment

@@ -18,7 +18,7 @@ from pcrnet.review.panels import Look, Plane, draw_bar, draw_missing, draw_panel
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pcrnet.imaging.preprocess import PatientTensor
+    from pcrnet.imaging.tensors.preprocess import PatientTensor
     from pcrnet.review.sheet import Sheet
 
 _SUVBW_HIGH = 7.0

@@ -14,9 +14,9 @@ from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import PcrnetError
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.patient_scans import PatientScans, read_patient
-from pcrnet.imaging.preprocess import on_one_grid
 from pcrnet.imaging.quantify.measure import survey_scans
 from pcrnet.imaging.registration.visits import common_channel
+from pcrnet.imaging.tensors.preprocess import on_one_grid
 from pcrnet.imaging.units import suv_unit
 from pcrnet.review.alignment_picture import alignment_picture
 from pcrnet.review.display import (

@@ -22,7 +22,7 @@ from pcrnet.review.panels import Plane, axis_of, extent_mm
 from pcrnet.review.sheet import Sheet
 
 if TYPE_CHECKING:
-    from pcrnet.imaging.preprocess import PatientTensor
+    from pcrnet.imaging.tensors.preprocess import PatientTensor
 
 
 def patient_picture(

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from pcrnet.evaluation.one_outcome import failure_cases
-from pcrnet.evaluation.predictions import Predictions
-from pcrnet.imaging.preprocess import preprocess_patient
+from pcrnet.evaluation.tables.predictions import Predictions
+from pcrnet.imaging.tensors.preprocess import preprocess_patient
 from pcrnet.imaging.units import suv_unit
 from pcrnet.review.display import for_display
 from pcrnet.review.patient_picture import patient_picture

@@ -16,7 +16,7 @@ from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import allowed_cells, label_column, site_column
 from pcrnet.decision.calibrators import check_enough_patients
 from pcrnet.decision.nested import FittedDecision, final_decision, nested_estimate
-from pcrnet.evaluation.predictions import Predictions
+from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.training.ablation import LogitsByFit, ablated_logits, ablations
 from pcrnet.training.crossval import collect_logits
 from pcrnet.training.fit import FitJob

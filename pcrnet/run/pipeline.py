@@ -11,7 +11,7 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import rival_config
 from pcrnet.decision.nested import FittedDecision
 from pcrnet.deploy.packing import describe_bundle, write_bundle
-from pcrnet.evaluation.predictions import Predictions, write_predictions
+from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
 from pcrnet.imaging.known_scans import marks_of_all
 from pcrnet.models.kinds import read_model
 from pcrnet.run.directory import RunDirectory

@@ -13,10 +13,10 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.errors import InsufficientScansError, ProblemListError, RunError
-from pcrnet.imaging.cache import TensorCache
-from pcrnet.imaging.preprocess import scans_present
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
+from pcrnet.imaging.tensors.cache import TensorCache
+from pcrnet.imaging.tensors.preprocess import scans_present
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.judging import check_calibration
 from pcrnet.run_layout import RunLayout

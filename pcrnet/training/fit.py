@@ -18,7 +18,7 @@ from pcrnet.config.training import TrainingConfig
 from pcrnet.csv_text import csv_text
 from pcrnet.data.splits import Splits
 from pcrnet.errors import IntegrityError, RunError
-from pcrnet.imaging.cache import TensorCache
+from pcrnet.imaging.tensors.cache import TensorCache
 from pcrnet.models.contract import FitRequest
 from pcrnet.models.kinds import KINDS, fit_model
 from pcrnet.storage import (
@@ -32,9 +32,9 @@ from pcrnet.storage import (
 )
 from pcrnet.training.devices import computing_device, lightning_precision
 from pcrnet.training.events import EpochReport, Remark
-from pcrnet.training.finite import require_finite_logits
 from pcrnet.training.fit_code import code_digest
-from pcrnet.training.loop import TrainingLoop, forget_trained
+from pcrnet.training.lightning.finite import require_finite_logits
+from pcrnet.training.lightning.loop import TrainingLoop, forget_trained
 from pcrnet.training.plan import FitPlan
 
 LOGITS_FILE = "logits.csv"

@@ -21,9 +21,9 @@ from pcrnet.models.kinds import KINDS
 from pcrnet.storage import read_record, write_json
 from pcrnet.training.devices import computing_device, lightning_precision
 from pcrnet.training.events import Listener, Remark
-from pcrnet.training.finite import first_not_finite, not_finite
 from pcrnet.training.fit import FitJob
-from pcrnet.training.losses import joint_negative_log_likelihood
+from pcrnet.training.lightning.finite import first_not_finite, not_finite
+from pcrnet.training.lightning.losses import joint_negative_log_likelihood
 from pcrnet.training.rehearsal import rehearse
 
 Precision = Literal["32", "bf16"]

@@ -5,8 +5,8 @@ import pytest
 
 from pcrnet.cohort.outcome import CELLS, Outcome
 from pcrnet.cohort.table import Patient
-from pcrnet.imaging.preprocess import PatientTensor
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
+from pcrnet.imaging.tensors.preprocess import PatientTensor
 
 
 class FakeSource:

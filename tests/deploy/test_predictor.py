@@ -14,7 +14,7 @@ from pcrnet.decision.calibrators import head_probabilities
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.predictor import Predictor, load_predictor
 from pcrnet.errors import IntegrityError, ProblemListError
-from pcrnet.evaluation.predictions import Predictions, read_predictions
+from pcrnet.evaluation.tables.predictions import Predictions, read_predictions
 from pcrnet.storage import sha256_file
 
 CLI = [sys.executable, "-c", "import sys; from pcrnet.cli import main; sys.exit(main())"]
@@ -94,7 +94,7 @@ def test_predictions_are_the_calibrated_logits_of_the_model(
     predictor: Predictor, tiny_trial, whole: Predictions
 ) -> None:
     from pcrnet.cohort.table import read_cohort
-    from pcrnet.imaging.cache import TensorCache
+    from pcrnet.imaging.tensors.cache import TensorCache
 
     manifest = predictor.bundle.manifest
     patients = {

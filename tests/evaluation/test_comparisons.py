@@ -13,8 +13,8 @@ from pcrnet.evaluation.comparisons import (
     compare_variants,
     conditional_metrics,
 )
-from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.sources import Sources, read_run
+from pcrnet.evaluation.tables.predictions import Predictions
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from pcrnet.evaluation.one_outcome import (
     fold_or_one,
     locked_table,
 )
-from pcrnet.evaluation.predictions import Predictions, read_predictions
 from pcrnet.evaluation.statistics.curves import draw_weights
+from pcrnet.evaluation.tables.predictions import Predictions, read_predictions
 
 FEW = EvaluationConfig(bootstrap_draws=200)
 

@@ -9,9 +9,9 @@ import pytest
 
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
-from pcrnet.evaluation.predictions import read_predictions, write_predictions
 from pcrnet.evaluation.repeats import average, average_metrics, spreads
 from pcrnet.evaluation.statistics.intervals import Estimate
+from pcrnet.evaluation.tables.predictions import read_predictions, write_predictions
 
 FEW = EvaluationConfig(bootstrap_draws=200)
 A = Estimate(0.70, 0.60, 0.78, 50, "DeLong")

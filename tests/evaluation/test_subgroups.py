@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from pcrnet.evaluation.patients import NumericCovariate, covariates_of
-from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.sources import read_run
 from pcrnet.evaluation.subgroups import (
     find_subgroups,
@@ -15,6 +14,7 @@ from pcrnet.evaluation.subgroups import (
     judge_subgroups,
     name_patterns,
 )
+from pcrnet.evaluation.tables.predictions import Predictions
 
 BOTH = ("baseline.pet", "baseline.adc", "interim.pet", "interim.adc")
 

@@ -16,11 +16,11 @@ from pcrnet.cohort.table import read_cohort
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig, RigidAlignment
 from pcrnet.imaging import Volume, read_volume
-from pcrnet.imaging.cache import TensorCache
 from pcrnet.imaging.convert import convert_series
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.registration.rigid import register
+from pcrnet.imaging.tensors.cache import TensorCache
 from pcrnet.review.patient_picture import patient_picture
 
 _TURN = st.tuples(*[st.floats(-180, 180)] * 3)

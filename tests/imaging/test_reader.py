@@ -158,7 +158,7 @@ def test_a_message_never_holds_the_path(tmp_path):
 
 def test_importing_the_package_is_light():
     code = (
-        "import sys, pcrnet.imaging, pcrnet.imaging.cache, pcrnet.review.checks;"
+        "import sys, pcrnet.imaging, pcrnet.imaging.tensors.cache, pcrnet.review.checks;"
         "print([m for m in ('torch', 'SimpleITK', 'nibabel', 'scipy', 'matplotlib', 'pydicom')"
         " if m in sys.modules])"
     )

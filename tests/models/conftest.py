@@ -24,9 +24,9 @@ from pcrnet.config.model import (
     TransformerFusionConfig,
     ViTConfig,
 )
-from pcrnet.imaging.preprocess import PatientTensor
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
 from pcrnet.imaging.quantify.specs import quantity_specs
+from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.contract import FitRequest
 from pcrnet.models.network import NetworkInput, PcrNet
 

@@ -10,8 +10,8 @@ from PIL import Image
 from pcrnet.cohort.table import read_cohort
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.imaging.preprocess import PatientTensor, preprocess_patient
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
+from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
 from pcrnet.review.patient_picture import patient_picture
 
 KINDS = {"pet": "suv", "dce_pre": "dce", "dce_early": "dce", "t2": "zscore", "adc": "adc"}

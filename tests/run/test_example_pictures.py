@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from pcrnet.evaluation.one_outcome import failure_cases
-from pcrnet.evaluation.predictions import Predictions, read_predictions
+from pcrnet.evaluation.tables.predictions import Predictions, read_predictions
 from pcrnet.run.example_pictures import choose_examples
 
 

@@ -20,7 +20,7 @@ from pcrnet.errors import (
     PredictionsError,
     RunError,
 )
-from pcrnet.evaluation.predictions import read_predictions
+from pcrnet.evaluation.tables.predictions import read_predictions
 from pcrnet.run import pipeline
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.pipeline import cross_validate, train

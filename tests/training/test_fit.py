@@ -14,7 +14,7 @@ from pcrnet.config.model import ModelConfig, MonaiConfig, rival_config
 from pcrnet.errors import NotFiniteError, RunError
 from pcrnet.models.kinds import read_model
 from pcrnet.storage import read_json
-from pcrnet.training import callbacks, fit, module
+from pcrnet.training import fit
 from pcrnet.training.events import EpochReport, Remark
 from pcrnet.training.fit import (
     DONE_FILE,
@@ -25,6 +25,7 @@ from pcrnet.training.fit import (
     read_logits,
     run_fit,
 )
+from pcrnet.training.lightning import callbacks, module
 from pcrnet.training.plan import FitPlan
 
 PLAN = FitPlan((0, 1))

@@ -18,7 +18,7 @@ def test_every_model_its_training_and_its_data_decide_a_fit() -> None:
     models = {path for path in (_ROOT / "models").rglob("*.py") if path.name != "__init__.py"}
     assert models <= fit_sources()
     assert {"loop", "module", "losses", "callbacks", "trainer", "resume", "fit"} <= {
-        path.stem for path in fit_sources() if path.parent.name == "training"
+        path.stem for path in fit_sources() if path.is_relative_to(_ROOT / "training")
     }
     assert {"augment", "clinical", "datamodule", "dataset", "seeds"} <= {
         path.stem for path in fit_sources() if path.parent.name == "data"

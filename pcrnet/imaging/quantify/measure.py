@@ -16,7 +16,7 @@ import numpy as np
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig, NoAlignment, RigidAlignment
-from pcrnet.imaging.lesion_location import LesionLocation, locate_lesion
+from pcrnet.imaging.lesion.location import LesionLocation, locate_lesion
 from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.quantify.place import Place, Region, lay_region, place_mask
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags, VisitRegistration

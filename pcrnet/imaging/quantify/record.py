@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from pcrnet.imaging.lesion_location import LesionSource
+from pcrnet.imaging.lesion.location import LesionSource
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from pcrnet.imaging.quantify.measures.uptake import ratio_ln
 from pcrnet.imaging.quantify.place import Place
 from pcrnet.imaging.quantify.quantity import Quantity, ln
 from pcrnet.imaging.quantify.sampled import Sampled, near_level
-from pcrnet.imaging.quantify.uptake import ratio_ln
 
 QUANTITIES = (
     Quantity(

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ChannelKind, ImagingConfig
-from pcrnet.imaging.quantify import adc, change, enhancement, joint, nodes, signal, uptake
+from pcrnet.imaging.quantify import nodes, signal
+from pcrnet.imaging.quantify.measures import adc, change, enhancement, joint, uptake
 from pcrnet.imaging.quantify.quantity import Quantity
 
 DCE = "dce"

@@ -9,8 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.imaging.quantify import adc, change, enhancement, joint, nodes, signal, uptake
+from pcrnet.imaging.quantify import nodes, signal
 from pcrnet.imaging.quantify.excess import Excess
+from pcrnet.imaging.quantify.measures import adc, change, enhancement, joint, uptake
 from pcrnet.imaging.quantify.place import Place, Region
 from pcrnet.imaging.quantify.quantity import Quantity
 from pcrnet.imaging.quantify.sampled import Sampled, covers, far_level, sample

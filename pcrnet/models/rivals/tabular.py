@@ -24,8 +24,8 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import IntegrityError
-from pcrnet.imaging.preprocess import PatientTensor
 from pcrnet.imaging.quantify.specs import QuantitySpec, quantity_specs
+from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.contract import FitRequest, Logits, Needs, Shown
 from pcrnet.models.rivals.chain import RidgeChain
 from pcrnet.models.rivals.imputation import Imputation, Standardisation

@@ -9,7 +9,6 @@ import pytest
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.analysis import analyse
-from pcrnet.evaluation.predictions import Predictions
 from pcrnet.evaluation.report.sentences import (
     cautions,
     meaning,
@@ -21,6 +20,7 @@ from pcrnet.evaluation.results import Analysis
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import consequences
+from pcrnet.evaluation.tables.predictions import Predictions
 
 
 def with_experiment(analysis: Analysis, **sections: object) -> Analysis:

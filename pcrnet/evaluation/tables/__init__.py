@@ -1,0 +1,1 @@
+"""Tables of predictions: ours or anybody's, read, mapped and checked at the border."""

@@ -1,0 +1,1 @@
+"""What is measured inside the regions of a visit, one subject a module."""

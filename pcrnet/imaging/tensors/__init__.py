@@ -1,0 +1,1 @@
+"""The tensor and the quantities of a patient: computed once, kept, known by their code."""

@@ -1,0 +1,1 @@
+"""One network trained by Lightning: module, trainer, callbacks, loop and resume point."""

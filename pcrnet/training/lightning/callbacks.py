@@ -1,0 +1,224 @@
+"""One behaviour each: averaged weights, history, progress, best weights, watch, resume point."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import WeightAveraging
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from pcrnet.csv_text import csv_of_records
+from pcrnet.errors import NotFiniteError
+from pcrnet.storage import write_text
+from pcrnet.training.events import EpochReport
+from pcrnet.training.lightning.finite import first_not_finite, not_finite
+from pcrnet.training.lightning.resume import keep
+
+_STEPS_BETWEEN_LOOKS = 25
+
+
+class AveragedWeights(WeightAveraging):
+    """Exponential moving average of the weights, used for validation and as the result."""
+
+    def __init__(self, decay: float) -> None:
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        super().__init__(multi_avg_fn=average, use_buffers=False)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Hand over the average where a resumed fit had no epoch left to train."""
+        self.on_train_end(trainer, pl_module)
+
+
+class History(Callback):
+    """Keeps a row an epoch; the rows travel in the checkpoint, so that none is lost or doubled."""
+
+    COLUMNS = ("epoch", "train_loss", "validation_loss", "learning_rate")
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the epoch that ended."""
+        metrics = trainer.callback_metrics
+        row = {"epoch": float(trainer.current_epoch + 1)}
+        for column, name in (
+            ("train_loss", "train/loss"),
+            ("validation_loss", "validation/loss"),
+        ):
+            if name in metrics:
+                row[column] = float(metrics[name])
+        row["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self.rows.append(row)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue after the rows of the checkpoint."""
+        self.rows = list(state_dict["rows"])
+
+    def write(self, path: Path) -> None:
+        """Write the rows as CSV."""
+        write_text(path, csv_of_records(self.COLUMNS, self.rows))
+
+
+class EpochReporter(Callback):
+    """Tells whoever listens that an epoch has ended."""
+
+    def __init__(
+        self, fit: str, epochs: int, listen: Callable[[EpochReport], None], before: int = 0
+    ) -> None:
+        self.fit = fit
+        self.epochs = epochs
+        self.listen = listen
+        self.before = before
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report the epoch."""
+        loss = float(trainer.callback_metrics["train/loss"])
+        self.listen(
+            EpochReport(self.fit, self.before + trainer.current_epoch + 1, self.epochs, loss)
+        )
+
+
+class BestWeights(Callback):
+    """Early stopping on the fit's own validation slice; remembers the best weights.
+
+    It stands before :class:`AveragedWeights` in the list of callbacks: the weights that were
+    validated are the averaged ones, and they must be seen before they are swapped back.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.best_loss = float("inf")
+        self.best_epoch = -1
+        self.weights: dict[str, torch.Tensor] | None = None
+        self._validated: dict[str, torch.Tensor] | None = None
+        self._stopped = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop a resumed fit that had already been stopped; Lightning does not remember it."""
+        trainer.should_stop = self._stopped
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the weights that were validated; their loss is known a moment later."""
+        self._validated = copy.deepcopy(pl_module.state_dict())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare the epoch with the best so far."""
+        loss = float(trainer.callback_metrics["validation/loss"])
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, trainer.current_epoch
+            self.weights = self._validated
+        elif trainer.current_epoch - self.best_epoch >= self.patience:
+            trainer.should_stop = self._stopped = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Best loss, epoch and weights, and whether it has stopped the fit."""
+        return {
+            "stopped": self._stopped,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+            "weights": self.weights,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from the checkpoint."""
+        self._stopped = state_dict["stopped"]
+        self.best_loss = state_dict["best_loss"]
+        self.best_epoch = state_dict["best_epoch"]
+        self.weights = state_dict["weights"]
+
+
+class FiniteNumbers(Callback):
+    """Stops the fit at a loss, gradient or weight that is not finite.
+
+    The norms of all gradients are found in one fused operation. On the CPU they are looked at in
+    every step, before the step is made; a GPU keeps which was the first, and is asked now and then,
+    since every question makes it wait. No epoch ends, and nothing is written, unasked.
+
+    Args:
+        fit: Name of the fit.
+    """
+
+    def __init__(self, fit: str) -> None:
+        self.fit = fit
+        self._names: tuple[str, ...] = ()
+        self._first_bad: Tensor | None = None  # bool, one a gradient: those of the first bad step
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Note which gradients are not finite, before clipping spreads it to all."""
+        named = [
+            (name, parameter.grad)
+            for name, parameter in pl_module.named_parameters()
+            if parameter.grad is not None
+        ]
+        if not named:
+            return
+        self._names = tuple(name for name, _ in named)
+        norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named]))
+        bad = ~torch.isfinite(norms)
+        before = self._first_bad
+        if before is None or len(before) != len(bad):
+            self._first_bad = bad
+        else:
+            self._first_bad = torch.where(before.any(), before, bad)
+        if bad.device.type == "cpu" or trainer.global_step % _STEPS_BETWEEN_LOOKS == 0:
+            self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ask about every gradient since, the losses of the epoch and the weights."""
+        self._look(trainer)
+        for what in ("train/loss", "validation/loss"):
+            loss = trainer.callback_metrics.get(what)
+            if loss is not None and not bool(torch.isfinite(loss)):
+                raise self._error(trainer, f"the {what.split('/')[0]} loss")
+        name = first_not_finite(pl_module.state_dict())
+        if name is not None:
+            raise self._error(trainer, f"the weight {name.removeprefix('network.')}")
+
+    def _look(self, trainer: Trainer) -> None:
+        if self._first_bad is None:
+            return
+        bad = self._first_bad.tolist()
+        if any(bad):
+            # Gradients flow from the last layer to the first: the last bad one was bad first.
+            name = [name for name, is_bad in zip(self._names, bad, strict=True) if is_bad][-1]
+            raise self._error(trainer, f"the gradient of {name.removeprefix('network.')}")
+
+    def _error(self, trainer: Trainer, what: str) -> NotFiniteError:
+        return not_finite(self.fit, f"epoch {trainer.current_epoch + 1}: {what}")
+
+
+class ResumePoint(Callback):
+    """Writes a checkpoint after an epoch, whole or not at all (see the module ``resume``).
+
+    Args:
+        directory: Folder of the fit.
+        fingerprint: What the checkpoint may be continued with.
+        every_seconds: Epochs that end sooner after the last checkpoint than this write none.
+    """
+
+    def __init__(self, directory: Path, fingerprint: str, every_seconds: float = 10.0) -> None:
+        self.directory = directory
+        self.fingerprint = fingerprint
+        self.every_seconds = every_seconds
+        self._written = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save after every callback has seen the epoch (this one is the last in the list)."""
+        if time.monotonic() - self._written < self.every_seconds:
+            return
+        keep(self.directory, self.fingerprint, trainer.save_checkpoint)
+        self._written = time.monotonic()

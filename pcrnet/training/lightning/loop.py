@@ -1,0 +1,215 @@
+"""The training loop of one network: Lightning, from a resume point of its own to the last epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pcrnet.cohort.table import Patient
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.training import EarlyStopping, TrainingConfig
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.data.dataset import PatientDataset, TensorSource
+from pcrnet.data.seeds import derive_seed
+from pcrnet.data.splits import make_splits
+from pcrnet.errors import RunError
+from pcrnet.models.contract import Logits
+from pcrnet.storage import atomic_path, sha256_file
+from pcrnet.training.devices import require_deterministic_layers
+from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.lightning.finite import require_finite
+from pcrnet.training.lightning.resume import Start, find_start, forget
+
+HISTORY_FILE = "history.csv"
+_TRAINED = "trained"
+
+
+@dataclass(eq=False)
+class TrainingLoop:
+    """Trains the networks of one fit, one after the other: an
+    :class:`~pcrnet.models.contract.Optimiser`.
+
+    A network that is finished is kept in its part's folder until the fit is; one that was cut goes
+    on from its resume point.
+
+    Attributes:
+        experiment: Settings of augmentation and data.
+        training: Length, optimiser, device, and the precision that was settled on.
+        fit: Name of the fit.
+        fingerprint: Of all that the fit's weights depend on.
+        source: Tensors of the patients.
+        directory: Folder of the fit; each network has a folder in it.
+        device_index: Which GPU to use, where there is one.
+        epochs: Epochs of all networks of the fit together.
+        listen: Told of every epoch, and where a network has to start afresh.
+    """
+
+    experiment: Experiment
+    training: TrainingConfig
+    fit: str
+    fingerprint: str
+    source: TensorSource
+    directory: Path
+    device_index: int
+    epochs: int
+    listen: Callable[[EpochReport | Remark], None]
+    _done: int = 0
+
+    def __call__(
+        self,
+        part: str,
+        network: nn.Module,
+        patients: Sequence[Patient],
+        encoding: ClinicalEncoding,
+        offset: Logits,
+    ) -> None:
+        """Train ``network`` in place; see :class:`~pcrnet.models.contract.Optimiser`.
+
+        Raises:
+            NotFiniteError: Training has left the finite numbers.
+            RunError: Too few patients for early stopping.
+        """
+        folder = self.directory / part
+        folder.mkdir(parents=True, exist_ok=True)
+        if not _take_trained(network, folder, self.fingerprint):
+            start = find_start(folder, self.fingerprint)
+            if start.remark:
+                forget(folder)
+                self.listen(Remark(f"{self.fit}, {part} starts afresh: {start.remark}"))
+            self._train(part, network, patients, encoding, offset, start)
+            require_finite(f"{self.fit}, {part}", network)
+            _keep_trained(network, folder, self.fingerprint)
+        forget(folder)
+        self._done += self.training.max_epochs
+
+    def _train(
+        self,
+        part: str,
+        network: nn.Module,
+        patients: Sequence[Patient],
+        encoding: ClinicalEncoding,
+        offset: Logits,
+        start: Start,
+    ) -> None:
+        from pcrnet.data.datamodule import FitDataModule
+        from pcrnet.training.lightning.callbacks import (
+            AveragedWeights,
+            BestWeights,
+            EpochReporter,
+            FiniteNumbers,
+            History,
+            ResumePoint,
+        )
+        from pcrnet.training.lightning.module import PcrModule
+        from pcrnet.training.lightning.trainer import interruptible, make_trainer, quiet_lightning
+
+        config = self.training
+        require_deterministic_layers(self.experiment)
+        folder = self.directory / part
+        seed = derive_seed(self.experiment.run.seed, self.fit, part)
+        watched = watched_patients(patients, config, seed)
+        datasets = [
+            PatientDataset(
+                [patient for patient, own in zip(patients, chosen, strict=True) if own],
+                self.source,
+                encoding,
+                offset[chosen],
+            )
+            for chosen in (~watched, watched)
+        ]
+        data = FitDataModule(
+            self.experiment,
+            f"{self.fit}/{part}",
+            datasets[0],
+            datasets[1] if watched.any() else None,
+        )
+        history = History()
+        stopping = config.stopping
+        best = BestWeights(stopping.patience) if isinstance(stopping, EarlyStopping) else None
+        averaged = AveragedWeights(config.average_decay) if config.average_decay > 0 else None
+        callbacks = [
+            *(callback for callback in (best, averaged) if callback is not None),
+            history,
+            EpochReporter(self.fit, self.epochs, self.listen, before=self._done),
+            FiniteNumbers(f"{self.fit}, {part}"),
+            ResumePoint(folder, start.fingerprint),
+        ]
+        module = PcrModule(network, config, seed)
+        with quiet_lightning(), interruptible():
+            trainer = make_trainer(
+                config,
+                callbacks,
+                self.device_index,
+                validate=bool(watched.any()),
+                directory=folder,
+            )
+            trainer.fit(module, datamodule=data, ckpt_path=start.checkpoint, weights_only=True)
+        if best is not None and best.weights is not None:
+            module.load_state_dict(best.weights)
+        history.write(folder / HISTORY_FILE)
+
+
+def forget_trained(directory: Path) -> None:
+    """Remove from the folder of a finished fit what only one that was cut would need."""
+    for path in directory.glob(f"*/{_TRAINED}.*"):
+        path.unlink()
+
+
+def watched_patients(
+    patients: Sequence[Patient], config: TrainingConfig, seed: int
+) -> NDArray[np.bool_]:
+    """Which patients (n,) early stopping watches and does not learn from; none otherwise.
+
+    Raises:
+        RunError: Too few patients to do so.
+    """
+    if not isinstance(config.stopping, EarlyStopping):
+        return np.zeros(len(patients), dtype=np.bool_)
+    parts = max(2, round(1 / config.stopping.fraction))
+    if len(patients) < 2 * parts:
+        raise RunError(
+            f"{len(patients)} training patients are too few to watch every {parts}th of them",
+            field="training.stopping",
+            remedy="set training.stopping.kind=fixed",
+        )
+    fold_of = make_splits(patients, parts, seed, "patient").fold_of
+    return np.array([fold_of[patient.patient_id] == 0 for patient in patients])
+
+
+def _keep_trained(network: nn.Module, folder: Path, fingerprint: str) -> None:
+    """One file whose name says what it is of and what it holds: there whole, or not at all."""
+    state = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+    }
+    draft = folder / f".{_TRAINED}.partial.safetensors"
+    save_file(state, draft)
+    with atomic_path(folder / _trained_name(fingerprint, sha256_file(draft))) as temporary:
+        draft.replace(temporary)
+
+
+def _take_trained(network: nn.Module, folder: Path, fingerprint: str) -> bool:
+    for path in folder.glob(f"{_TRAINED}.*.safetensors"):
+        if path.name == _trained_name(fingerprint, sha256_file(path)):
+            try:
+                state = load_file(path)
+            except SafetensorError:
+                return False
+            own = network.state_dict()
+            if {name: value.shape for name, value in own.items()} != {
+                name: value.shape for name, value in state.items()
+            }:
+                return False  # of another version: nothing of it is taken
+            network.load_state_dict(state)
+            return True
+    return False
+
+
+def _trained_name(fingerprint: str, digest: str) -> str:
+    return f"{_TRAINED}.{fingerprint[:16]}.{digest}.safetensors"

@@ -1,0 +1,138 @@
+"""The training loop: a real one, of every kind that has a network; and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pcrnet.config.model import ModelConfig, MonaiConfig, NetworkConfig, ResNetConfig
+from pcrnet.config.training import EarlyStopping
+from pcrnet.errors import RunError
+from pcrnet.models.contract import FitRequest
+from pcrnet.models.kinds import KINDS, fit_model
+from pcrnet.training.fit import FitJob
+from pcrnet.training.lightning.loop import (
+    TrainingLoop,
+    _keep_trained,
+    _take_trained,
+    forget_trained,
+    watched_patients,
+)
+
+MakeJob = Callable[..., FitJob]
+pytestmark = pytest.mark.usefixtures("single_thread")
+SMALL: dict[str, ModelConfig] = {
+    "network": NetworkConfig(
+        start="frequencies", networks=1, width=16, encoder=ResNetConfig(stem_width=4, widths=(8, 8))
+    ),
+    "monai": MonaiConfig(backbone="resnet10", features=4),
+}
+
+
+def test_every_kind_that_trains_is_trained_here() -> None:
+    assert set(SMALL) == {name for name, kind in KINDS.items() if kind.trains}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_real_loop_lowers_the_loss_of_every_kind(
+    make_job: MakeJob, tmp_path: Path, kind: str
+) -> None:
+    job = make_job(
+        "training.max_epochs=15",
+        "training.average_decay=0",
+        "augmentation.enabled=false",
+    )
+    experiment = job.experiment
+    model = SMALL[kind]
+    loop = TrainingLoop(
+        experiment, job.training, "own", "f" * 64, job.cache(), tmp_path, 0, 15, lambda event: None
+    )
+    fit_model(
+        model,
+        FitRequest(
+            name="own",
+            patients=job.patients,
+            source=job.cache(),
+            covariates=job.covariates,
+            data=experiment.data,
+            imaging=experiment.imaging,
+            seed=1,
+            optimise=loop,
+        ),
+    )
+    rows = (tmp_path / "network" / "history.csv").read_text().splitlines()[1:]
+    losses = [float(row.split(",")[1]) for row in rows]
+    assert len(losses) == 15
+    assert losses[-1] < losses[0] - 0.1
+    forget_trained(tmp_path)
+    assert not list(tmp_path.rglob("trained.*"))
+
+
+def test_early_stopping_watches_a_share_of_the_fits_own_patients(make_job: MakeJob) -> None:
+    job = make_job()
+    early = job.training.model_copy(update={"stopping": EarlyStopping(fraction=0.25)})
+    watched = watched_patients(job.patients, early, seed=3)
+    assert 3 <= watched.sum() <= 6
+    np.testing.assert_array_equal(watched, watched_patients(job.patients, early, seed=3))
+    assert (watched != watched_patients(job.patients, early, seed=4)).any()
+    assert not watched_patients(job.patients, job.training, seed=3).any()
+    with pytest.raises(RunError, match=r"training\.stopping"):
+        watched_patients(job.patients[:7], early, seed=3)
+
+
+def test_a_finished_network_is_taken_whole_or_not_at_all(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    finished = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3))
+    _keep_trained(finished, tmp_path, "a" * 64)
+    again = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3))
+    before = [value.clone() for value in again.state_dict().values()]
+    assert not _take_trained(again, tmp_path, "b" * 64)
+    assert all(map(torch.equal, before, again.state_dict().values()))
+    assert _take_trained(again, tmp_path, "a" * 64)
+    assert all(map(torch.equal, finished.state_dict().values(), again.state_dict().values()))
+
+    other = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
+    before = [value.clone() for value in other.state_dict().values()]
+    assert not _take_trained(other, tmp_path, "a" * 64)
+    assert all(map(torch.equal, before, other.state_dict().values()))
+
+
+def test_offsets_are_part_of_the_loss(make_job: MakeJob, tmp_path: Path) -> None:
+    """Told that everybody is cured for certain, a network learns to say otherwise at once."""
+    job = make_job("training.max_epochs=1", "training.average_decay=0")
+    first_losses = []
+    for offset in (0.0, 8.0):
+        loop = TrainingLoop(
+            job.experiment,
+            job.training,
+            "own",
+            "f" * 64,
+            job.cache(),
+            tmp_path / str(offset),
+            0,
+            1,
+            lambda event: None,
+        )
+
+        def optimise(part, network, patients, encoding, own, *, loop=loop, offset=offset):
+            loop(part, network, patients, encoding, np.full_like(own, offset))
+
+        request = FitRequest(
+            name="own",
+            patients=job.patients,
+            source=job.cache(),
+            covariates=(),
+            data=job.experiment.data,
+            imaging=job.experiment.imaging,
+            seed=1,
+            optimise=optimise,
+        )
+        fit_model(job.experiment.model, request)
+        history = (tmp_path / str(offset) / "network" / "history.csv").read_text()
+        first_losses.append(float(history.splitlines()[1].split(",")[1]))
+    assert first_losses[1] > first_losses[0] + 1.0
