@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import torch
@@ -66,22 +67,12 @@ class PcrNet(nn.Module):
         covariates: int = 0,
     ) -> None:
         super().__init__()
-        channels = data.channels
-        self.suv_channels: Tensor
-        self.register_buffer(
-            "suv_channels",
-            torch.tensor(
-                [
-                    index
-                    for index, channel in enumerate(channels)
-                    if imaging.channel_kind(channel) == "suv"
-                ],
-                dtype=torch.int64,
-            ),
-            persistent=False,
-        )
-        self.branch_channels = [
-            [channels.index(channel) for channel in names] for names in data.branches.values()
+        # Channels stand branch by branch: each branch is a slice, and no copy.
+        ends = list(accumulate(len(names) for names in data.branches.values()))
+        self.branch_slices = [slice(*pair) for pair in pairwise([0, *ends])]
+        self.branch_suv = [
+            tuple(imaging.channel_kind(name) == "suv" for name in names)
+            for names in data.branches.values()
         ]
         self.encoders = nn.ModuleList(
             build_encoder(model.encoder, len(names), imaging.size, model.width)
@@ -121,28 +112,29 @@ class PcrNet(nn.Module):
         covariate_present: Tensor,
     ) -> Tensor:
         """Logits (B, 3); the arguments are the fields of :class:`NetworkInput`."""
-        image = self._network_units(image)
-        measured = measure(image, self.lesion)  # (B, T, C, Q)
+        image = image.to(self.head.linear.weight.dtype)
         when = self.time_embedding(days)  # (B, T, W)
         groups: list[Tensor] = []
         group_present: list[Tensor] = []
         vectors = [self.covariate_embedding(covariates)]
         vector_present = [covariate_present]
-        for channels, encoder, summary, embed_presence in zip(
-            self.branch_channels,
+        for own, suv, encoder, summary, embed_presence in zip(
+            self.branch_slices,
+            self.branch_suv,
             self.encoders,
             self.summaries,
             self.presence_embeddings,
             strict=True,
         ):
-            branch_present = present[:, :, channels]  # (B, T, c)
-            features = encoder(image[:, :, channels].flatten(0, 1), branch_present.flatten(0, 1))
+            branch_present = present[:, :, own]  # (B, T, c)
+            scans = network_units(image[:, :, own], suv)  # (B, T, c, X, Y, Z)
+            features = encoder(scans.flatten(0, 1), branch_present.flatten(0, 1))
             tokens = features.flatten(2).transpose(1, 2)  # (B·T, s, W)
             tokens = tokens.unflatten(0, present.shape[:2]) + self.position
             which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
             groups.append(tokens + (which + when)[:, :, None])
             group_present.append(branch_present.any(dim=2))
-            summaries, known = summary(measured[:, :, channels], branch_present)
+            summaries, known = summary(measure(scans, self.lesion), branch_present)
             vectors.append(summaries)
             vector_present.append(known)
         tokens = Tokens(
@@ -154,14 +146,25 @@ class PcrNet(nn.Module):
         logits: Tensor = self.head(self.fusion(tokens))
         return logits
 
-    def _network_units(self, image: Tensor) -> Tensor:
-        """Compress SUV, whose tail is long, by log(1 + SUV); everything else stays as it is.
 
-        The compression is fixed, not fitted, so that the absolute scale of SUV survives.
-        """
-        image = image.to(self.head.linear.weight.dtype)
-        suv = image.index_select(2, self.suv_channels)
-        return image.index_copy(2, self.suv_channels, torch.log1p(suv.clamp(min=0.0)))
+def network_units(scans: Tensor, suv: Sequence[bool]) -> Tensor:
+    """Compress SUV, whose tail is long, by log(1 + SUV); everything else stays as it is.
+
+    The compression is fixed, not fitted, so that the absolute scale of SUV survives.
+
+    Args:
+        scans: (B, T, c, X, Y, Z), channels of one branch.
+        suv: Which of the c channels hold SUV.
+    """
+    if not any(suv):
+        return scans
+    if all(suv):
+        return torch.log1p(scans.clamp(min=0.0))
+    parts = [
+        torch.log1p(part.clamp(min=0.0)) if is_suv else part
+        for part, is_suv in zip(scans.split(1, dim=2), suv, strict=True)
+    ]
+    return torch.cat(parts, dim=2)
 
 
 class TimeEmbedding(nn.Module):
