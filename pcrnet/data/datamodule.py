@@ -97,7 +97,7 @@ class FitDataModule(LightningDataModule):
             self.experiment.augmentation,
             self.experiment.imaging,
             self._on(plain.image, self._branch_of_channel),
-            self._on(plain.image, self._is_suv),
+            self._is_suv,
         )
         return plain._replace(image=image, present=present)
 

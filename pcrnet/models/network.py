@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import NetworkConfig
+from pcrnet.config.model import FusionConfig, NetworkConfig, TransformerFusionConfig
 from pcrnet.models.encoders.build import build_encoder, encoder_stride
 from pcrnet.models.encoders.layers import channels_last
 from pcrnet.models.fusion import Tokens, build_fusion
@@ -82,11 +82,12 @@ class PcrNet(nn.Module):
             nn.Linear(len(names), model.width) for names in data.branches.values()
         )
         self.time_embedding = TimeEmbedding(len(data.timepoints), model.width)
+        stride = encoder_stride(model.encoder)
+        self.pooled = pooling(imaging, stride, model.fusion)
+        edges = tuple(stride * factor for factor in self.pooled)
         self.position: Tensor
         self.register_buffer(
-            "position",
-            position_embedding(imaging, encoder_stride(model.encoder), model.width),
-            persistent=False,
+            "position", position_embedding(imaging, edges, model.width), persistent=False
         )
         self.lesion: Tensor
         self.register_buffer("lesion", lesion_voxels(imaging), persistent=False)
@@ -129,7 +130,7 @@ class PcrNet(nn.Module):
             branch_present = present[:, :, own]  # (B, T, c)
             scans = network_units(image[:, :, own], suv)  # (B, T, c, X, Y, Z)
             features = encoder(scans.flatten(0, 1), branch_present.flatten(0, 1))
-            tokens = features.flatten(2).transpose(1, 2)  # (B·T, s, W)
+            tokens = averaged(features, self.pooled).flatten(2).transpose(1, 2)  # (B·T, s, W)
             tokens = tokens.unflatten(0, present.shape[:2]) + self.position
             which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
             groups.append(tokens + (which + when)[:, :, None])
@@ -216,7 +217,35 @@ class CovariateEmbedding(nn.Module):
         return self.start + directed @ self.directions
 
 
-def position_embedding(imaging: ImagingConfig, stride: int, width: int) -> Tensor:
+def pooling(imaging: ImagingConfig, stride: int, fusion: FusionConfig) -> tuple[int, ...]:
+    """How many cells of the feature grid are averaged into one along each axis.
+
+    The longest axis that can be halved is, until ``fusion.cells`` hold the grid: attention takes
+    time with the square of them.
+    """
+    cells = [length // stride for length in imaging.size]
+    factors = [1, 1, 1]
+    if not isinstance(fusion, TransformerFusionConfig):
+        return tuple(factors)
+    while math.prod(cells) > fusion.cells:
+        even = [axis for axis in range(3) if cells[axis] % 2 == 0]
+        if not even:
+            break
+        longest = max(even, key=lambda axis: cells[axis])
+        cells[longest] //= 2
+        factors[longest] *= 2
+    return tuple(factors)
+
+
+def averaged(features: Tensor, factors: Sequence[int]) -> Tensor:
+    """Average blocks of (N, W, x, y, z); unlike 3D pooling, deterministic on every device."""
+    for axis, factor in enumerate(factors, start=2):
+        if factor > 1:
+            features = features.unflatten(axis, (-1, factor)).mean(dim=axis + 1)
+    return features
+
+
+def position_embedding(imaging: ImagingConfig, strides: Sequence[int], width: int) -> Tensor:
     """Sines and cosines (s, W) of the distance in millimetres from the centre of the crop.
 
     Being in millimetres, an embedding means the same place whatever the voxel size. Source of the
@@ -224,7 +253,7 @@ def position_embedding(imaging: ImagingConfig, stride: int, width: int) -> Tenso
     """
     axes = [
         (torch.arange(length // stride) + 0.5 - length / stride / 2) * stride * spacing
-        for length, spacing in zip(imaging.size, imaging.spacing_mm, strict=True)
+        for length, stride, spacing in zip(imaging.size, strides, imaging.spacing_mm, strict=True)
     ]
     places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)  # (s, 3)
     frequencies = max(1, width // 6)

@@ -43,10 +43,10 @@ class Stem(nn.Module):
 
     def forward(self, image: Tensor, present: Tensor) -> Tensor:
         """Image (N, C, X, Y, Z) and presence bool (N, C) to (N, H, X/2, Y/2, Z/2)."""
-        # Filled, not multiplied: an absent channel may hold anything, NaN included. One copy.
-        image = image.clone(memory_format=torch.channels_last_3d)
-        image = image.masked_fill_(~present[:, :, None, None, None], 0.0)
-        features: Tensor = self.convolution(image)
+        # Filled, not multiplied: an absent channel may hold anything, NaN included. Before the
+        # channels lie innermost, as whole volumes are filled at once.
+        image = image.masked_fill(~present[:, :, None, None, None], 0.0)
+        features: Tensor = self.convolution(channels_last(image))
         constant: Tensor = self.absent((~present).to(features.dtype))
         return features + constant[:, :, None, None, None]
 
