@@ -60,6 +60,16 @@ def keep_freed_memory() -> bool:
     return False
 
 
+def peak_memory() -> int:
+    """Most bytes that this process has held in memory so far; 0 where nothing tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def in_words(size: float) -> str:
     """A number of bytes as people say it."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

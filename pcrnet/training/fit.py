@@ -33,7 +33,7 @@ from pcrnet.storage import (
     write_text,
 )
 from pcrnet.training.devices import computing_device, lightning_precision
-from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.events import EpochReport, FitTimed, Remark
 from pcrnet.training.fit_code import code_digest
 from pcrnet.training.lightning.finite import require_finite_logits
 from pcrnet.training.lightning.loop import TrainingLoop, forget_trained
@@ -92,7 +92,7 @@ def run_fit(
     job: FitJob,
     *,
     device_index: int = 0,
-    listen: Callable[[EpochReport | Remark], None] = lambda event: None,
+    listen: Callable[[EpochReport | FitTimed | Remark], None] = lambda event: None,
 ) -> bool:
     """Fit one model, write it and its logits; a finished fit is left alone.
 
