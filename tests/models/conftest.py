@@ -160,7 +160,7 @@ class FakeScans:
         return [
             spec.name
             for spec in quantity_specs(self.data, self.imaging)
-            if not spec.scans <= there or (spec.group == "days" and spec.name not in there)
+            if not spec.scans <= there or (spec.unit == "days" and spec.name not in there)
         ]
 
 
