@@ -47,10 +47,14 @@ class _LayoutParser(argparse.ArgumentParser):
         self.layout = layout
         self.complete = False
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401
+    def add_own_options(self) -> None:
+        """Add the options of the layout, unless they are there."""
         if not self.complete:
             layout_of(self.layout).add_options(self)
             self.complete = True
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401
+        self.add_own_options()
         return super().parse_known_args(args, namespace)
 
 
