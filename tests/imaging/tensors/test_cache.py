@@ -324,22 +324,29 @@ def test_what_another_cache_has_verified_is_not_verified_again(folder, patients,
     monkeypatch.setattr(cache_module, "open_tensor", counted)
     first = _cache(folder)
     first.build(patients[:2], workers=1)
+    os.utime(_entries(folder)[0], ns=(1, 1))  # the other one is too new to be sure of
     for _ in range(2):
         for patient in patients[:2]:
             first.get(patient)
     assert asked == [True, True, False, False]
+    assert list(first.verified) == [_entries(folder)[0].name]
     asked.clear()
     second = _cache(folder, verified=first.verified)
-    second.get(patients[0])
-    assert asked == [False]
+    for patient in patients[:2]:
+        second.get(patient)
+    assert sorted(asked) == [False, True]
 
 
 def test_a_file_that_is_not_the_same_any_more_is_verified_whoever_has_verified_it(
     folder, patients, made
 ):
     first = _cache(folder)
-    expected = first.get(patients[0])
+    first.build(patients[:1], workers=1)
     (entry,) = _entries(folder)
+    os.utime(entry, ns=(1, 1))
+    expected = preprocess_patient(patients[0], _DATA, _IMAGING)
+    first.get(patients[0])
+    assert first.verified
     content = bytearray(entry.read_bytes())
     content[-1] ^= 1
     entry.write_bytes(content)
