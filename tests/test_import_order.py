@@ -23,6 +23,7 @@ _FLOORS = (
     "monitoring explain",
     "run",
     "public guard",
+    "commands",
     "cli",
 )
 """Packages, and modules beside them, from the ground up: each imports from the floors below it."""
