@@ -201,3 +201,7 @@ class PredictionsListError(ProblemListError, PredictionsError):
 
 class BundleError(PcrnetError):
     """A bundle that cannot be used, or that does not fit the cohort it was given."""
+
+
+class UnlikeError(PcrnetError):
+    """A patient who is unlike those that a bundle was trained on, where that is to be refused."""

@@ -1,7 +1,7 @@
 """The bundle: one folder with everything that turns a patient's files into probabilities.
 
 ``bundle.json`` (input contract, preprocessing, network, calibrator, operating points), the weights
-of the model as plain tensors, golden cases with their answers, a model card, and the SHA-256 of
+of the model as plain tensors, what the training patients were like, golden cases with their answers, a model card, and the SHA-256 of
 every file. Nothing in it is executed or unpickled.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 from pydantic import ValidationError, model_validator
 
 from pcrnet import __version__
+from pcrnet.applicability.scrutiny import Applicability
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.data import DataConfig, OutcomeConfig
 from pcrnet.config.imaging import ImagingConfig
@@ -30,6 +31,8 @@ MANIFEST_FILE = "bundle.json"
 CHECKSUMS_FILE = "checksums.json"
 GOLDEN_FOLDER = "golden"
 MODEL_FOLDER = "model"
+APPLICABILITY_FOLDER = "applicability"
+"""What the training patients were like, and how the numbers might have come out otherwise."""
 EXPECTED_FILE = "expected.csv"
 INPUTS_FILE = "inputs.json"
 MAX_VALUES = 1 << 30
@@ -42,7 +45,7 @@ _RESTORE = "copy the bundle again from its source"
 class Manifest(Section):
     """``bundle.json``: plain data, checked when read."""
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     pcrnet_version: str
     name: str
     simulated: bool
@@ -81,6 +84,8 @@ class Bundle:
     manifest: Manifest
     model: FittedModel
     calibrator: Calibrator
+    applicability: Applicability | None = None
+    """What it knows of its training patients; None in a bundle that was packed without them."""
     sha256: str = ""
     """:func:`bundle_digest` of the folder that it was read from; empty where there is none yet."""
 
@@ -117,7 +122,9 @@ class Bundle:
             calibrator = calibrator_from_dict(manifest.calibrator)
         except BundleError as error:
             raise error.located(file=directory) from None
-        return cls(manifest, model, calibrator, digest)
+        beside = directory / APPLICABILITY_FOLDER
+        applicability = Applicability.read(beside, model) if beside.is_dir() else None
+        return cls(manifest, model, calibrator, applicability, digest)
 
 
 def _first_problem(error: ValidationError) -> str:

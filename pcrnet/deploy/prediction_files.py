@@ -84,5 +84,6 @@ def _objects(predictions: Predictions) -> list[dict[str, object]]:
         row |= {name: values[index] for name, values in numbers.items()}
         if predictions.scans is not None:
             row["scans"] = list(predictions.scans[index])
+        row |= {name: texts[index] or None for name, texts in predictions.other.items()}
         rows.append(row)
     return rows

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pcrnet.applicability.scrutiny import OneTensor, Scrutiny
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import Patient, label_column, read_cohort, site_column
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, INPUTS_FILE, Bundle, bundle_digest
 from pcrnet.deploy.golden_inputs import describe_inputs, input_difference
+from pcrnet.deploy.doubts import doubt_columns, require_alike
 from pcrnet.deploy.prediction_files import write_table
 from pcrnet.errors import (
     ConfigError,
@@ -44,11 +46,14 @@ class PredictionTable:
         refused: Why, patient by patient.
         trained_on: Patients with a scan that the bundle was trained on. What is predicted of them
             says nothing about how well the bundle predicts.
+        scrutinies: Patient to what is to be known beside the prediction; none where the bundle
+            was packed without what its training patients were like.
     """
 
     predictions: Predictions | None
     refused: tuple[PcrnetError, ...]
     trained_on: tuple[str, ...] = ()
+    scrutinies: Mapping[str, Scrutiny] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write the predictions as CSV, or as JSON where the name ends so.
@@ -67,11 +72,15 @@ class Predictor:
     Args:
         bundle: The bundle.
         device: Where to compute; probabilities agree between devices to about 1e-5.
+        refuse_unlike: Whether a patient unlike the training patients is refused, not warned of.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+    def __init__(
+        self, bundle: Bundle, device: str = "cpu", *, refuse_unlike: bool = False
+    ) -> None:
         self.bundle = bundle
         self.device = device
+        self.refuse_unlike = refuse_unlike
 
     def predict(self, cohort: str | PathLike[str]) -> PredictionTable:
         """Predict every patient of a cohort table; as :meth:`predict_table`."""
@@ -96,22 +105,28 @@ class Predictor:
         logits: list[NDArray[np.float64]] = []
         scans: list[tuple[str, ...]] = []
         refused: list[PcrnetError] = []
+        scrutinies: dict[str, Scrutiny] = {}
         for index, patient in enumerate(patients):
             try:
                 tensor = preprocess_patient(patient, manifest.data, manifest.imaging)
-                logits.append(self._logits(patient, tensor))
+                answer = self._logits(patient, tensor)
+                scrutiny = self._scrutinise(patient, tensor, answer)
             except PcrnetError as error:
                 refused.append(error.located(patient=patient.patient_id))
             else:
                 predicted.append(patient)
+                logits.append(answer)
+                if scrutiny is not None:
+                    scrutinies[patient.patient_id] = scrutiny
                 scans.append(
                     scans_present(tensor, manifest.data.timepoints, manifest.data.channels)
                 )
             progress(index + 1, len(patients))
         if not predicted:
             return PredictionTable(None, tuple(refused))
-        predictions = self._decide(predicted, np.stack(logits), scans)
-        return PredictionTable(predictions, tuple(refused), self._known(predicted))
+        predictions = self._decide(predicted, np.stack(logits), scans, scrutinies)
+        known = self._known(predicted)
+        return PredictionTable(predictions, tuple(refused), known, scrutinies)
 
     def inputs(self, cohort: Path) -> dict[str, Any]:
         """What the network is shown of each patient of a cohort table, in few numbers.
@@ -153,14 +168,41 @@ class Predictor:
 
     def _logits(self, patient: Patient, tensor: PatientTensor) -> NDArray[np.float64]:
         """Logits (3,)."""
-        source = _OneTensor(tensor)
+        source = OneTensor(tensor)
         return np.asarray(self.bundle.model.logits([patient], source, device=self.device)[0])
+
+    def _scrutinise(
+        self, patient: Patient, tensor: PatientTensor, logits: NDArray[np.float64]
+    ) -> Scrutiny | None:
+        """What is to be known beside a prediction.
+
+        Raises:
+            UnlikeError: The patient is unlike the training patients, and that is to be refused.
+        """
+        bundle, manifest = self.bundle, self.bundle.manifest
+        if bundle.applicability is None:
+            return None
+        scrutiny = bundle.applicability.scrutinise(
+            bundle.model,
+            patient,
+            tensor,
+            logits,
+            bundle.calibrator,
+            manifest.operating_points,
+            manifest.data,
+            manifest.imaging,
+            device=self.device,
+        )
+        if self.refuse_unlike:
+            require_alike(scrutiny)
+        return scrutiny
 
     def _decide(
         self,
         patients: Sequence[Patient],
         logits: NDArray[np.float64],
         scans: list[tuple[str, ...]],
+        scrutinies: Mapping[str, Scrutiny],
     ) -> Predictions:
         operating_points = self.bundle.manifest.operating_points
         return Predictions(
@@ -174,16 +216,24 @@ class Predictor:
                 for head, point in operating_points.items()
             },
             scans=tuple(scans),
+            other=doubt_columns([patient.patient_id for patient in patients], scrutinies),
         )
 
 
-def load_predictor(directory: Path, device: str = "cpu", *, sha256: str | None = None) -> Predictor:
+def load_predictor(
+    directory: Path,
+    device: str = "cpu",
+    *,
+    sha256: str | None = None,
+    refuse_unlike: bool = False,
+) -> Predictor:
     """Read a bundle, check every file, and make sure that it still gives its golden answers.
 
     Args:
         directory: The bundle.
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         sha256: The digest that the bundle must have (:func:`~pcrnet.deploy.bundle.bundle_digest`).
+        refuse_unlike: Whether patients unlike the training patients are refused.
 
     Raises:
         BundleError: The folder is no bundle.
@@ -200,6 +250,8 @@ def load_predictor(directory: Path, device: str = "cpu", *, sha256: str | None =
         )
     predictor = Predictor(Bundle.read(directory), device)
     _require_golden_answers(predictor, directory / GOLDEN_FOLDER)
+    # The golden phantoms themselves are like no patient.
+    predictor.refuse_unlike = refuse_unlike
     return predictor
 
 
@@ -255,11 +307,3 @@ def require_device(name: str) -> None:
         return
     there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
     raise ConfigError(f"there is no such device; there are: {there}", field="--device")
-
-
-@dataclass(frozen=True)
-class _OneTensor:
-    tensor: PatientTensor
-
-    def get(self, patient: Patient) -> PatientTensor:
-        return self.tensor

@@ -11,12 +11,15 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.imaging.volume import Volume, canonical
+from pcrnet.imaging.units import ADC_UNIT, SUV_UNITS, share_of_suvbw
+from pcrnet.imaging.volume import Unit, Volume, canonical
 
 AXES = ("x", "y", "z")
 BLOCKS = 4
 _MOST_VOXELS = 400_000
-_BODY_SHARE = 0.1
+_BODY_SHARE = 0.1  # of the 99th percentile, where the unit is arbitrary
+_BODY_SUV, _BODY_ADC = 0.2, 0.2
+_BRIGHTEST = 3.0  # times the body: so that one hot organ does not decide where the middle lies
 _TINY = 1e-6
 
 GRID = (
@@ -43,19 +46,27 @@ Values = NDArray[np.float32]
 def facts_of_scan(volume: Volume) -> dict[str, float]:
     """Every fact of :data:`NAMES`; NaN for the level where the unit is arbitrary.
 
-    Levels are relative to the median of the body, which is what exceeds a tenth of the 99th
-    percentile. Grain is the mean step between neighbours along an axis over the spread of the
+    Levels are relative to the median of the body: what exceeds an SUV or an ADC of 0.2, elsewhere a
+    tenth of the 99th percentile. Grain is the mean step between neighbours along an axis over the spread of the
     body: near 1 where the order of the voxels says nothing. Layout is the mean of each of 4 × 4 × 4
     blocks over the field.
     """
     upright = canonical(volume)
     array = np.asarray(upright.array, dtype=np.float32)
+    sample = _thinned(array)
+    body = sample[sample > _body_threshold(sample, volume.unit)]
     return (
         _grid_facts(upright)
-        | _level_facts(array, absolute=volume.unit != "arbitrary")
+        | _level_facts(array, sample, body, absolute=volume.unit != "arbitrary")
         | _grain_facts(array)
-        | _layout_facts(array)
+        | _layout_facts(array, float(np.median(body)) if body.size else 0.0)
     )
+
+
+def _body_threshold(sample: Values, unit: Unit) -> float:
+    if unit in SUV_UNITS:
+        return _BODY_SUV * share_of_suvbw(unit)
+    return _BODY_ADC if unit == ADC_UNIT else _BODY_SHARE * float(np.percentile(sample, 99))
 
 
 def _grid_facts(volume: Volume) -> dict[str, float]:
@@ -67,10 +78,9 @@ def _grid_facts(volume: Volume) -> dict[str, float]:
     return dict(zip(GRID, [*map(float, logs), tilt], strict=True))
 
 
-def _level_facts(array: Values, *, absolute: bool) -> dict[str, float]:
-    sample = _thinned(array)
-    top = float(np.percentile(sample, 99))
-    body = sample[sample > _BODY_SHARE * top] if top > 0 else sample[:0]
+def _level_facts(
+    array: Values, sample: Values, body: Values, *, absolute: bool
+) -> dict[str, float]:
     if body.size < 2:
         return dict.fromkeys(LEVELS[:3], math.nan) | {
             "body_fraction": 0.0,
@@ -108,17 +118,15 @@ def _grain_facts(array: Values) -> dict[str, float]:
     return dict(zip(GRAIN, steps, strict=True))
 
 
-def _layout_facts(array: Values) -> dict[str, float]:
-    top = float(np.percentile(_thinned(array), 99))
-    # So that one hot organ does not decide where the middle lies.
-    blocks = _block_means(np.clip(array, 0.0, max(top, _TINY)))
+def _layout_facts(array: Values, level: float) -> dict[str, float]:
+    level = max(level, _TINY)
+    blocks = _block_means(np.clip(array, 0.0, _BRIGHTEST * level))
     weight = blocks / max(float(blocks.sum()), _TINY)
     places = (np.arange(BLOCKS) + 0.5) / BLOCKS - 0.5
     centre = [float(np.tensordot(weight.sum(axis=_others(axis)), places, axes=1)) for axis in range(3)]
     if centre[0] < 0:
         blocks, centre[0] = blocks[::-1], -centre[0]
-    level = max(float(np.median(blocks)), _TINY)
-    logs = np.log(np.maximum(blocks, 0.02 * level) / level)
+    logs = np.log(np.maximum(blocks, 0.05 * level) / level)
     return dict(zip(CENTRE, centre, strict=True)) | dict(
         zip(LAYOUT, map(float, logs.ravel()), strict=True)
     )

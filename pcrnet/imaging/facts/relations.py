@@ -43,11 +43,14 @@ def sample_all(
 
 
 def agreement(one: Sampled, other: Sampled) -> float:
-    """Mutual information in nats, less what chance shows; NaN where they hardly overlap."""
+    """Mutual information of the ranks in nats, less what chance shows; NaN where little overlaps.
+
+    Of ranks, since one hot organ would leave all other tissue in one bin.
+    """
     used = one[1] & other[1]
     if used.sum() < _LEAST_VOXELS:
         return math.nan
-    first, second = (_drawn_in(values[used]) for values in (one[0], other[0]))
+    first, second = (_ranks(values[used]) for values in (one[0], other[0]))
     return mutual_information(first, second, _BINS) - information_by_chance(first, second, _BINS)
 
 
@@ -70,6 +73,7 @@ def level_ratio_ln(one: Sampled, other: Sampled, kinds: tuple[ChannelKind, Chann
     return math.log(max(above, 1e-6) / max(below, 1e-6))
 
 
-def _drawn_in(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = np.percentile(values, (0.5, 99.5))
-    return np.asarray(np.clip(values, low, high))
+def _ranks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each value's bin among as many equally full ones; equal values share a bin."""
+    edges = np.quantile(values, np.linspace(0.0, 1.0, _BINS + 1)[1:-1])
+    return np.asarray(np.searchsorted(edges, values, side="right"), dtype=np.float32)
