@@ -145,6 +145,14 @@ class Predictor:
         scans = [f"{timepoint}.{name}" for timepoint in data.timepoints for name in data.channels]
         return describe_inputs(patients, tensors, self.bundle.model, scans)
 
+    def read(self, cohort: Path) -> tuple[Patient, ...]:
+        """The patients of a cohort table as the bundle wants them.
+
+        Raises:
+            ProblemListError: The table cannot be used as it stands.
+        """
+        return self._read(cohort)
+
     def _read(self, cohort: Path) -> tuple[Patient, ...]:
         manifest = self.bundle.manifest
         return read_cohort(
