@@ -15,8 +15,10 @@ from pcrnet.commands import (
     check,
     convert,
     evaluate,
+    explain,
     importing,
     kinetics,
+    monitor,
     predict,
     simulate,
     train,
@@ -32,6 +34,8 @@ _COMMANDS = (
     importing,
     simulate,
     predict,
+    explain,
+    monitor,
     evaluate,
 )
 """In the order of the help."""

@@ -17,12 +17,15 @@ class FactFamily:
         least_spread: What two sound machines may well differ by, in the fact's own measure.
         words: What is unusual when one is; ``{found}``, ``{usual}`` and ``{of}`` are filled in.
         logarithm: Whether the fact is a logarithm, to be told as what it is of.
+        leeway: By how much more than its own limit it must deviate to count alone. There are 64
+            layout facts, of which a lesion at an unusual place moves one; they count together.
     """
 
     start: str
     least_spread: float
     words: str
     logarithm: bool = False
+    leeway: float = 1.0
 
 
 FAMILIES = (
@@ -82,6 +85,7 @@ FAMILIES = (
         0.25,
         "laid out as none of the training scans: another part of the body or channel, or a flip",
         True,
+        leeway=2.0,
     ),
     FactFamily(
         "agrees_first_visit",
@@ -108,6 +112,11 @@ def family_of(fact: str) -> FactFamily:
 def least_spread(fact: str) -> float:
     """What a fact may differ by between two sound machines."""
     return family_of(fact).least_spread
+
+
+def leeway_of(fact: str) -> float:
+    """By how much more than its own limit a fact must deviate to count alone."""
+    return family_of(fact).leeway
 
 
 def describe(fact: str, found: float, low: float, high: float, unit: str) -> str:

@@ -45,13 +45,20 @@ class Limits:
     distance_limit: float
 
     @classmethod
-    def fit(cls, values: FloatArray, least_spread: FloatArray, groups: Sequence[object]) -> Limits:
+    def fit(
+        cls,
+        values: FloatArray,
+        least_spread: FloatArray,
+        groups: Sequence[object],
+        leeway: FloatArray | float = 1.0,
+    ) -> Limits:
         """Learn from (n, p); NaN is unknown.
 
         Args:
             values: Of the training patients.
             least_spread: (p,) what each number may differ by at the least between machines.
             groups: (n,) site of each patient.
+            leeway: By how much more than its own limit a number must deviate to count alone.
         """
         whole = _Frame.fit(values, least_spread)
         deviations, distances = [], []
@@ -62,7 +69,7 @@ class Limits:
         seen = np.concatenate(deviations) if deviations else np.zeros((0, values.shape[1]))
         far = np.concatenate(distances) if distances else np.zeros(0)
         most = np.nanmax(np.vstack([seen, np.zeros((1, values.shape[1]))]), axis=0)
-        limit = np.maximum(_LEAST_LIMIT, _MARGIN * most)
+        limit = np.maximum(_LEAST_LIMIT, _MARGIN * most) * leeway
         usual = _DISTANCE_MARGIN * float(np.quantile(far, 0.99)) if len(far) else np.inf
         return cls(whole.centre, whole.spread, limit, whole.precision, max(usual, 1.0))
 

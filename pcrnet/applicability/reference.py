@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.applicability.covariate_ranges import CovariateRange, read_range
-from pcrnet.applicability.fact_words import least_spread
+from pcrnet.applicability.fact_words import least_spread, leeway_of
 from pcrnet.applicability.limits import Limits
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
@@ -64,10 +64,11 @@ class Usual:
         values: FloatArray,
         least: FloatArray,
         groups: Sequence[object],
+        leeway: FloatArray | float = 1.0,
     ) -> Self:
-        """Learn from (n, p), NaN unknown."""
+        """Learn from (n, p), NaN unknown; the rest as :meth:`Limits.fit`."""
         low, high = (_quantile(values, share) for share in _USUAL)
-        return cls(tuple(names), Limits.fit(values, least, groups), low, high, len(values))
+        return cls(tuple(names), Limits.fit(values, least, groups, leeway), low, high, len(values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +200,7 @@ def _scan_references(
 ) -> dict[str, Usual]:
     names = fact_names(data.channels)
     least = np.array([least_spread(name) for name in names])
+    leeway = np.array([leeway_of(name) for name in names])
     found = {}
     for row, timepoint in enumerate(data.timepoints):
         for column, channel in enumerate(data.channels):
@@ -210,7 +212,7 @@ def _scan_references(
             if len(there) < FEWEST_PATIENTS:
                 continue
             values = np.array([tensors[i].facts[row, column] for i in there], dtype=np.float64)
-            usual = Usual.fit(names, values, least, sites[there].tolist())
+            usual = Usual.fit(names, values, least, sites[there].tolist(), leeway)
             found[f"{timepoint}.{channel}"] = usual
     return found
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet.run.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    from pcrnet.deploy.bundle import Bundle
     from pcrnet.deploy.predictor import PredictionTable
 
 
@@ -25,19 +26,38 @@ def add_digest(command: argparse.ArgumentParser) -> None:
 
 
 def predicted(
-    bundle: Path, cohort: Path, device: str, sha256: str | None
-) -> tuple[PredictionTable, str]:
-    """The predictions of a cohort, and the digest of the bundle that made them."""
+    bundle: Path,
+    cohort: Path,
+    device: str,
+    sha256: str | None,
+    *,
+    refuse_unlike: bool = False,
+    check: Callable[[Bundle], None] = lambda bundle: None,
+) -> tuple[PredictionTable, Bundle]:
+    """The predictions of a cohort, and the bundle that made them.
+
+    Args:
+        bundle: Its folder.
+        cohort: The table.
+        device: Where to compute.
+        sha256: The digest that the bundle must have.
+        refuse_unlike: Whether patients unlike the training patients are refused.
+        check: What the bundle must stand before anything is read.
+    """
+    from pcrnet.deploy.doubts import say_doubts
     from pcrnet.deploy.predictor import load_predictor
 
-    predictor = load_predictor(bundle, device, sha256=sha256)
+    predictor = load_predictor(bundle, device, sha256=sha256, refuse_unlike=refuse_unlike)
+    check(predictor.bundle)
     with ProgressBar("predicting") as bar:
         table = predictor.predict_table(cohort, progress=bar.update)
     for reason in table.refused:
         sys.stderr.write(f"refused: {reason}\n")
+    for line in say_doubts(table.scrutinies):
+        sys.stderr.write(f"{line}\n")
     if predictor.bundle.manifest.simulated:
         sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
-    return table, predictor.bundle.sha256
+    return table, predictor.bundle
 
 
 def took_part(patients: Sequence[str]) -> str:

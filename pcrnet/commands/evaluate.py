@@ -75,7 +75,7 @@ def _predict_others(bundle: Path, cohort: Path, sha256: str | None, out: Path) -
     from pcrnet.deploy.prediction_files import check_destination, write_record
 
     check_destination(out)
-    table, digest = predicted(bundle, cohort, "cpu", sha256)
+    table, used = predicted(bundle, cohort, "cpu", sha256)
     if table.trained_on:
         raise PcrnetError(
             took_part(table.trained_on),
@@ -83,7 +83,7 @@ def _predict_others(bundle: Path, cohort: Path, sha256: str | None, out: Path) -
             remedy="leave them out; how well they were predicted is in the report of their own run",
         )
     table.write(out)
-    write_record(out, bundle_sha256=digest, cohort=cohort, device="cpu")
+    write_record(out, bundle_sha256=used.sha256, cohort=cohort, device="cpu")
 
 
 def _say(message: str) -> None:

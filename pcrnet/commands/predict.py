@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pcrnet.commands.bundle_use import add_digest, predicted, took_part
 from pcrnet.commands.registry import Commands
-from pcrnet.storage import is_stream
+from pcrnet.storage import is_stream, require_writable
 
 
 def register(commands: Commands) -> None:
@@ -28,14 +28,41 @@ def register(commands: Commands) -> None:
         "says by which bundle and from which cohort table",
     )
     predict.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    predict.add_argument(
+        "--refuse-unlike",
+        action="store_true",
+        help="refuse patients unlike those of training (default: warn, in the table as well)",
+    )
+    predict.add_argument(
+        "--log",
+        type=Path,
+        metavar="LOG.jsonl",
+        help="append what pcrnet monitor watches: probabilities and scores, no scans, no paths",
+    )
     add_digest(predict)
 
 
 def _predict(options: argparse.Namespace) -> None:
     from pcrnet.deploy.prediction_files import check_destination, write_record
+    from pcrnet.monitoring.log import bundles_with_baseline
+    from pcrnet.monitoring.record import log_predictions, require_loggable
 
     check_destination(options.out)
-    table, digest = predicted(options.bundle, options.cohort, options.device, options.sha256)
+    watched = options.log is not None
+    if watched:
+        require_writable(options.log)
+        bundles_with_baseline(options.log)  # what is no log is refused before hours of work
+    table, bundle = predicted(
+        options.bundle,
+        options.cohort,
+        options.device,
+        options.sha256,
+        refuse_unlike=options.refuse_unlike,
+        check=require_loggable if watched else lambda bundle: None,
+    )
+    digest = bundle.sha256
+    if watched:
+        log_predictions(options.log, table, bundle)
     table.write(options.out)
     write_record(options.out, bundle_sha256=digest, cohort=options.cohort, device=options.device)
     if table.trained_on:

@@ -42,6 +42,18 @@ def reasons(scrutiny: Scrutiny) -> str:
     return f"{text}; and {more} more" if more > 0 else text
 
 
+def say_doubts(scrutinies: Mapping[str, Scrutiny]) -> list[str]:
+    """What the console says: who is unlike the training patients and why, and who is near."""
+    lines = []
+    for patient, one in scrutinies.items():
+        if one.likeness.doubts:
+            lines.append(f"warning: {patient} is unlike the training patients: {reasons(one)}")
+        if one.near:
+            heads = ", ".join(one.near)
+            lines.append(f"note: {patient} is near the threshold of {heads}")
+    return lines
+
+
 def require_alike(scrutiny: Scrutiny) -> None:
     """Refuse a patient who is unlike those that the bundle was trained on.
 

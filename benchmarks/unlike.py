@@ -1,0 +1,159 @@
+"""How well a bundle tells patients who are unlike its training patients, and how often it errs.
+
+A reference is learned from simulated sites; patients of new sites with other scanners are judged as
+they are (every alarm is false) and after one corruption each (every silence is a miss). A patient
+whom the reader refuses counts as told.
+
+    python benchmarks/unlike.py --world amount --seed 701 --work /tmp/unlike --out result.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.corruptions import CORRUPTIONS
+from benchmarks.harness import describe_machine, publish
+from benchmarks.new_sites import simulate_new_sites
+from pcrnet.applicability.judgement import judge_patient
+from pcrnet.applicability.reference import CohortReference
+from pcrnet.cohort.table import Patient, read_cohort
+from pcrnet.config.data import SimulationConfig
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.layers import load_experiment
+from pcrnet.errors import PcrnetError
+from pcrnet.imaging.tensors.cache import TensorCache
+from pcrnet.imaging.tensors.preprocess import preprocess_patient
+from pcrnet.imaging.units import channel_unit
+from pcrnet.simulation.trial import COVARIATES, simulate_trial
+
+_REFUSED = 99.0
+
+
+def main() -> None:
+    """Learn, corrupt, judge, and write what came out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--world", choices=("amount", "pattern"), default="amount")
+    parser.add_argument("--train", type=int, default=60, help="patients of the training sites")
+    parser.add_argument("--train-seed", type=int, default=501)
+    parser.add_argument("--seed", type=int, default=701, help="of the new sites")
+    parser.add_argument("--clean", type=int, default=30, help="patients of the new sites")
+    parser.add_argument("--corrupted", type=int, default=16, help="of them, also corrupted")
+    parser.add_argument("--each", type=int, default=5, help="corruptions of each of them")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--train-folder", type=Path, help="a simulated cohort to learn from")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    experiment = load_experiment([])
+    reference = learn(options, experiment)
+    config = SimulationConfig(world=options.world, patients=options.clean, seed=options.seed)
+    table = simulate_new_sites(options.work / f"new-{options.world}-{options.seed}", config)
+    patients = read(table, experiment)
+    clean = []
+    for patient in patients:
+        clean.append(strangeness(reference, patient, experiment))
+        print("clean", patient.patient_id, clean[-1], flush=True)
+    found: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    names = list(CORRUPTIONS)
+    turn = 0
+    for index, patient in enumerate(patients[: options.corrupted]):
+        for _ in range(options.each):
+            name = names[turn % len(names)]
+            turn += 1
+            folder = options.work / f"corrupted-{options.world}"
+            shutil.rmtree(folder, ignore_errors=True)
+            rng = np.random.default_rng([index, turn])
+            changed = CORRUPTIONS[name](patient, folder, rng)
+            found[name].append(strangeness(reference, changed, experiment))
+            print(name, patient.patient_id, found[name][-1], flush=True)
+    publish(summary(options, clean, found), options.out)
+
+
+def learn(options: argparse.Namespace, experiment: Experiment) -> CohortReference:
+    """The reference of the training sites."""
+    if options.train_folder is not None:
+        table = options.train_folder / "cohort.csv"
+    else:
+        config = SimulationConfig(
+            world=options.world, patients=options.train, seed=options.train_seed
+        )
+        table = simulate_trial(options.work / f"train-{options.world}", config)
+    patients = read(table, experiment)[: options.train]
+    folder = options.cache or options.work / "cache"
+    cache = TensorCache(folder, experiment.data, experiment.imaging)
+    cache.build(patients, workers=1)
+    tensors = [cache.get(patient) for patient in patients]
+    return CohortReference.fit(
+        patients, tensors, COVARIATES, experiment.data, experiment.imaging
+    )
+
+
+def read(table: Path, experiment: Experiment) -> tuple[Patient, ...]:
+    """The patients of a simulated table."""
+    data = experiment.data
+    return read_cohort(
+        table, timepoints=data.timepoints, channels=data.channels, covariates=COVARIATES
+    ).patients
+
+
+def strangeness(
+    reference: CohortReference, patient: Patient, experiment: Experiment
+) -> tuple[float, str]:
+    """How strange a patient is (above 1: unlike), and where the strongest reason lies."""
+    data, imaging = experiment.data, experiment.imaging
+    try:
+        tensor = preprocess_patient(patient, data, imaging)
+    except PcrnetError as error:
+        return _REFUSED, f"refused: {error.field}"
+    units = [channel_unit(imaging.channel_kind(name), imaging.dicom) for name in data.channels]
+    likeness = judge_patient(reference, patient, tensor, data.timepoints, data.channels, units)
+    doubt = likeness.doubts[0] if likeness.doubts else None
+    return round(likeness.strangeness, 4), "" if doubt is None else str(doubt)
+
+
+def summary(
+    options: argparse.Namespace,
+    clean: list[tuple[float, str]],
+    found: dict[str, list[tuple[float, str]]],
+) -> dict[str, object]:
+    """False alarms, and of each corruption the share told and the AUC."""
+    usual = np.array([score for score, _ in clean])
+    every = np.array([score for scores in found.values() for score, _ in scores])
+    return {
+        "machine": describe_machine(),
+        "world": options.world,
+        "training_patients": options.train,
+        "training_seed": options.train_seed,
+        "new_sites_seed": options.seed,
+        "clean": len(usual),
+        "false_alarms": int((usual > 1).sum()),
+        "false_alarm_rate": round(float((usual > 1).mean()), 4),
+        "corrupted": len(every),
+        "told": round(float((every > 1).mean()), 4),
+        "auc": round(auc(every, usual), 4),
+        "corruptions": {
+            name: {
+                "n": len(scores),
+                "told": round(float(np.mean([score > 1 for score, _ in scores])), 3),
+                "auc": round(auc(np.array([score for score, _ in scores]), usual), 3),
+                "reason": scores[0][1],
+            }
+            for name, scores in found.items()
+        },
+        "clean_scores": sorted(round(float(score), 3) for score in usual),
+    }
+
+
+def auc(bad: np.ndarray, usual: np.ndarray) -> float:
+    """The chance that a corrupted patient looks stranger than a sound one; ties count half."""
+    apart = bad[:, None] - usual[None]
+    return float((apart > 0).mean() + 0.5 * (apart == 0).mean())
+
+
+if __name__ == "__main__":
+    main()
