@@ -10,8 +10,10 @@ whom the reader refuses counts as told.
 from __future__ import annotations
 
 import argparse
+import pickle
 import shutil
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +29,12 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import PcrnetError
 from pcrnet.imaging.tensors.cache import TensorCache
-from pcrnet.imaging.tensors.preprocess import preprocess_patient
+from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
 from pcrnet.imaging.units import channel_unit
 from pcrnet.simulation.trial import COVARIATES, simulate_trial
 
 _REFUSED = 99.0
+_CLEAN = "as it is"
 
 
 def main() -> None:
@@ -47,18 +50,34 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--train-folder", type=Path, help="a simulated cohort to learn from")
     parser.add_argument("--cache", type=Path)
+    parser.add_argument("--again", action="store_true", help="judge anew what was kept in --work")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     experiment = load_experiment([])
     reference = learn(options, experiment)
+    kept = options.work / f"kept-{options.world}-{options.seed}.pkl"
+    if options.again:
+        cases = pickle.loads(kept.read_bytes())  # noqa: S301 - our own file
+    else:
+        cases = look(options, experiment, kept)
+    clean: list[tuple[float, str]] = []
+    found: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for name, patient, seen in cases:
+        score = strangeness(reference, patient, seen, experiment)
+        (clean if name == _CLEAN else found[name]).append(score)
+        print(name, patient.patient_id, score, flush=True)
+    publish(summary(options, clean, found), options.out)
+
+
+Case = tuple[str, Patient, PatientTensor | str]
+
+
+def look(options: argparse.Namespace, experiment: Experiment, kept: Path) -> list[Case]:
+    """Preprocess the patients of new sites, as they are and corrupted; kept without images."""
     config = SimulationConfig(world=options.world, patients=options.clean, seed=options.seed)
     table = simulate_new_sites(options.work / f"new-{options.world}-{options.seed}", config)
     patients = read(table, experiment)
-    clean = []
-    for patient in patients:
-        clean.append(strangeness(reference, patient, experiment))
-        print("clean", patient.patient_id, clean[-1], flush=True)
-    found: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    cases: list[Case] = [(_CLEAN, patient, seen(patient, experiment)) for patient in patients]
     names = list(CORRUPTIONS)
     turn = 0
     for index, patient in enumerate(patients[: options.corrupted]):
@@ -67,11 +86,19 @@ def main() -> None:
             turn += 1
             folder = options.work / f"corrupted-{options.world}"
             shutil.rmtree(folder, ignore_errors=True)
-            rng = np.random.default_rng([index, turn])
-            changed = CORRUPTIONS[name](patient, folder, rng)
-            found[name].append(strangeness(reference, changed, experiment))
-            print(name, patient.patient_id, found[name][-1], flush=True)
-    publish(summary(options, clean, found), options.out)
+            changed = CORRUPTIONS[name](patient, folder, np.random.default_rng([index, turn]))
+            cases.append((name, changed, seen(changed, experiment)))
+        kept.write_bytes(pickle.dumps(cases))
+    return cases
+
+
+def seen(patient: Patient, experiment: Experiment) -> PatientTensor | str:
+    """What is shown of a patient, without the image; why the reader refuses, where it does."""
+    try:
+        tensor = preprocess_patient(patient, experiment.data, experiment.imaging)
+    except PcrnetError as error:
+        return str(error.field)
+    return replace(tensor, image=tensor.image[..., :0, :0, :0])
 
 
 def learn(options: argparse.Namespace, experiment: Experiment) -> CohortReference:
@@ -102,16 +129,14 @@ def read(table: Path, experiment: Experiment) -> tuple[Patient, ...]:
 
 
 def strangeness(
-    reference: CohortReference, patient: Patient, experiment: Experiment
+    reference: CohortReference, patient: Patient, seen: PatientTensor | str, experiment: Experiment
 ) -> tuple[float, str]:
     """How strange a patient is (above 1: unlike), and where the strongest reason lies."""
     data, imaging = experiment.data, experiment.imaging
-    try:
-        tensor = preprocess_patient(patient, data, imaging)
-    except PcrnetError as error:
-        return _REFUSED, f"refused: {error.field}"
+    if isinstance(seen, str):
+        return _REFUSED, f"refused: {seen}"
     units = [channel_unit(imaging.channel_kind(name), imaging.dicom) for name in data.channels]
-    likeness = judge_patient(reference, patient, tensor, data.timepoints, data.channels, units)
+    likeness = judge_patient(reference, patient, seen, data.timepoints, data.channels, units)
     doubt = likeness.doubts[0] if likeness.doubts else None
     return round(likeness.strangeness, 4), "" if doubt is None else str(doubt)
 
