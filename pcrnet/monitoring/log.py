@@ -24,6 +24,8 @@ from pcrnet.storage import make_folder, taking_apart, writing_to
 
 _REMEDY = "restore the log from a copy, or remove the line"
 MAX_BYTES = 1 << 30
+_CUT = '{"kind": "cut"}'
+_ENDED = f"\n{_CUT}\n".encode()
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class UseLog:
         predictions: In the order of the log; of a patient who was predicted again by the same
             bundle the first one.
         refused: How many were refused.
-        torn: Whether the last line was cut off, and left out.
+        torn: Whether a line was cut off by a crash, and left out.
     """
 
     baselines: Mapping[str, Baseline]
@@ -70,7 +72,8 @@ class UseLog:
 def append(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Append lines in one write while no other process appends; missing folders are made.
 
-    A line that a crash cut off before is ended first, so that nothing is joined to it.
+    A line that a crash cut off before is ended first, so that nothing is joined to it, and a
+    ``cut`` line says so to the reader.
 
     Raises:
         OutputError: The log cannot be written.
@@ -84,7 +87,7 @@ def append(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
         if size:
             stream.seek(size - 1)
             torn = stream.read(1) != b"\n"
-        stream.write((b"\n" if torn else b"") + text.encode())
+        stream.write((_ENDED if torn else b"") + text.encode())
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -130,16 +133,20 @@ def read_log(path: Path) -> UseLog:
     """Read a log.
 
     Raises:
-        IntegrityError: It is missing, or a line is no record. A last line without its end was cut
-            off by a crash: it is left out.
+        IntegrityError: It is missing, or a line is no record. A line that a crash cut off is left
+            out.
     """
     text, torn = _text(path)
     baselines: dict[str, Baseline] = {}
     found: dict[tuple[str, str], Prediction] = {}
     outcomes: dict[str, dict[Head, float]] = {}
     refused = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line == _CUT:
+            continue
+        if lines[number : number + 1] == [_CUT]:
+            torn = True
             continue
         try:
             with taking_apart(path, remedy=_REMEDY):
