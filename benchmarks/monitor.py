@@ -35,7 +35,7 @@ from pcrnet.monitoring.charts import (
     first_alarm,
     increments,
 )
-from pcrnet.monitoring.limit import PATIENTS, find_limit
+from pcrnet.monitoring.limit import PATIENTS, find_limits
 
 _WITHIN = 100
 _LEAD_IN = 50
@@ -53,9 +53,14 @@ def main() -> None:
     rows, labels = population(options.run)
     baseline = _baseline(rows, labels)
     limits = {}
+    groups = {}
     for outcomes in (False, True):
         charts = charts_of(baseline, outcomes=outcomes)
-        limits[outcomes] = find_limit(baseline, charts)
+        limits[outcomes] = find_limits(baseline, charts)
+        groups[outcomes] = {
+            chart.group: round(float(limit), 2)
+            for chart, limit in zip(charts, limits[outcomes], strict=True)
+        }
     result = {
         "machine": describe_machine(),
         "training_patients": baseline.patients,
@@ -64,8 +69,8 @@ def main() -> None:
             name: round(float(deviation), 3)
             for name, deviation in zip(baseline.names, baseline.deviation, strict=True)
         },
-        "limit_without_outcomes": round(limits[False], 2),
-        "limit_with_outcomes": round(limits[True], 2),
+        "limits_without_outcomes": groups[False],
+        "limits_with_outcomes": groups[True],
         "false_alarms_in_2000": {
             "without outcomes": _false_alarms(rows, labels, limits[False], False, options),
             "with outcomes": _false_alarms(rows, labels, limits[True], True, options),
@@ -178,12 +183,12 @@ def _replicas(
 def _false_alarms(
     rows: list[dict[str, float]],
     labels: np.ndarray,
-    limit: float,
+    limit: np.ndarray,
     outcomes: bool,
     options: argparse.Namespace,
 ) -> float:
     counts = [
-        count_alarms(steps, limit)[0]
+        count_alarms(steps / limit, 1.0)[0]
         for steps in _replicas(rows, labels, outcomes, options, PATIENTS)
     ]
     return round(float(np.mean(counts)), 3)
@@ -217,7 +222,7 @@ def _changes(
     rows: list[dict[str, float]],
     labels: np.ndarray,
     baseline: Baseline,
-    limits: Mapping[bool, float],
+    limits: Mapping[bool, np.ndarray],
     options: argparse.Namespace,
 ) -> dict[str, dict[str, float | None]]:
     found = {}
@@ -241,9 +246,9 @@ def _changes(
     return found
 
 
-def _delay(steps: np.ndarray, limit: float) -> float:
+def _delay(steps: np.ndarray, limit: np.ndarray) -> float:
     """Patients from the change to the alarm; not positive where it came before."""
-    return float(first_alarm(steps, limit)[0] - _LEAD_IN)
+    return float(first_alarm(steps / limit, 1.0)[0] - _LEAD_IN)
 
 
 def _curve(

@@ -1,10 +1,10 @@
-"""Control charts: cumulative sums of log likelihood ratios, all with one limit.
+"""Control charts: cumulative sums of log likelihood ratios.
 
 Each chart asks one question: has this series moved by so much? It adds up the log likelihood ratio
 of "moved" against "as in training" and never falls below 0 (Page, Biometrika 1954; 41:100). Of
 outcomes the ratio is adjusted for each patient's probability (Steiner et al., Biostatistics 2000;
-1:441). In these units every chart has about the same chance to exceed a limit by chance, so one
-limit serves all; :mod:`pcrnet.monitoring.limit` sets it by simulation.
+1:441). In these units the charts of a group have about the same chance to exceed a limit by
+chance, so one limit serves all of them; :mod:`pcrnet.monitoring.limit` sets it by simulation.
 
 Shapes: n patients, or (runs, n) of simulated ones; c charts.
 """

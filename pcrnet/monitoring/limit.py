@@ -1,4 +1,4 @@
-"""The limit of all charts, so that together they cry wolf at most once in 2,000 patients.
+"""The limits of all charts, so that together they cry wolf at most once in 2,000 patients.
 
 Daily use without any change is simulated: series from a Gaussian with the correlations of the
 training cohort, outcomes from the probabilities. The baseline itself rests on a cohort of finite
@@ -20,6 +20,7 @@ from pcrnet.monitoring.charts import (
     MAIN_HEAD,
     USUAL_STRANGERS,
     Chart,
+    Group,
     count_alarms,
     increments,
 )
@@ -27,8 +28,19 @@ from pcrnet.models.rivals.ridge import FloatArray
 
 PATIENTS = 2000
 """In so many patients at most one false alarm is expected."""
+_SHARES: dict[Group, float] = {
+    "predicted prevalence": 0.35,
+    "inputs": 0.35,
+    "observed prevalence": 0.15,
+    "calibration": 0.10,
+    "strangers": 0.05,
+}
+"""Of the false alarms, by what is worth to be noticed soonest."""
+_AIM = 0.6
+"""Instead of 1: series of patients have longer tails than the Gaussian that is simulated. Measured
+by ``benchmarks/monitor.py``, whose patients are drawn from a cohort."""
 _RUNS = 200
-_LOW, _HIGH = 3.0, 40.0
+_LOW, _HIGH = 1.0, 40.0
 _HALVINGS = 9
 _LEAST_PROB = 0.01
 
@@ -78,16 +90,30 @@ def simulate_use(
     return streams
 
 
-def find_limit(
+def find_limits(
     baseline: Baseline, charts: tuple[Chart, ...], *, runs: int = _RUNS, seed: int = 0
-) -> float:
-    """The least limit at which 2,000 unchanged patients give at most one alarm on average."""
-    streams = simulate_use(baseline, runs, PATIENTS, seed)
-    steps = increments(charts, baseline, streams)
+) -> FloatArray:
+    """A limit (c,) for each chart, one a group, that together keep the promise.
+
+    Each group may spend its share of the false alarms; what it spends is counted over 2,000
+    unchanged patients, all its charts beginning anew after an alarm.
+    """
+    steps = increments(charts, baseline, simulate_use(baseline, runs, PATIENTS, seed))
+    groups = [chart.group for chart in charts]
+    whole = sum(_SHARES[group] for group in set(groups))
+    limits = np.empty(len(charts))
+    for group in dict.fromkeys(groups):
+        own = np.array([other == group for other in groups])
+        limits[own] = _limit_of_group(steps[..., own], _AIM * _SHARES[group] / whole)
+    return limits
+
+
+def _limit_of_group(steps: FloatArray, allowed: float) -> float:
+    """The least limit at which runs (r, n, c) alarm at most so often on average."""
     low, high = _LOW, _HIGH
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if count_alarms(steps, middle).mean() <= 1.0:
+        if count_alarms(steps, middle).mean() <= allowed:
             high = middle
         else:
             low = middle

@@ -58,7 +58,6 @@ def render_watch(found: Watch, *, torn: bool = False) -> str:
         torn=torn,
         alarms=alarms,
         groups={one.chart.group for one in found.alarms},
-        limit=f"{found.limit:.1f}",
         false_patients=f"{PATIENTS:,}",
         picture=f"data:image/png;base64,{picture}",
         series=_series(found),
@@ -92,8 +91,9 @@ def charts_picture(found: Watch) -> bytes:
             )
             if one.alarm is not None:
                 axes.plot(one.alarm, one.path[one.alarm - 1], "o", color="#d55e00", markersize=4)
-        axes.axhline(found.limit, color="#1f2328", linestyle="--", linewidth=0.8)
-        axes.set_ylim(0.0, max(1.15 * found.limit, *(float(o.path.max(initial=0)) for o in own)))
+        axes.axhline(own[0].limit, color="#1f2328", linestyle="--", linewidth=0.8)
+        highest = max(float(one.path.max(initial=0.0)) for one in own)
+        axes.set_ylim(0.0, max(1.3 * own[0].limit, 1.05 * highest))
         axes.set_title(group, fontsize=9, loc="left")
         axes.tick_params(labelsize=8)
         axes.legend(fontsize=7, loc="upper left", frameon=False, ncols=_NAMED)

@@ -14,7 +14,7 @@ from pcrnet.cohort.outcome import HEADS
 from pcrnet.errors import PcrnetError
 from pcrnet.models.rivals.ridge import FloatArray
 from pcrnet.monitoring.charts import MAIN_HEAD, Chart, charts_of, cumulate, increments
-from pcrnet.monitoring.limit import PATIENTS, find_limit
+from pcrnet.monitoring.limit import PATIENTS, find_limits
 from pcrnet.monitoring.log import Prediction, UseLog
 
 
@@ -25,6 +25,7 @@ class Watched:
     Attributes:
         chart: What is asked.
         path: (n,) its statistic after each patient.
+        limit: Which it exceeds by chance as seldom as was promised.
         alarm: Number of the patient, from 1, at whom it first exceeded the limit; None.
         since: Number of the patient from whom on the change is estimated to be there; None
             without an alarm.
@@ -33,6 +34,7 @@ class Watched:
 
     chart: Chart
     path: FloatArray
+    limit: float
     alarm: int | None
     since: int | None
     estimate: float
@@ -46,7 +48,6 @@ class Watch:
         bundle: Digest.
         baseline: Of its training cohort.
         predictions: n patients in order of time.
-        limit: Of all charts.
         charts: Every question.
         outcomes: How many patients have a known outcome of the main head.
         refused: How many were refused, by any bundle of the log.
@@ -57,7 +58,6 @@ class Watch:
     bundle: str
     baseline: Baseline
     predictions: tuple[Prediction, ...]
-    limit: float
     charts: tuple[Watched, ...]
     outcomes: int
     refused: int
@@ -92,16 +92,15 @@ def watch(log: UseLog, bundle: str | None = None) -> Watch:
     streams = _streams(own, baseline)
     known = int(np.isfinite(streams[f"label_{MAIN_HEAD}"]).sum())
     charts = charts_of(baseline, outcomes=known > 0)
-    limit = find_limit(baseline, charts)
+    limits = find_limits(baseline, charts)
     steps = increments(charts, baseline, streams)
     paths = cumulate(steps)
     return Watch(
         bundle=digest,
         baseline=baseline,
         predictions=own,
-        limit=limit,
         charts=tuple(
-            _watched(chart, paths[:, place], limit, baseline, streams)
+            _watched(chart, paths[:, place], float(limits[place]), baseline, streams)
             for place, chart in enumerate(charts)
         ),
         outcomes=known,
@@ -117,7 +116,6 @@ def to_json(found: Watch) -> dict[str, Any]:
         "patients": len(found.predictions),
         "outcomes": found.outcomes,
         "refused": found.refused,
-        "limit": round(found.limit, 4),
         "false_alarms_expected_in_patients": PATIENTS,
         "alarms": [_alarm_record(one, found) for one in found.alarms],
         "charts": [
@@ -126,6 +124,7 @@ def to_json(found: Watch) -> dict[str, Any]:
                 "group": one.chart.group,
                 "looks_for": "rise" if one.chart.up else "fall",
                 "size": round(one.chart.size, 4),
+                "limit": round(one.limit, 4),
                 "now": round(float(one.path[-1]), 4) if len(one.path) else 0.0,
                 "highest": round(float(one.path.max(initial=0.0)), 4),
             }
@@ -199,13 +198,12 @@ def _watched(
 ) -> Watched:
     over = np.flatnonzero(path > limit)
     if not over.size:
-        return Watched(chart, path, None, None, math.nan)
+        return Watched(chart, path, limit, None, None, math.nan)
     alarm = int(over[0])
     still = np.flatnonzero(path[: alarm + 1] == 0.0)
     since = int(still[-1]) + 1 if still.size else 0
-    return Watched(
-        chart, path, alarm + 1, since + 1, _estimate(chart, baseline, streams, since, alarm)
-    )
+    estimate = _estimate(chart, baseline, streams, since, alarm)
+    return Watched(chart, path, limit, alarm + 1, since + 1, estimate)
 
 
 def _estimate(
