@@ -186,7 +186,7 @@ def modelled_names(data: DataConfig, imaging: ImagingConfig) -> tuple[str, ...]:
     return tuple(
         spec.name
         for spec in quantity_specs(data, imaging)
-        if spec.modelled and spec.group != "days"
+        if spec.modelled and not spec.name.endswith(".days")
     )
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from pcrnet.config.imaging import ChannelKind
+from pcrnet.imaging.quantify.measures import shape, texture
 from pcrnet.imaging.quantify.specs import DCE, LESION_VOLUME, QuantitySpec
 
 Subject = Literal["uptake", "enhancement", "ADC", "signal", "shape", "change", "nodes", "days"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 
-_LAYOUT_GROUPS = {"shape", "pattern", "texture", "volume"}
+_LAYOUT = {
+    *(quantity.name for quantity in (*shape.MOMENTS, *shape.REGION, *texture.QUANTITIES)),
+    "rim_to_core_ln",
+    "cv_ln",
+    "spread_1e3_mm2_s",
+}
+"""How something is laid out within the lesion, whatever the channel."""
 
 
 def subject_of(spec: QuantitySpec, kinds: dict[str, ChannelKind]) -> Subject:
@@ -24,15 +31,16 @@ def subject_of(spec: QuantitySpec, kinds: dict[str, ChannelKind]) -> Subject:
         spec: The quantity.
         kinds: Channel to intensity rule.
     """
-    if spec.group == "days":
+    visit, *_, quantity = spec.name.split(".")
+    if quantity == "days":
         return "days"
-    if spec.group == "nodes":
+    if "node_" in quantity:
         return "nodes"
-    visit, channel, *_ = spec.name.split(".")
-    if "_vs_" in visit or spec.group in {"residue", "voxel"}:
+    if "_vs_" in visit:
         return "change"
-    if spec.group in _LAYOUT_GROUPS or spec.name == LESION_VOLUME:
+    if spec.name == LESION_VOLUME or quantity in _LAYOUT:
         return "shape"
+    channel = spec.name.split(".")[1]
     if channel == DCE:
         return "enhancement"
     by_kind: dict[ChannelKind, Subject] = {
