@@ -90,13 +90,19 @@ def population(run: Path) -> tuple[list[dict[str, float]], np.ndarray]:
     predictions = read_predictions(run / "predictions.csv")
     patients = _table(run / "patients.csv")
     names = modelled_names(data, imaging)
-    values = np.array([[_number(measured[p].get(n, "")) for n in names] for p in predictions.patient_id])
+    values = np.array(
+        [[_number(measured[p].get(n, "")) for n in names] for p in predictions.patient_id]
+    )
     least = np.maximum(0.5 * np.nanstd(values, axis=0), 1e-6)
     usual = Usual.fit(names, values, least, predictions.site or [""] * len(values))
     covariates = tuple(
         found
         for name in ("age", "hr_status", "grade", "cT", "cN")
-        if (found := CovariateRange.fit(name, [patients[p].get(name) for p in predictions.patient_id]))
+        if (
+            found := CovariateRange.fit(
+                name, [patients[p].get(name) for p in predictions.patient_id]
+            )
+        )
     )
     reference = CohortReference({}, usual, covariates, len(values))
     rows = []
@@ -105,7 +111,9 @@ def population(run: Path) -> tuple[list[dict[str, float]], np.ndarray]:
             quantities=SimpleNamespace(values=dict(zip(names, values[row], strict=True)))
         )
         prob = {head: float(predictions.prob[head][row]) for head in HEADS}
-        who = SimpleNamespace(covariates={c.name: patients[patient].get(c.name) for c in covariates})
+        who = SimpleNamespace(
+            covariates={c.name: patients[patient].get(c.name) for c in covariates}
+        )
         rows.append(series_of_patient(who, tensor, prob, reference, data, imaging))
     return rows, np.asarray(predictions.label[MAIN_HEAD])
 
@@ -275,7 +283,7 @@ def _curve(
 
 
 def _bound(baseline: Baseline) -> dict[str, float]:
-    """Lorden's bound: no rule finds a change sooner than ln(2000) over the information a patient."""
+    """Lorden's bound: no rule is sooner than ln(2000) over the information a patient."""
     rate = baseline.prevalence[MAIN_HEAD]
     moved = rate + POINTS
     information = moved * math.log(moved / rate) + (1 - moved) * math.log((1 - moved) / (1 - rate))

@@ -56,10 +56,9 @@ def main() -> None:
     experiment = load_experiment([])
     reference = learn(options, experiment)
     kept = options.work / f"kept-{options.world}-{options.seed}.pkl"
-    if options.again:
-        cases = pickle.loads(kept.read_bytes())  # noqa: S301 - our own file
-    else:
-        cases = look(options, experiment, kept)
+    cases: list[Case] = (
+        pickle.loads(kept.read_bytes()) if options.again else look(options, experiment, kept)
+    )
     clean: list[tuple[float, str]] = []
     found: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for name, patient, seen in cases:
@@ -115,9 +114,7 @@ def learn(options: argparse.Namespace, experiment: Experiment) -> CohortReferenc
     cache = TensorCache(folder, experiment.data, experiment.imaging)
     cache.build(patients, workers=1)
     tensors = [cache.get(patient) for patient in patients]
-    return CohortReference.fit(
-        patients, tensors, COVARIATES, experiment.data, experiment.imaging
-    )
+    return CohortReference.fit(patients, tensors, COVARIATES, experiment.data, experiment.imaging)
 
 
 def read(table: Path, experiment: Experiment) -> tuple[Patient, ...]:

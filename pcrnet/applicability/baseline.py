@@ -52,9 +52,7 @@ class Baseline:
     prevalence: Mapping[Head, float]
 
     @classmethod
-    def fit(
-        cls, rows: Sequence[Mapping[str, float]], prevalence: Mapping[Head, float]
-    ) -> Self:
+    def fit(cls, rows: Sequence[Mapping[str, float]], prevalence: Mapping[Head, float]) -> Self:
         """Learn from the series of n patients; a series of few, or a constant one, is left out."""
         every = list(dict.fromkeys(name for row in rows for name in row))
         table = np.array([[row.get(name, math.nan) for name in every] for row in rows])

@@ -234,14 +234,20 @@ def _quantity_reference(
 
 
 def _deviation(values: FloatArray) -> FloatArray:
-    return np.array([float(np.std(column[np.isfinite(column)])) if np.isfinite(column).any() else 0.0
-                     for column in values.T])
+    return np.array(
+        [
+            float(np.std(column[np.isfinite(column)])) if np.isfinite(column).any() else 0.0
+            for column in values.T
+        ]
+    )
 
 
 def _quantile(values: FloatArray, share: float) -> FloatArray:
     return np.array(
         [
-            float(np.quantile(known, share)) if len(known := column[np.isfinite(column)]) else np.nan
+            float(np.quantile(known, share))
+            if len(known := column[np.isfinite(column)])
+            else np.nan
             for column in values.T
         ]
     )

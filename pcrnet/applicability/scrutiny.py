@@ -151,9 +151,7 @@ class Applicability:
             imaging: Grid and intensity rules.
             device: Where networks compute.
         """
-        units = [
-            channel_unit(imaging.channel_kind(name), imaging.dicom) for name in data.channels
-        ]
+        units = [channel_unit(imaging.channel_kind(name), imaging.dicom) for name in data.channels]
         likeness = judge_patient(
             self.reference, patient, tensor, data.timepoints, data.channels, units
         )
@@ -189,9 +187,7 @@ class Applicability:
             baseline = Baseline.from_dict(record)
         ridge = ridge_of(model)
         features = None if ridge is None else len(ridge.chain.breast.coefficients)
-        return cls(
-            CohortReference.read(directory), Certainty.read(directory, features), baseline
-        )
+        return cls(CohortReference.read(directory), Certainty.read(directory, features), baseline)
 
 
 def ridge_of(model: FittedModel) -> TabularModel | None:

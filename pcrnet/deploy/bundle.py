@@ -1,8 +1,8 @@
 """The bundle: one folder with everything that turns a patient's files into probabilities.
 
 ``bundle.json`` (input contract, preprocessing, network, calibrator, operating points), the weights
-of the model as plain tensors, what the training patients were like, golden cases with their answers, a model card, and the SHA-256 of
-every file. Nothing in it is executed or unpickled.
+of the model as plain tensors, what the training patients were like, golden cases with their
+answers, a model card, and the SHA-256 of every file. Nothing in it is executed or unpickled.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import Patient, label_column, read_cohort, site_column
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, INPUTS_FILE, Bundle, bundle_digest
-from pcrnet.deploy.golden_inputs import describe_inputs, input_difference
 from pcrnet.deploy.doubts import doubt_columns, require_alike
+from pcrnet.deploy.golden_inputs import describe_inputs, input_difference
 from pcrnet.deploy.prediction_files import write_table
 from pcrnet.errors import (
     ConfigError,
@@ -75,9 +75,7 @@ class Predictor:
         refuse_unlike: Whether a patient unlike the training patients is refused, not warned of.
     """
 
-    def __init__(
-        self, bundle: Bundle, device: str = "cpu", *, refuse_unlike: bool = False
-    ) -> None:
+    def __init__(self, bundle: Bundle, device: str = "cpu", *, refuse_unlike: bool = False) -> None:
         self.bundle = bundle
         self.device = device
         self.refuse_unlike = refuse_unlike

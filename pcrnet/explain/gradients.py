@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pcrnet.applicability.scrutiny import OneTensor
 from pcrnet.cohort.table import Patient
 from pcrnet.data.dataset import PatientDataset
-from pcrnet.applicability.scrutiny import OneTensor
 from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.network_model import NetworkModel
 
@@ -50,7 +50,7 @@ def integrated_gradients(
         return total
     weight = torch.from_numpy(weights * model.factors / len(model.networks)).float()
     for network, encoding in zip(model.networks, model.encodings, strict=True):
-        network = network.cpu().eval()
+        network.cpu().eval()
         batch = PatientDataset([patient], OneTensor(tensor), encoding)[0]
         image = batch.image.float()
         present = batch.present[..., None, None, None]

@@ -51,7 +51,9 @@ def occlusion_to_native(found: OcclusionMap, scans: PatientScans) -> Volume:
     return Volume(array, volume.affine, "arbitrary")
 
 
-def crop_grid(centre_mm: NDArray[np.float64], spacing: Sequence[float], size: Sequence[int]) -> Grid:
+def crop_grid(
+    centre_mm: NDArray[np.float64], spacing: Sequence[float], size: Sequence[int]
+) -> Grid:
     """The grid of the crop, in millimetres of the first visit."""
     a, b, c = spacing
     x, y, z = size

@@ -10,6 +10,7 @@ Shapes: (x, y, z) voxels of the fine grid around the lesion.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -287,7 +288,7 @@ def _halves(box: _Box, asked: Mask) -> Iterator[_Box]:
 
 def _cuts(start: int, stop: int, parts: int) -> list[tuple[int, int]]:
     edges = np.linspace(start, stop, parts + 1).round().astype(int)
-    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    return [(int(a), int(b)) for a, b in itertools.pairwise(edges) if b > a]
 
 
 def _slices(box: _Box) -> tuple[slice, slice, slice]:

@@ -125,9 +125,7 @@ def _scrutinise(
     )
 
 
-def _gradients(
-    question: Question, breakdown: Breakdown, crop: Grid
-) -> NDArray[np.float64] | None:
+def _gradients(question: Question, breakdown: Breakdown, crop: Grid) -> NDArray[np.float64] | None:
     model = question.model
     if not isinstance(model, NetworkModel) or not model.networks:
         return None

@@ -36,7 +36,9 @@ def subjects_picture(explanation: Explanation) -> bytes:
     figure = Figure(figsize=(8.2, 0.9 + 0.3 * max(1, len(names))), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     largest = max([abs(value) for pair in rows.values() for value in pair] or [1.0]) or 1.0
-    for index, (axes, title) in enumerate(zip(panels, ("breast (yT0)", "nodes (yN0)"), strict=True)):
+    for index, (axes, title) in enumerate(
+        zip(panels, ("breast (yT0)", "nodes (yN0)"), strict=True)
+    ):
         values = [rows[name][index] for name in names]
         colours = [BLUE if value >= 0 else VERMILLION for value in values]
         axes.barh(names, values, color=colours, height=0.7)

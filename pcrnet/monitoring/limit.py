@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcrnet.applicability.baseline import Baseline
+from pcrnet.models.rivals.ridge import FloatArray
 from pcrnet.monitoring.charts import (
     MAIN_HEAD,
     USUAL_STRANGERS,
@@ -24,7 +25,6 @@ from pcrnet.monitoring.charts import (
     count_alarms,
     increments,
 )
-from pcrnet.models.rivals.ridge import FloatArray
 
 PATIENTS = 2000
 """In so many patients at most one false alarm is expected."""

@@ -105,9 +105,7 @@ def prediction_record(found: Prediction) -> dict[str, Any]:
         "bundle": found.bundle,
         "patient": found.patient,
         "site": found.site,
-        "series": {
-            name: value for name, value in found.series.items() if math.isfinite(value)
-        },
+        "series": {name: value for name, value in found.series.items() if math.isfinite(value)},
         "unlike": list(found.unlike),
         "label": {head: int(value) for head, value in found.label.items()},
     }
@@ -168,9 +166,7 @@ def read_log(path: Path) -> UseLog:
         except IntegrityError as error:
             error.problem = f"line {number}: {error.problem}"
             raise
-    predictions = tuple(
-        _with_label(one, outcomes.get(one.patient, {})) for one in found.values()
-    )
+    predictions = tuple(_with_label(one, outcomes.get(one.patient, {})) for one in found.values())
     return UseLog(baselines, predictions, refused, torn)
 
 

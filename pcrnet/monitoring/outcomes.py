@@ -52,9 +52,7 @@ def add_outcomes(log: Path, table: Path, definition: OutcomeDefinition) -> int:
             problems.append(error.located(patient=patient, file=f"{table.name} row {number}"))
             continue
         label = {
-            head: float(value)
-            for head in HEADS
-            if (value := getattr(outcome, head)) is not None
+            head: float(value) for head in HEADS if (value := getattr(outcome, head)) is not None
         }
         if label and label != dict(known[patient]):
             records.append(outcome_record(patient, label))

@@ -43,8 +43,7 @@ def render_watch(found: Watch, *, torn: bool = False) -> str:
     template = environment.from_string(source.read_text(encoding="utf-8"))
     record = to_json(found)
     alarms = [
-        {**of, "size": _size(one)}
-        for of, one in zip(record["alarms"], found.alarms, strict=True)
+        {**of, "size": _size(one)} for of, one in zip(record["alarms"], found.alarms, strict=True)
     ]
     picture = base64.b64encode(charts_picture(found)).decode()
     return template.render(

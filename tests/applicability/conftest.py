@@ -20,9 +20,7 @@ IMAGING = ImagingConfig(size=(8, 8, 8))
 
 
 def _patient(number):
-    visits = {
-        t: Visit(t, {}, days=float(days + number % 3)) for t, days in (("a", -5), ("b", 40))
-    }
+    visits = {t: Visit(t, {}, days=float(days + number % 3)) for t, days in (("a", -5), ("b", 40))}
     outcome = Outcome(yT0=number % 2 == 0, yN0=number % 3 == 0)
     return Patient(
         f"P{number:02d}",

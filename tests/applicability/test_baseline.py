@@ -53,9 +53,6 @@ def test_a_patients_series_are_probabilities_scores_and_numbers(training):
     assert series["prob_yT0"] == 0.3
     assert series["covariate.age"] == 40.0
     assert "covariate.grade" not in series  # words have no mean
-    names, limits = reference.quantities.names, reference.quantities.limits
-    own = [i for i, n in enumerate(names) if n.startswith("a.pet.") and "node" not in n]
-    assert own
     assert {"uptake", "change", "nodes"} <= set(series)
 
 

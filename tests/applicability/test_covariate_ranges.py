@@ -9,7 +9,9 @@ from pcrnet.applicability.covariate_ranges import CovariateRange, read_range
 AGES = [str(30 + number) for number in range(50)]
 
 
-@pytest.mark.parametrize(("text", "unlike"), [("55", False), ("20", False), ("130", True), ("-4", True), (None, False)])
+@pytest.mark.parametrize(
+    ("text", "unlike"), [("55", False), ("20", False), ("130", True), ("-4", True), (None, False)]
+)
 def test_a_number_far_outside_is_unlike(text, unlike):
     assert (CovariateRange.fit("age", AGES).strangeness(text) > 1) is unlike
 

@@ -37,9 +37,7 @@ def _model(weights, covariance=None):
         data=DATA,
         specs=specs,
         encoding=ClinicalEncoding((NumericEncoding("age", 50.0, 10.0),)),
-        standardisation=Standardisation(
-            np.zeros(p), np.ones(p), np.full(p, -1e6), np.full(p, 1e6)
-        ),
+        standardisation=Standardisation(np.zeros(p), np.ones(p), np.full(p, -1e6), np.full(p, 1e6)),
         imputation=Imputation(
             np.linspace(-0.2, 0.2, p), np.eye(p) if covariance is None else covariance(p)
         ),
@@ -53,16 +51,22 @@ def case(make_visit):
     mask = None
     first = {c: v for c, v in make_visit().items() if c in DATA.channels}
     later = {c: v for c, v in make_visit(0.5).items() if c in ("pet", "adc")}
-    scans = PatientScans(
-        {"a": first, "b": later}, {"a": mask, "b": None}, {}, LESION_MM, "lesion"
-    )
+    scans = PatientScans({"a": first, "b": later}, {"a": mask, "b": None}, {}, LESION_MM, "lesion")
     visits = {t: Visit(t, {}, days=float(d)) for t, d in (("a", 0), ("b", 40))}
     patient = Patient("P1", 2, None, visits, Outcome(), {"age": "60"})
     tensor = on_one_grid(scans, patient, DATA, IMAGING)
     survey = survey_scans(scans, DATA, IMAGING)
     return SimpleNamespace(
-        scans=scans, patient=patient, tensor=tensor, survey=survey, data=DATA, imaging=IMAGING,
-        lesion_mm=LESION_MM, model=_model, calibrator=CALIBRATOR, replace=dataclasses.replace,
+        scans=scans,
+        patient=patient,
+        tensor=tensor,
+        survey=survey,
+        data=DATA,
+        imaging=IMAGING,
+        lesion_mm=LESION_MM,
+        model=_model,
+        calibrator=CALIBRATOR,
+        replace=dataclasses.replace,
     )
 
 
@@ -72,7 +76,14 @@ def ask(case):
 
     def question(model, head="yT0"):
         return Question(
-            model, CALIBRATOR, head, case.patient, case.tensor, case.scans, case.survey, DATA,
+            model,
+            CALIBRATOR,
+            head,
+            case.patient,
+            case.tensor,
+            case.scans,
+            case.survey,
+            DATA,
             IMAGING,
         )
 

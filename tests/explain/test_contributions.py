@@ -16,14 +16,16 @@ def _correlated(p):
 def found(case):
     generator = np.random.default_rng(1)
     names = [spec.name for spec in case.model({}).specs] + ["age"]
-    model = case.model(dict(zip(names, generator.normal(0, 0.3, len(names)), strict=True)), _correlated)
+    model = case.model(
+        dict(zip(names, generator.normal(0, 0.3, len(names)), strict=True)), _correlated
+    )
     return break_down(model, case.patient, case.tensor, case.data, case.imaging)
 
 
 def test_base_and_terms_sum_to_the_logits(found):
     breast = sum(one.breast for one in found.contributions)
     nodes = sum(one.nodes for one in found.contributions)
-    assert found.base + [breast, nodes, nodes] == pytest.approx(found.logits, abs=1e-9)
+    assert found.base + np.array([breast, nodes, nodes]) == pytest.approx(found.logits, abs=1e-9)
     assert not found.networks.any()
 
 

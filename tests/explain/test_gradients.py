@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from pcrnet.applicability.scrutiny import OneTensor
 from pcrnet.config.model import NetworkConfig, ResNetConfig, TransformerFusionConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.explain.gradients import flat_levels, integrated_gradients
-from pcrnet.applicability.scrutiny import OneTensor
 from pcrnet.models.frequencies import Frequencies
 from pcrnet.models.network import PcrNet
 from pcrnet.models.network_model import NetworkModel
@@ -25,7 +25,9 @@ def _model(case, seed):
     network = PcrNet(case.data, case.imaging, config)
     torch.nn.init.normal_(network.head.linear.weight, std=0.3)
     start = Frequencies((0.0, 0.0, 0.0))
-    return NetworkModel(start, (network.eval(),), (ClinicalEncoding(()),), np.array([1.0, 0.7, 1.0]))
+    return NetworkModel(
+        start, (network.eval(),), (ClinicalEncoding(()),), np.array([1.0, 0.7, 1.0])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,9 @@ def test_attributions_add_up_to_what_the_image_changes(case, flat):
     model = _model(case, 0)
     found = integrated_gradients(model, case.patient, case.tensor, flat, WEIGHTS, steps=48)
     level = flat[..., None, None, None] * case.tensor.present[..., None, None, None]
-    empty = case.replace(case.tensor, image=np.broadcast_to(level, case.tensor.image.shape).astype(np.float16))
+    empty = case.replace(
+        case.tensor, image=np.broadcast_to(level, case.tensor.image.shape).astype(np.float16)
+    )
     there, gone = (
         float(model.logits([case.patient], OneTensor(t))[0] @ WEIGHTS) for t in (case.tensor, empty)
     )

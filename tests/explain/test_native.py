@@ -47,7 +47,9 @@ def test_a_later_visit_that_was_moved_has_its_map_moved(case, grid):
 
 def test_hot_spots_beyond_the_grid_are_drawn_too(case, grid):
     spot = np.array([45.0, -30.0, 45.0])
-    found = OcclusionMap("a", "pet", np.zeros(grid.shape, np.float32), ((spot - 6, spot + 6, 0.8),), grid)
+    found = OcclusionMap(
+        "a", "pet", np.zeros(grid.shape, np.float32), ((spot - 6, spot + 6, 0.8),), grid
+    )
     native = occlusion_to_native(found, case.scans)
     assert native.array.max() == pytest.approx(0.8)
     assert _middle(native) == pytest.approx(spot, abs=2.0)

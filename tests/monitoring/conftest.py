@@ -38,8 +38,15 @@ def write_log(baseline, tmp_path):
             series = dict(zip(baseline.names, map(float, row), strict=True))
             series["prob_yT0yN0"] = float(np.clip(series["prob_yT0yN0"], 0.01, 0.99))
             label = {} if labels is None else {"yT0yN0": labels(generator, series["prob_yT0yN0"])}
-            one = Prediction(f"2026-01-01T00:00:{number % 60:02d}+00:00", bundle,
-                             f"P{number:04d}", "", series, (), label)
+            one = Prediction(
+                f"2026-01-01T00:00:{number % 60:02d}+00:00",
+                bundle,
+                f"P{number:04d}",
+                "",
+                series,
+                (),
+                label,
+            )
             records.append(prediction_record(one))
         path = tmp_path / "use.jsonl"
         append(path, records)

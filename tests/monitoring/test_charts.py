@@ -67,7 +67,11 @@ def test_without_a_change_every_ratio_falls_on_average(baseline):
         place = baseline.names.index(name)
         z = generator.standard_normal(20000)
         streams[name] = baseline.mean[place] + baseline.deviation[place] * z
-    charts = [c for c in charts_of(baseline, outcomes=True) if c.group in ("inputs", "calibration", "strangers")]
+    charts = [
+        c
+        for c in charts_of(baseline, outcomes=True)
+        if c.group in ("inputs", "calibration", "strangers")
+    ]
     assert (increments(charts, baseline, streams).mean(axis=0) < 0).all()
 
 

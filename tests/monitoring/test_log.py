@@ -16,7 +16,9 @@ from pcrnet.monitoring.log import (
     refusal_record,
 )
 
-ONE = Prediction("2026-01-01T00:00:00+00:00", "b", "P1", "site", {"uptake": 0.5}, ("a.pet",), {"yT0": 1.0})
+ONE = Prediction(
+    "2026-01-01T00:00:00+00:00", "b", "P1", "site", {"uptake": 0.5}, ("a.pet",), {"yT0": 1.0}
+)
 
 
 def test_what_is_appended_reads_back(tmp_path, baseline):
@@ -67,7 +69,14 @@ def test_many_append_at_once_and_no_line_is_lost(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["[]", "{}", '{"kind": "song"}', '{"kind": "prediction"}', "word", '{"kind": "outcome", "patient": "P", "label": {"yT0": 2}}'],
+    [
+        "[]",
+        "{}",
+        '{"kind": "song"}',
+        '{"kind": "prediction"}',
+        "word",
+        '{"kind": "outcome", "patient": "P", "label": {"yT0": 2}}',
+    ],
 )
 def test_a_line_that_is_no_record_is_refused_by_its_number(tmp_path, line):
     path = tmp_path / "use.jsonl"

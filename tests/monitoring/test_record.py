@@ -1,4 +1,4 @@
-"""What a table of predictions adds to the log: every patient once, and the bundle's baseline once."""
+"""A table of predictions adds its patients to the log, and the bundle's baseline once."""
 
 import json
 from types import SimpleNamespace
@@ -16,7 +16,9 @@ from pcrnet.monitoring.record import log_predictions
 def _table(names):
     doubts = (Doubt("a.pet", "too bright", 2.0),)
     scrutiny = Scrutiny(Likeness(2.0, doubts), {}, (), {"uptake": 0.5, "prob_yT0yN0": 0.3})
-    predictions = Predictions(tuple(names), {"yT0": [0.5] * len(names)}, {"yT0": [1.0] * len(names)})
+    predictions = Predictions(
+        tuple(names), {"yT0": [0.5] * len(names)}, {"yT0": [1.0] * len(names)}
+    )
     refused = (UnlikeError("no", patient="X"),)
     return SimpleNamespace(
         predictions=predictions, refused=refused, scrutinies=dict.fromkeys(names, scrutiny)

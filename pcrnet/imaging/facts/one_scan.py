@@ -47,9 +47,9 @@ def facts_of_scan(volume: Volume) -> dict[str, float]:
     """Every fact of :data:`NAMES`; NaN for the level where the unit is arbitrary.
 
     Levels are relative to the median of the body: what exceeds an SUV or an ADC of 0.2, elsewhere a
-    tenth of the 99th percentile. Grain is the mean step between neighbours along an axis over the spread of the
-    body: near 1 where the order of the voxels says nothing. Layout is the mean of each of 4 × 4 × 4
-    blocks over the field.
+    tenth of the 99th percentile. Grain is the mean step between neighbours along an axis over the
+    spread of the body: near 1 where the order of the voxels says nothing. Layout is the mean of
+    each of 4 × 4 × 4 blocks over the field.
     """
     upright = canonical(volume)
     array = np.asarray(upright.array, dtype=np.float32)
@@ -114,7 +114,9 @@ def _grain_facts(array: Values) -> dict[str, float]:
     steps = []
     for axis in range(3):
         apart = np.abs(np.diff(part, axis=axis)) if part.shape[axis] > 1 else np.zeros(1)
-        steps.append(math.log(max(float(apart.mean()), _TINY * max(spread, _TINY)) / (spread + _TINY)))
+        steps.append(
+            math.log(max(float(apart.mean()), _TINY * max(spread, _TINY)) / (spread + _TINY))
+        )
     return dict(zip(GRAIN, steps, strict=True))
 
 
@@ -123,7 +125,9 @@ def _layout_facts(array: Values, level: float) -> dict[str, float]:
     blocks = _block_means(np.clip(array, 0.0, _BRIGHTEST * level))
     weight = blocks / max(float(blocks.sum()), _TINY)
     places = (np.arange(BLOCKS) + 0.5) / BLOCKS - 0.5
-    centre = [float(np.tensordot(weight.sum(axis=_others(axis)), places, axes=1)) for axis in range(3)]
+    centre = [
+        float(np.tensordot(weight.sum(axis=_others(axis)), places, axes=1)) for axis in range(3)
+    ]
     if centre[0] < 0:
         blocks, centre[0] = blocks[::-1], -centre[0]
     logs = np.log(np.maximum(blocks, 0.05 * level) / level)

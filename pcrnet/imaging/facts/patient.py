@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from pcrnet.config.imaging import ChannelKind
 from pcrnet.imaging.facts.one_scan import NAMES, facts_of_scan
-from pcrnet.imaging.facts.relations import Sampled, agreement, level_ratio_ln, sample_all, visit_grid
+from pcrnet.imaging.facts.relations import (
+    Sampled,
+    agreement,
+    level_ratio_ln,
+    sample_all,
+    visit_grid,
+)
 from pcrnet.imaging.patient_scans import PatientScans
 
 FIRST_VISIT = ("agrees_first_visit_nat", "level_to_first_visit_ln")
@@ -56,9 +62,7 @@ def facts_of_patient(
                     continue
                 pair = (on_grid[channel], on_grid[other])
                 of[f"agrees_{other}_nat"] = agreement(*pair)
-                of[f"level_to_{other}_ln"] = level_ratio_ln(
-                    *pair, (kinds[channel], kinds[other])
-                )
+                of[f"level_to_{other}_ln"] = level_ratio_ln(*pair, (kinds[channel], kinds[other]))
             levels.setdefault(channel, of["level_ln"])
             facts[row, channels.index(channel)] = [of.get(name, math.nan) for name in names]
         for channel, sampled in on_grid.items():

@@ -118,9 +118,7 @@ def _maximise(
     return chain, scales
 
 
-def designs(
-    features: FloatArray, cells: FloatArray
-) -> tuple[Design, Design, tuple[float, float]]:
+def designs(features: FloatArray, cells: FloatArray) -> tuple[Design, Design, tuple[float, float]]:
     """What the breast's and the nodes' regressions are fitted on, and how the step is coded.
 
     Each patient enters the nodes' twice, once as one with a free breast and once as one with

@@ -70,9 +70,7 @@ class ChainPosterior:
         n = len(features)
         one = np.ones(n)
         first = np.column_stack([features, one])
-        free, residue = (
-            np.column_stack([features, np.full(n, step), one]) for step in self.steps
-        )
+        free, residue = (np.column_stack([features, np.full(n, step), one]) for step in self.steps)
         found = np.zeros((n, 3, 3))
         found[:, 0, 0] = np.einsum("np,pq,nq->n", first, self.breast, first)
         rows = (free, residue)
@@ -82,9 +80,7 @@ class ChainPosterior:
         return found
 
 
-def _covariance(
-    design: Design, guessed: Design, logits: FloatArray, penalty: float
-) -> FloatArray:
+def _covariance(design: Design, guessed: Design, logits: FloatArray, penalty: float) -> FloatArray:
     """Inverse curvature in the coordinates of the features; the intercept stands last."""
     features, _, weights = design
     scale = np.append(relevance(*guessed), 1.0)

@@ -53,7 +53,9 @@ def test_a_factor_shows_in_the_level_and_nowhere_else_among_levels(pet):
 def test_voxels_in_random_order_differ_from_their_neighbours_as_from_any(pet):
     generator = np.random.default_rng(0)
     order = generator.permutation(pet.array.size)
-    mixed = facts_of_scan(Volume(pet.array.ravel()[order].reshape(pet.array.shape), pet.affine, pet.unit))
+    mixed = facts_of_scan(
+        Volume(pet.array.ravel()[order].reshape(pet.array.shape), pet.affine, pet.unit)
+    )
     before = facts_of_scan(pet)
     assert all(mixed[name] > before[name] + 1.0 for name in GRAIN)
 

@@ -1,4 +1,4 @@
-"""Laplace's covariance: it agrees with refits, and its intervals hold the truth as often as said."""
+"""Laplace's covariance: its intervals hold the truth as often as they say."""
 
 import numpy as np
 import pytest
