@@ -22,7 +22,8 @@ _FOLDS = 5
 _FEWEST_OF_A_GROUP = 8
 _DRAWN_IN = 8.0
 _LEAST_LIMIT = 4.5
-_MARGIN = 1.25
+_MOST = 5
+_MARGIN = 1.6
 _DISTANCE_MARGIN = 1.25
 
 
@@ -68,8 +69,7 @@ class Limits:
             distances.append(frame.distance(values[left]))
         seen = np.concatenate(deviations) if deviations else np.zeros((0, values.shape[1]))
         far = np.concatenate(distances) if distances else np.zeros(0)
-        most = np.nanmax(np.vstack([seen, np.zeros((1, values.shape[1]))]), axis=0)
-        limit = np.maximum(_LEAST_LIMIT, _MARGIN * most) * leeway
+        limit = np.maximum(_LEAST_LIMIT, _MARGIN * _mean_of_most(seen)) * leeway
         usual = _DISTANCE_MARGIN * float(np.quantile(far, 0.99)) if len(far) else np.inf
         return cls(whole.centre, whole.spread, limit, whole.precision, max(usual, 1.0))
 
@@ -84,6 +84,12 @@ class Limits:
     @property
     def _frame(self) -> _Frame:
         return _Frame(self.centre, self.spread, self.precision)
+
+
+def _mean_of_most(deviations: FloatArray) -> FloatArray:
+    """Mean (p,) of the largest deviations of several patients: no single one's is kept."""
+    known = np.sort(np.nan_to_num(deviations), axis=0)[-_MOST:]
+    return np.asarray(known.mean(axis=0)) if len(known) else np.zeros(deviations.shape[1])
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,8 @@ from pcrnet.cohort.outcome import HEADS
 from pcrnet.errors import UnlikeError
 
 NEAR, UNLIKE = "near_threshold", "unlike_training"
+BOUNDS = frozenset(f"{end}_{head}" for end in ("low", "high") for head in HEADS)
+"""Columns of numbers among those of :func:`doubt_columns`."""
 _MOST_REASONS = 3
 
 

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from pcrnet import __version__
+from pcrnet.deploy.doubts import BOUNDS
 from pcrnet.errors import OutputError
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
 from pcrnet.storage import is_stream, require_writable, sha256_file, write_json
@@ -84,6 +85,13 @@ def _objects(predictions: Predictions) -> list[dict[str, object]]:
         row |= {name: values[index] for name, values in numbers.items()}
         if predictions.scans is not None:
             row["scans"] = list(predictions.scans[index])
-        row |= {name: texts[index] or None for name, texts in predictions.other.items()}
+        row |= {name: _plain(name, texts[index]) for name, texts in predictions.other.items()}
         rows.append(row)
     return rows
+
+
+def _plain(name: str, text: str) -> object:
+    """A cell of another column: bounds of an interval are numbers."""
+    if not text:
+        return None
+    return float(text) if name in BOUNDS else text
