@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from pcrnet.applicability.scrutiny import Scrutiny
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.errors import UnlikeError
+from pcrnet.evaluation.tables.predictions import NEAR, UNLIKE
 
-NEAR, UNLIKE = "near_threshold", "unlike_training"
-BOUNDS = frozenset(f"{end}_{head}" for end in ("low", "high") for head in HEADS)
-"""Columns of numbers among those of :func:`doubt_columns`."""
 _MOST_REASONS = 3
 
 

@@ -6,9 +6,8 @@ import math
 from pathlib import Path
 
 from pcrnet import __version__
-from pcrnet.deploy.doubts import BOUNDS
 from pcrnet.errors import OutputError
-from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
+from pcrnet.evaluation.tables.predictions import BOUNDS, Predictions, write_predictions
 from pcrnet.storage import is_stream, require_writable, sha256_file, write_json
 
 RECORD_SUFFIX = ".record.json"
