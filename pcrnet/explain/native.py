@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.explain.occlusion import OcclusionMap
 from pcrnet.imaging.grid import Grid, resample
-from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.quantify.place import voxel_centres_mm
 from pcrnet.imaging.volume import Volume
@@ -65,8 +63,3 @@ def near_on_crop(grid: Grid, centre_mm: NDArray[np.float64], radius_mm: float) -
     points = voxel_centres_mm(grid)
     apart = np.linalg.norm(points - centre_mm.reshape(3, 1, 1, 1), axis=0)
     return np.asarray((apart > radius_mm + 6.0) & (apart < radius_mm + 20.0))
-
-
-def write_map(path: Path, volume: Volume) -> None:
-    """Write one map."""
-    write_nifti(volume, path)

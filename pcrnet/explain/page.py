@@ -12,12 +12,13 @@ import numpy as np
 
 from pcrnet import __version__
 from pcrnet.applicability.certainty import LEVEL
-from pcrnet.cohort.outcome import HEADS
+from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.explain.contributions import Contribution, counted, strongest
-from pcrnet.explain.native import occlusion_to_native, to_native, write_map
+from pcrnet.explain.native import occlusion_to_native, to_native
 from pcrnet.explain.patient import Explanation
 from pcrnet.explain.picture import maps_picture, subjects_picture
+from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.storage import write_bytes, write_text
 
 _TERMS = 12
@@ -42,7 +43,7 @@ def write_explanation(explanation: Explanation, bundle: Bundle, out: Path) -> Pa
             write_bytes(out / f"{name}.png", png)
     for found in explanation.occlusion:
         path = out / "maps" / f"{found.timepoint}_{found.channel}_occlusion.nii.gz"
-        write_map(path, occlusion_to_native(found, explanation.scans))
+        write_nifti(occlusion_to_native(found, explanation.scans), path)
     _write_gradients(explanation, bundle, out)
     page = out / "index.html"
     write_text(page, render(explanation, bundle, subjects, maps))
@@ -91,7 +92,7 @@ def _context(
     }
 
 
-def _prediction(explanation: Explanation, head: Any) -> dict[str, str]:  # noqa: ANN401 - a Head
+def _prediction(explanation: Explanation, head: Head) -> dict[str, str]:
     prob, threshold = explanation.prob[head], explanation.thresholds.get(head)
     interval = ""
     if explanation.scrutiny is not None:
@@ -133,7 +134,7 @@ def _write_gradients(explanation: Explanation, bundle: Bundle, out: Path) -> Non
             place = data.timepoints.index(timepoint), data.channels.index(channel)
             density = explanation.gradients[place] / voxel_ml
             native = to_native(density, explanation.crop, explanation.scans, timepoint, channel)
-            write_map(out / "maps" / f"{timepoint}_{channel}_gradients.nii.gz", native)
+            write_nifti(native, out / "maps" / f"{timepoint}_{channel}_gradients.nii.gz")
 
 
 def _embedded(png: bytes) -> str:
