@@ -43,7 +43,8 @@ class CovariateRange:
             if len(known) < _FEWEST:
                 return None
             values = np.array(numbers, dtype=np.float64)
-            return cls(name, *(float(np.quantile(values, share)) for share in _USUAL))
+            low, high = (float(np.quantile(values, share)) for share in _USUAL)
+            return cls(name, low, high)
         often = [text for text, n in Counter(known).items() if n >= FEWEST_OF_A_CATEGORY]
         return cls(name, np.nan, np.nan, tuple(sorted(often))) if often else None
 

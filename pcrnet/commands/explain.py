@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pcrnet.cohort.table import Patient
 
 _HEADS = ("yT0", "yN0", "yT0yN0")
+_PARTS = 100
 
 
 def register(commands: Commands) -> None:
@@ -60,7 +61,11 @@ def _explain(options: argparse.Namespace) -> None:
         for done, patient in enumerate(patients):
             try:
                 found = explain_patient(
-                    predictor.bundle, patient, head=options.head, block_mm=options.block_mm
+                    predictor.bundle,
+                    patient,
+                    head=options.head,
+                    block_mm=options.block_mm,
+                    progress=_part_of(bar, done, len(patients)),
                 )
             except PcrnetError as error:
                 refused += 1
@@ -69,11 +74,20 @@ def _explain(options: argparse.Namespace) -> None:
                 folder = options.out / re.sub(r"[^\w.-]", "_", patient.patient_id)
                 page = write_explanation(found, predictor.bundle, folder)
                 sys.stdout.write(f"{page}\n")
-            bar.update(done + 1, len(patients))
+            bar.update(_PARTS * (done + 1), _PARTS * len(patients))
     if predictor.bundle.manifest.simulated:
         sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
     if refused == len(patients):
         raise PcrnetError("no patient could be explained", file=options.cohort.name)
+
+
+def _part_of(bar: ProgressBar, done: int, patients: int) -> Callable[[int, int], None]:
+    """Tells the bar of the scans of one patient, who takes half a minute."""
+
+    def tell(scans: int, of: int) -> None:
+        bar.update(_PARTS * done + _PARTS * scans // (of + 1), _PARTS * patients)
+
+    return tell
 
 
 def _chosen(

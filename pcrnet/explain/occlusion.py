@@ -39,7 +39,8 @@ FloatMap = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 BLOCK_MM = 20.0
-_DIVIDED = 8  # of the blocks of a scan, the ones that matter most
+_ASKED_MM = 8.0  # around the lesion; what lies farther counts as background, by its median
+_DIVIDED = 6  # of the blocks of a scan, the ones that matter most
 _SPOT_MM = 24.0
 
 
@@ -147,7 +148,7 @@ class _Occluder:
         level = near_level(scan, place)
         spots: list[tuple[NDArray[np.float64], NDArray[np.float64], float]] = []
         if np.isfinite(level):
-            asked = place.bed | place.near
+            asked = place.outside_mm <= _ASKED_MM
             worth = {
                 box: self._worth(timepoint, channel, box, level)
                 for box in _boxes(scan.values.shape, block_mm / place.spacing_mm, asked)

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from pcrnet.applicability.scrutiny import OneTensor
-from pcrnet.config.model import NetworkConfig, ResNetConfig, TransformerFusionConfig
+from pcrnet.config.model import NetworkConfig, TransformerFusionConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.explain.gradients import flat_levels, integrated_gradients
+from pcrnet.models.encoders.resnet import ResNetConfig
 from pcrnet.models.frequencies import Frequencies
 from pcrnet.models.network import PcrNet
 from pcrnet.models.network_model import NetworkModel
