@@ -59,7 +59,9 @@ class CovariateRange:
             return 0.0  # refused elsewhere
         width = max(self.high - self.low, 1e-9 + 0.05 * max(abs(self.low), abs(self.high)))
         beyond = max(self.low - number, number - self.high, 0.0)
-        return beyond / (_BEYOND * width)
+        # Of a stage or grade the next step is no stranger.
+        step = 1.0 if self.low.is_integer() and self.high.is_integer() else 0.0
+        return beyond / max(_BEYOND * width, step)
 
     def reason(self, text: str) -> str:
         """Why a value is unusual. Its text is not repeated."""

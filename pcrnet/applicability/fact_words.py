@@ -85,7 +85,7 @@ FAMILIES = (
         0.25,
         "laid out as none of the training scans: another part of the body or channel, or a flip",
         True,
-        leeway=2.0,
+        leeway=3.0,
     ),
     FactFamily(
         "agrees_first_visit",

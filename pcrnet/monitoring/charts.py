@@ -25,8 +25,11 @@ Group = Literal["inputs", "predicted prevalence", "calibration", "observed preva
 
 POINTS = 0.10
 """The change of prevalence that is looked for."""
-INPUT_SHIFT = 0.4
+INPUT_SHIFT = 0.5
 """The shift of a score that inputs are watched for, in its standard deviations."""
+_ERRORS = 7.0
+"""A shift of fewer standard errors of the baseline is not looked for: the baseline itself may be
+off by a good part of it, and no limit would keep a chart from crying wolf for ever."""
 ODDS_RATIO = 2.0
 """The miscalibration that is looked for: odds that are twice, or half, what is said."""
 USUAL_STRANGERS, MANY_STRANGERS = 0.05, 0.20
@@ -74,12 +77,14 @@ def charts_of(baseline: Baseline, *, outcomes: bool) -> tuple[Chart, ...]:
         outcomes: Whether outcomes are known of any patient.
     """
     charts: list[Chart] = []
+    least = _ERRORS / math.sqrt(max(baseline.patients, 1))
     for name, deviation in zip(baseline.names, baseline.deviation, strict=True):
         if name == f"prob_{MAIN_HEAD}":
-            size = POINTS / float(deviation)
+            size = max(POINTS / float(deviation), least)
             charts += [Chart(name, "predicted prevalence", up, size) for up in (True, False)]
         elif not name.startswith("prob_"):
-            charts += [Chart(name, "inputs", up, INPUT_SHIFT) for up in (True, False)]
+            size = max(INPUT_SHIFT, least)
+            charts += [Chart(name, "inputs", up, size) for up in (True, False)]
     charts.append(Chart("unlike", "strangers", up=True, size=MANY_STRANGERS - USUAL_STRANGERS))
     if outcomes:
         size = math.log(ODDS_RATIO)

@@ -20,7 +20,7 @@ def _model(case, seed):
     torch.manual_seed(seed)
     config = NetworkConfig(
         width=16,
-        encoder=ResNetConfig(stem_width=6, widths=(8,)),
+        encoder=ResNetConfig(stem_width=6, widths=(8, 12)),
         fusion=TransformerFusionConfig(depth=1),
     )
     network = PcrNet(case.data, case.imaging, config)
