@@ -37,7 +37,7 @@ _REMEDY = "copy the bundle again from its source"
 
 
 @dataclass(frozen=True)
-class Interval:
+class ProbInterval:
     """Where a probability lies in nine of ten draws."""
 
     low: float
@@ -62,7 +62,7 @@ class Certainty:
 
     def intervals(
         self, logits: FloatArray, covariance: FloatArray, calibrator: Calibrator
-    ) -> list[dict[Head, Interval]]:
+    ) -> list[dict[Head, ProbInterval]]:
         """One interval a head for each patient.
 
         Args:
@@ -131,7 +131,7 @@ class Certainty:
 
 
 def near_threshold(
-    intervals: Mapping[Head, Interval], thresholds: Mapping[Head, float | None]
+    intervals: Mapping[Head, ProbInterval], thresholds: Mapping[Head, float | None]
 ) -> tuple[Head, ...]:
     """The heads whose threshold lies within the interval."""
     return tuple(
@@ -154,9 +154,9 @@ def spread_of_members(corrections: Sequence[FloatArray], factors: FloatArray) ->
     return np.asarray(np.einsum("mni,mnj->nij", apart, apart) / (m - 1) / m)
 
 
-def _interval(prob: FloatArray) -> Interval:
+def _interval(prob: FloatArray) -> ProbInterval:
     low, high = np.quantile(prob, [(1.0 - LEVEL) / 2, (1.0 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+    return ProbInterval(float(low), float(high))
 
 
 def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import numpy as np
 from pcrnet.applicability.baseline import Baseline, series_of_patient
 from pcrnet.applicability.certainty import (
     Certainty,
-    Interval,
+    ProbInterval,
     near_threshold,
     spread_of_members,
 )
@@ -54,7 +54,7 @@ class Scrutiny:
     """
 
     likeness: Likeness
-    intervals: Mapping[Head, Interval]
+    intervals: Mapping[Head, ProbInterval]
     near: tuple[Head, ...]
     series: Mapping[str, float]
 

@@ -9,7 +9,7 @@ from scipy.special import expit
 from pcrnet.applicability.certainty import (
     RECORD_FILE,
     Certainty,
-    Interval,
+    ProbInterval,
     near_threshold,
     spread_of_members,
 )
@@ -57,7 +57,7 @@ def test_neither_order_nor_company_changes_an_interval():
 
 
 def test_a_threshold_within_the_interval_is_near():
-    intervals = {head: Interval(0.3, 0.6) for head in ("yT0", "yN0", "yT0yN0")}
+    intervals = {head: ProbInterval(0.3, 0.6) for head in ("yT0", "yN0", "yT0yN0")}
     assert near_threshold(intervals, {"yT0": 0.5, "yN0": 0.7, "yT0yN0": None}) == ("yT0",)
 
 

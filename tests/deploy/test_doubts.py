@@ -2,13 +2,13 @@
 
 import pytest
 
-from pcrnet.applicability.certainty import Interval
+from pcrnet.applicability.certainty import ProbInterval
 from pcrnet.applicability.judgement import Doubt, Likeness
 from pcrnet.applicability.scrutiny import Scrutiny
 from pcrnet.deploy.doubts import doubt_columns, require_alike, say_doubts
 from pcrnet.errors import UnlikeError
 
-INTERVALS = {head: Interval(0.25, 0.5) for head in ("yT0", "yN0", "yT0yN0")}
+INTERVALS = {head: ProbInterval(0.25, 0.5) for head in ("yT0", "yN0", "yT0yN0")}
 ALIKE = Scrutiny(Likeness(0.6, ()), INTERVALS, (), {})
 DOUBTS = tuple(Doubt(f"a.scan{n}", f"reason {n}", 3.0 - n / 10) for n in range(5))
 UNLIKE = Scrutiny(Likeness(3.0, DOUBTS), INTERVALS, ("yT0",), {})

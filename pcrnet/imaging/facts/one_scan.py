@@ -40,7 +40,7 @@ CENTRE = tuple(f"centre_{axis}_fraction" for axis in AXES)
 LAYOUT = tuple(f"layout_{i}{j}{k}_ln" for i, j, k in np.ndindex(BLOCKS, BLOCKS, BLOCKS))
 NAMES = (*GRID, *LEVELS, *GRAIN, *CENTRE, *LAYOUT)
 
-Values = NDArray[np.float32]
+Voxels = NDArray[np.float32]
 
 
 def facts_of_scan(volume: Volume) -> dict[str, float]:
@@ -63,7 +63,7 @@ def facts_of_scan(volume: Volume) -> dict[str, float]:
     )
 
 
-def _body_threshold(sample: Values, unit: Unit) -> float:
+def _body_threshold(sample: Voxels, unit: Unit) -> float:
     if unit in SUV_UNITS:
         return _BODY_SUV * share_of_suvbw(unit)
     return _BODY_ADC if unit == ADC_UNIT else _BODY_SHARE * float(np.percentile(sample, 99))
@@ -79,7 +79,7 @@ def _grid_facts(volume: Volume) -> dict[str, float]:
 
 
 def _level_facts(
-    array: Values, sample: Values, body: Values, *, absolute: bool
+    array: Voxels, sample: Voxels, body: Voxels, *, absolute: bool
 ) -> dict[str, float]:
     if body.size < 2:
         return dict.fromkeys(LEVELS[:3], math.nan) | {
@@ -98,7 +98,7 @@ def _level_facts(
     }
 
 
-def _empty_slices(array: Values) -> float:
+def _empty_slices(array: Voxels) -> float:
     """The share of slices that hold one value throughout, along the axis that has the most."""
     shares = []
     for axis in range(3):
@@ -108,7 +108,7 @@ def _empty_slices(array: Values) -> float:
     return max(shares)
 
 
-def _grain_facts(array: Values) -> dict[str, float]:
+def _grain_facts(array: Voxels) -> dict[str, float]:
     part = _middle(array)
     spread = float(np.abs(part - np.median(part)).mean())
     steps = []
@@ -120,7 +120,7 @@ def _grain_facts(array: Values) -> dict[str, float]:
     return dict(zip(GRAIN, steps, strict=True))
 
 
-def _layout_facts(array: Values, level: float) -> dict[str, float]:
+def _layout_facts(array: Voxels, level: float) -> dict[str, float]:
     level = max(level, _TINY)
     blocks = _block_means(np.clip(array, 0.0, _BRIGHTEST * level))
     weight = blocks / max(float(blocks.sum()), _TINY)
@@ -140,7 +140,7 @@ def _others(axis: int) -> tuple[int, ...]:
     return tuple(other for other in range(3) if other != axis)
 
 
-def _block_means(array: Values) -> NDArray[np.float64]:
+def _block_means(array: Voxels) -> NDArray[np.float64]:
     means = array.astype(np.float64, copy=False)
     for axis in range(3):
         edges = np.linspace(0, array.shape[axis], BLOCKS + 1).astype(int)
@@ -152,12 +152,12 @@ def _block_means(array: Values) -> NDArray[np.float64]:
     return np.asarray(means)
 
 
-def _thinned(array: Values) -> Values:
+def _thinned(array: Voxels) -> Voxels:
     step = max(1, round((array.size / _MOST_VOXELS) ** (1 / 3)))
     return np.asarray(array[::step, ::step, ::step])
 
 
-def _middle(array: Values) -> Values:
+def _middle(array: Voxels) -> Voxels:
     """Neighbours stay neighbours: a box in the middle, not every other voxel."""
     shrink = min(1.0, (_MOST_VOXELS / array.size) ** (1 / 3))
     box = []

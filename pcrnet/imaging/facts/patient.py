@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pcrnet.config.imaging import ChannelKind
 from pcrnet.imaging.facts.one_scan import NAMES, facts_of_scan
 from pcrnet.imaging.facts.relations import (
-    Sampled,
+    OnGrid,
     agreement,
     level_ratio_ln,
     sample_all,
@@ -47,7 +47,7 @@ def facts_of_patient(
     if not scans.volumes:
         return facts
     grid = visit_grid(next(iter(scans.volumes.values())))
-    first: dict[str, Sampled] = {}
+    first: dict[str, OnGrid] = {}
     levels: dict[str, float] = {}
     for row, timepoint in enumerate(timepoints):
         volumes = scans.volumes.get(timepoint, {})

@@ -18,7 +18,7 @@ _MOST_VOXELS = 200_000
 _BINS = 16
 _LEAST_VOXELS = 500
 
-Sampled = tuple[NDArray[np.float32], NDArray[np.bool_]]
+OnGrid = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
 def visit_grid(volumes: Mapping[str, Volume]) -> Grid:
@@ -36,13 +36,13 @@ def visit_grid(volumes: Mapping[str, Volume]) -> Grid:
 
 def sample_all(
     volumes: Mapping[str, Volume], grid: Grid, transform: NDArray[np.float64]
-) -> dict[str, Sampled]:
+) -> dict[str, OnGrid]:
     """Channel to values and coverage on a grid in the frame of the first visit."""
     moved = grid.moved(transform)
     return {channel: resample(volume, moved) for channel, volume in volumes.items()}
 
 
-def agreement(one: Sampled, other: Sampled) -> float:
+def agreement(one: OnGrid, other: OnGrid) -> float:
     """Mutual information of the ranks in nats, less what chance shows; NaN where little overlaps.
 
     Of ranks, since one hot organ would leave all other tissue in one bin.
@@ -54,7 +54,7 @@ def agreement(one: Sampled, other: Sampled) -> float:
     return mutual_information(first, second, _BINS) - information_by_chance(first, second, _BINS)
 
 
-def level_ratio_ln(one: Sampled, other: Sampled, kinds: tuple[ChannelKind, ChannelKind]) -> float:
+def level_ratio_ln(one: OnGrid, other: OnGrid, kinds: tuple[ChannelKind, ChannelKind]) -> float:
     """ln of the ratio of the levels of two phases of one sequence; NaN for any other pair.
 
     Of the brightest twentieth of the body as well as of all of it nothing but the enhancement is
