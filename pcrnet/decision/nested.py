@@ -1,8 +1,10 @@
 """From the logits of all fits to honest predictions and to the calibrated model that ships.
 
-Pure functions of arrays. Nothing that is fitted or chosen here sees the outer fold it is used on:
-for outer fold i the calibrator and the thresholds come from logits that models which saw neither i
-nor the patient's own fold gave to the patients of the other folds.
+Pure functions of arrays. Nothing that is fitted or chosen here sees an outcome of the outer fold it
+is used on: for outer fold i the calibrator and the thresholds come from logits that models which
+saw neither i nor the patient's own fold gave to the patients of the other folds. These logits are
+brought to the scale of the fit that is judged (:mod:`pcrnet.decision.training_size`), for which
+logits, and no outcomes, of fold i are compared.
 
 Shapes: n patients, K folds, 3 logits, 4 outcome cells, 3 heads.
 """
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
-from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
+from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule, NoCalibration
 from pcrnet.decision.calibrators import (
     Calibrator,
     fit_calibrator,
@@ -24,6 +26,12 @@ from pcrnet.decision.calibrators import (
     joint_cells,
 )
 from pcrnet.decision.threshold import choose_threshold
+from pcrnet.decision.training_size import (
+    brought_to_scale,
+    pair_key,
+    steeper_in_all,
+    steeper_in_single,
+)
 from pcrnet.evaluation.statistics.array_types import FloatArray
 
 _HEAD_CELLS: dict[Head, NDArray[np.bool_]] = {
@@ -118,7 +126,10 @@ def nested_estimate(
             if inner != outer:
                 members = fold == inner
                 inner_logits[members] = logits[_inner_fit(outer, inner, config)][members]
-        decision = fit_decision(inner_logits[~own], allowed[~own], config)
+        inner_logits = inner_logits[~own]
+        if config.mode == "nested" and _calibrates(config):
+            inner_logits = brought_to_scale(inner_logits, steeper_in_single(logits, fold, outer))
+        decision = fit_decision(inner_logits, allowed[~own], config)
         own_logits[own] = logits[(outer,)][own]
         for head, values in head_probabilities(decision.calibrator.cells(own_logits[own])).items():
             probabilities[head][own] = values
@@ -136,7 +147,7 @@ def _inner_fit(outer: int, inner: int, config: EvaluationConfig) -> tuple[int, .
 
     In ``crossfit`` mode it has seen ``outer``: that is the leak which makes the mode optimistic.
     """
-    return (min(outer, inner), max(outer, inner)) if config.mode == "nested" else (inner,)
+    return pair_key(outer, inner) if config.mode == "nested" else (inner,)
 
 
 def final_decision(
@@ -149,4 +160,11 @@ def final_decision(
     left_out = np.full((len(fold), 3), np.nan)
     for outer in range(int(fold.max()) + 1):
         left_out[fold == outer] = logits[(outer,)][fold == outer]
+    if _calibrates(config):
+        left_out = brought_to_scale(left_out, steeper_in_all(logits, fold))
     return fit_decision(left_out, allowed, config)
+
+
+def _calibrates(config: EvaluationConfig) -> bool:
+    """Without calibration the network's own probabilities are what they are, at every size."""
+    return not isinstance(config.calibration, NoCalibration)
