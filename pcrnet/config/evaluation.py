@@ -10,8 +10,16 @@ from pcrnet.config.model import Rival
 from pcrnet.config.section import Distinct, Fraction, Positive, Section
 
 
+class PrevalenceRule(Section):
+    """The share of complete response: where a calibrated prediction has the largest sensitivity +
+    specificity. It aims at what ``youden`` aims at, and hardly moves with the sample."""
+
+    kind: Literal["prevalence"] = "prevalence"
+
+
 class YoudenRule(Section):
-    """The threshold with the largest sensitivity + specificity."""
+    """The threshold with the largest sensitivity + specificity on the patients it is chosen on.
+    Chance moves it much: with fewer than some 500 patients ``prevalence`` aims better."""
 
     kind: Literal["youden"] = "youden"
 
@@ -41,7 +49,8 @@ class NetBenefitRule(Section):
 
 
 OperatingPointConfig = Annotated[
-    YoudenRule | SensitivityRule | SpecificityRule | NetBenefitRule, Field(discriminator="kind")
+    PrevalenceRule | YoudenRule | SensitivityRule | SpecificityRule | NetBenefitRule,
+    Field(discriminator="kind"),
 ]
 
 
@@ -49,7 +58,7 @@ class ChainCalibration(Section):
     """The shrunk chain: q = σ(a₁ℓ₁+b₁), r = σ(a₂ℓ₂+b₂), a ≥ 0, a₂ drawn toward a₁."""
 
     kind: Literal["chain"] = "chain"
-    shrinkage: Positive = 0.25
+    shrinkage: Positive = 0.5
     """Standard deviation of a₂ − a₁."""
 
 
@@ -91,7 +100,7 @@ class EvaluationConfig(Section):
     are averaged over repeats, predictions never; predictions.csv and the bundle are the first's."""
     calibration: CalibrationConfig = ChainCalibration()
     """What makes probabilities of the logits."""
-    operating_point: OperatingPointConfig = YoudenRule()
+    operating_point: OperatingPointConfig = PrevalenceRule()
     """What the thresholds are chosen for."""
     bootstrap_draws: Annotated[int, Field(ge=200)] = 2000
     """Draws behind each bootstrap interval."""

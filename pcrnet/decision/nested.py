@@ -121,15 +121,7 @@ def nested_estimate(
     decisions: list[FittedDecision] = []
     for outer in folds:
         own = fold == outer
-        inner_logits = np.full((len(fold), 3), np.nan)
-        for inner in folds:
-            if inner != outer:
-                members = fold == inner
-                inner_logits[members] = logits[_inner_fit(outer, inner, config)][members]
-        inner_logits = inner_logits[~own]
-        if config.mode == "nested" and _calibrates(config):
-            inner_logits = brought_to_scale(inner_logits, steeper_in_single(logits, fold, outer))
-        decision = fit_decision(inner_logits, allowed[~own], config)
+        decision = fit_decision(inner_logits(fold, logits, outer, config), allowed[~own], config)
         own_logits[own] = logits[(outer,)][own]
         for head, values in head_probabilities(decision.calibrator.cells(own_logits[own])).items():
             probabilities[head][own] = values
@@ -140,6 +132,36 @@ def nested_estimate(
         uncalibrated=head_probabilities(joint_cells(own_logits)),
         decisions=tuple(decisions),
     )
+
+
+def inner_logits(
+    fold: NDArray[np.int64],
+    logits: Mapping[tuple[int, ...], FloatArray],
+    outer: int,
+    config: EvaluationConfig,
+) -> FloatArray:
+    """What the decision of ``outer`` is fitted on: logits (m, 3) of the m patients outside it."""
+    found = np.full((len(fold), 3), np.nan)
+    for inner in range(int(fold.max()) + 1):
+        if inner != outer:
+            members = fold == inner
+            found[members] = logits[_inner_fit(outer, inner, config)][members]
+    found = found[fold != outer]
+    if config.mode == "nested" and _calibrates(config):
+        found = brought_to_scale(found, steeper_in_single(logits, fold, outer))
+    return found
+
+
+def left_out_logits(
+    fold: NDArray[np.int64],
+    logits: Mapping[tuple[int, ...], FloatArray],
+    config: EvaluationConfig,
+) -> FloatArray:
+    """What the decision that ships is fitted on: logits (n, 3) of the fits without each patient."""
+    found = np.full((len(fold), 3), np.nan)
+    for outer in range(int(fold.max()) + 1):
+        found[fold == outer] = logits[(outer,)][fold == outer]
+    return brought_to_scale(found, steeper_in_all(logits, fold)) if _calibrates(config) else found
 
 
 def _inner_fit(outer: int, inner: int, config: EvaluationConfig) -> tuple[int, ...]:
@@ -157,12 +179,7 @@ def final_decision(
     config: EvaluationConfig,
 ) -> FittedDecision:
     """What ships with the fit on everybody: fitted on what the K others said of their left out."""
-    left_out = np.full((len(fold), 3), np.nan)
-    for outer in range(int(fold.max()) + 1):
-        left_out[fold == outer] = logits[(outer,)][fold == outer]
-    if _calibrates(config):
-        left_out = brought_to_scale(left_out, steeper_in_all(logits, fold))
-    return fit_decision(left_out, allowed, config)
+    return fit_decision(left_out_logits(fold, logits, config), allowed, config)
 
 
 def _calibrates(config: EvaluationConfig) -> bool:

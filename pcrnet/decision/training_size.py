@@ -26,13 +26,13 @@ Shapes: n patients, 3 logits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.evaluation.statistics.array_types import FloatArray
+from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray
 
 _FEWEST_PATIENTS = 5
 """In a fold, for its moments to say anything."""
@@ -74,17 +74,23 @@ def steeper_in_all(logits: LogitsByLeftOut, fold: NDArray[np.int64]) -> FloatArr
     Of the fit on everybody nothing is known, since it saw all patients: s and the noise are drawn
     out by one fold more, 1/s being taken as linear in 1/m.
     """
+    moments = _pooled(logits, fold)
+    return np.ones(3) if moments is None else _ratios(moments, int(fold.max()) + 1)[1]
+
+
+def noise_shares(logits: LogitsByLeftOut, fold: NDArray[np.int64]) -> FloatArray | None:
+    """Share (k,) of the variance of single fits' scores (n, k) that is noise, of sample or seed.
+
+    None where the fits do not tell.
+    """
+    moments = _pooled(logits, fold)
+    if moments is None:
+        return None
     folds = int(fold.max()) + 1
-    found = [m for outer in range(folds) if (m := _moments(logits, fold, outer)) is not None]
-    if not found:
-        return np.ones(3)
-    pooled = Moments(
-        *(
-            np.mean([getattr(m, name) for m in found], axis=0)
-            for name in Moments.__dataclass_fields__
-        )
-    )
-    return _ratios(pooled, folds)[1]
+    parts = _parts(moments, folds)
+    noise = parts.sample / (folds - 1) + parts.seed
+    total = parts.signal + noise
+    return np.divide(noise, total, out=np.zeros_like(total), where=total > 0)
 
 
 def pair_key(one: int, other: int) -> tuple[int, int]:
@@ -119,8 +125,31 @@ def _moments(logits: LogitsByLeftOut, fold: NDArray[np.int64], outer: int) -> Mo
     )
 
 
-def _ratios(moments: Moments, folds: int) -> tuple[FloatArray, FloatArray]:
-    """a(K−1)/a(K−2) and a(K)/a(K−1), each (3,); 1 where the fits say the same of everybody."""
+def _pooled(logits: LogitsByLeftOut, fold: NDArray[np.int64]) -> Moments | None:
+    """The mean of the folds' moments; None where no fold has any."""
+    folds = range(int(fold.max()) + 1)
+    found = [m for outer in folds if (m := _moments(logits, fold, outer)) is not None]
+    if not found:
+        return None
+    means = {
+        part.name: np.mean([getattr(moments, part.name) for moments in found], axis=0)
+        for part in fields(Moments)
+    }
+    return Moments(**means)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What the moments are made of: r, V, σ² and τ² of the model, and where they are told."""
+
+    growth: FloatArray
+    signal: FloatArray
+    sample: FloatArray
+    seed: FloatArray
+    told: BoolArray
+
+
+def _parts(moments: Moments, folds: int) -> _Parts:
     single, pair = folds - 1, folds - 2
     a, b, c, d = moments.pair, moments.pairs, moments.single_and_pair, moments.single
     told = (a > 0) & (d > 0) & (a + pair * b > 0)
@@ -128,12 +157,22 @@ def _ratios(moments: Moments, folds: int) -> tuple[FloatArray, FloatArray]:
     lead = a + pair * b
     growth = (pair * c + np.sqrt((pair * c) ** 2 + 4 * lead * d)) / (2 * lead)
     # What one fold's sample adds can neither be negative nor exceed all that the pairs disagree on.
-    sample = np.clip(single * (c / growth - b), 0.0, np.maximum(a - b, 0.0)) * pair**2
-    seed = np.maximum(a - b, 0.0) - sample / pair**2
+    apart = np.maximum(a - b, 0.0)
+    sample = np.clip(single * (c / growth - b), 0.0, apart) * pair**2
+    seed = apart - sample / pair**2
     signal = np.maximum(b - sample * (folds - 3) / pair**2, 0.0)
-    spread = [signal + sample / m + seed for m in (pair, single, folds)]
-    to_single = spread[0] / (spread[1] * growth)
-    to_all = spread[1] / spread[2] * (1 - (growth - 1) * pair / folds)
+    return _Parts(growth, signal, sample, seed, told)
+
+
+def _ratios(moments: Moments, folds: int) -> tuple[FloatArray, FloatArray]:
+    """a(K−1)/a(K−2) and a(K)/a(K−1), each (3,); 1 where the fits say the same of everybody."""
+    single, pair = folds - 1, folds - 2
+    parts = _parts(moments, folds)
+    spread = [parts.signal + parts.sample / m + parts.seed for m in (pair, single, folds)]
+    told = parts.told & (np.min(spread, axis=0) > 0)
+    spread = [np.where(told, values, 1.0) for values in spread]
+    to_single = spread[0] / (spread[1] * parts.growth)
+    to_all = spread[1] / spread[2] * (1 - (parts.growth - 1) * pair / folds)
     # Noise that is all the sample's falls as 1/m; nothing that the model knows goes beyond.
     return (
         np.where(told, np.clip(to_single, pair / single, single / pair), 1.0),

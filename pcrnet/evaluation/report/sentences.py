@@ -10,6 +10,7 @@ from pcrnet.config.evaluation import (
     CalibrationConfig,
     NetBenefitRule,
     OperatingPointConfig,
+    PrevalenceRule,
     YoudenRule,
 )
 from pcrnet.config.experiment import Experiment
@@ -217,6 +218,8 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
 def _rule(rule: OperatingPointConfig) -> str:
     if isinstance(rule, NetBenefitRule):
         return f"probability above {rule.threshold:.2f}, fixed beforehand"
+    if isinstance(rule, PrevalenceRule):
+        return "share of complete response on inner folds"
     if isinstance(rule, YoudenRule):
         return "largest sensitivity + specificity on inner folds"
     return f"{rule.kind} of at least {rule.target:.2f} on inner folds"
