@@ -5,7 +5,7 @@ python benchmarks/shipping.py [--trials N] [--patients N] [--seed S] [--out FILE
 Each trial goes through pcrnet's own scheme with the learners of ``toy_learners.py``, a threshold by
 each of four rules. The truth of what ships is what the fit on everybody does, with its calibrator
 and threshold, to 20,000 others; the truth of the judged models is the mean of what each of the K
-does to 5,000 of them. Trials have seeds of their own: with ``--out`` the study goes on where it was.
+does to 5,000 of them. Trials have seeds of their own: with ``--out`` a study goes on where it was.
 """
 
 from __future__ import annotations

@@ -25,10 +25,11 @@ def choose_threshold(prob: FloatArray, label: FloatArray, rule: OperatingPointCo
 
     ``prevalence`` takes the share of complete responses itself: with calibrated probabilities the
     likelihood ratio of a patient exceeds 1 exactly where p exceeds it, which is where sensitivity +
-    specificity is largest. Otherwise the candidates are the midpoints between neighbouring distinct probabilities, 0 and 1 counted among
-    them, so that a threshold never lies on a patient. Ties (several candidates serve a rule equally
-    well) go to the largest threshold, since a complete response called wrongly leaves residual
-    tumour untreated; for ``specificity``, which asks for the smallest, there are none.
+    specificity is largest. Otherwise the candidates are the midpoints between neighbouring distinct
+    probabilities, 0 and 1 counted among them, so that a threshold never lies on a patient. Ties
+    (several candidates serve a rule equally well) go to the largest threshold, since a complete
+    response called wrongly leaves residual tumour untreated; for ``specificity``, which asks for
+    the smallest, there are none.
 
     Args:
         prob: (n,) calibrated probabilities.

@@ -128,7 +128,7 @@ def analyse(
     heads = []
     for head in order:
         tell(f"judging {HEAD_LABELS[head]}")
-        heads.append(analyse_head(repeats, head, config, weights))
+        heads.append(analyse_head(repeats, head, config, weights, sources.shipped.get(head)))
     tell("subgroups and comparisons")
     return Analysis(
         sources=sources,

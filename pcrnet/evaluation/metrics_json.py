@@ -27,6 +27,7 @@ def metrics_record(analysis: Analysis) -> Json:
         "folds": analysis.folds,
         "repeats": analysis.repeats,
         "heads": {head.head: _estimates(head.metrics) for head in analysis.heads},
+        "shipped": {head.head: _estimates(head.shipped) for head in analysis.heads if head.shipped},
         "spread_over_repeats": {
             head.head: {name: spread.to_json() for name, spread in head.spread.items()}
             for head in analysis.heads

@@ -25,6 +25,7 @@ from pcrnet.evaluation.statistics.discrimination import ROUNDING, auc
 from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.statistics.net_benefit import Consequences, consequences, decision_curve
 from pcrnet.evaluation.statistics.reliability import smooth_calibration
+from pcrnet.evaluation.statistics.shipped import ShippedHead, shipped_metrics
 from pcrnet.evaluation.tables.predictions import Predictions
 
 _PREVALENCES = (0.2, 0.35, 0.5, 0.65)
@@ -32,7 +33,11 @@ _NO_THRESHOLD = Confusion(0, 0, 0, 0)
 
 
 def analyse_head(
-    repeats: Sequence[Predictions], head: Head, config: EvaluationConfig, weights: CountArray
+    repeats: Sequence[Predictions],
+    head: Head,
+    config: EvaluationConfig,
+    weights: CountArray,
+    shipped: ShippedHead | None = None,
 ) -> HeadResult:
     """Everything about one outcome.
 
@@ -42,6 +47,7 @@ def analyse_head(
         head: Which outcome.
         config: Draws and seed of the metrics' own bootstrap.
         weights: Shape ``(draws, n)``, the bootstrap draws that all outcomes share.
+        shipped: What training tells of the model that ships.
     """
     known = known_rows(repeats[0], head)
     inside, *further = (predictions.select(known) for predictions in repeats)
@@ -59,6 +65,10 @@ def analyse_head(
         responders=int(responder.sum()),
         metrics=average_metrics(of_repeats),
         uncalibrated=_before_calibration([inside, *further], head, config),
+        # Of the first repeat, whose fits are those that were compared.
+        shipped={}
+        if shipped is None or inside.fold is None
+        else shipped_metrics(metrics, table, shipped, len(np.unique(inside.fold))),
         spread=spreads(of_repeats),
         table=table,
         predictive_values=_predictive_values(table),

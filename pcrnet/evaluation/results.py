@@ -49,6 +49,8 @@ class HeadResult:
     metrics: Mapping[str, Estimate]
     """Averaged over the repeats; everything below ``spread`` is of the first."""
     uncalibrated: Mapping[str, Estimate] = field(default_factory=dict)
+    shipped: Mapping[str, Estimate] = field(default_factory=dict)
+    """What is claimed for the model that ships; empty where training tells nothing of it."""
     spread: Mapping[str, Spread] = field(default_factory=dict)
     """Of every metric over the repeats; empty where there is one."""
     table: Confusion | None = None

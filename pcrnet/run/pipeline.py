@@ -18,6 +18,7 @@ from pcrnet.run.directory import RunDirectory
 from pcrnet.run.example_pictures import write_example_pictures
 from pcrnet.run.judging import (
     decisions_record,
+    describe,
     judge,
     judge_ablations,
     ship,
@@ -85,7 +86,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         judged = judge(job, scans)
         final = ship(job)
         write_predictions(run.predictions, judged.predictions)
-        write_json(run.decisions, decisions_record(judged.decisions, final))
+        write_json(run.decisions, decisions_record(judged.decisions, final, describe(job, final)))
         if evaluation.variants:
             _write_variants(run, job, scans, listen)
         _judge_rivals(run, job, scans, listen)

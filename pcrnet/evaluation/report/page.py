@@ -36,6 +36,7 @@ from pcrnet.evaluation.report.tables import (
     rate_rows,
     recalibration_rows,
     score_rows,
+    shipped_rows,
 )
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, FailureCase, HeadResult
 from pcrnet.evaluation.sources import Picture
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 _CONTENTS = {
     "answer": "The answer",
+    "two-questions": "Two intervals",
     "rivals": "Beside other models",
     "patients": "Patients",
     "metrics": "Discrimination",
@@ -89,6 +91,7 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         "meanings": {head: meaning(head, experiment) for head in HEAD_LABELS},
         "hundred": _hundred(analysis.main),
         "metric_groups": metric_groups(analysis.heads),
+        "shipped_rows": shipped_rows(analysis.heads),
         "recalibration_rows": recalibration_rows(analysis.heads),
         "predictive_value_rows": predictive_value_rows(analysis.heads),
         "net_benefit_rows": net_benefit_rows(analysis.heads),

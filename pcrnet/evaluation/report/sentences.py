@@ -65,6 +65,8 @@ class Words:
     facts: tuple[tuple[str, str], ...]
     """Name and text of what was predicted, from what, in whom and how."""
     calibration: str
+    coverage: str
+    """How far the intervals for what ships can be trusted at this number of patients."""
     consequences: str
     """The same as ``operating_point``, with intervals."""
     conditional: str
@@ -84,6 +86,7 @@ def write_words(analysis: Analysis) -> Words:
         rivals=rival_sentences(analysis),
         facts=_facts(analysis),
         calibration=_calibration(main),
+        coverage=_coverage(main),
         consequences=_consequences(main),
         conditional=_conditional(analysis),
         together=_together(analysis),
@@ -274,6 +277,20 @@ def _judged(
     if agrees[0] <= estimate.low and estimate.high <= agrees[1]:
         return f"{name} agrees with the ideal of {ideal:.0f}"
     return f"{name} may be the ideal of {ideal:.0f}, but the interval is too wide to say so"
+
+
+_FEWEST_FOR_COVERAGE = 100
+
+
+def _coverage(main: HeadResult) -> str:
+    if not main.shipped:
+        return ""
+    if main.n >= _FEWEST_FOR_COVERAGE:
+        return "How often such intervals covered in trials with a known truth stands in the manual."
+    return (
+        f"With {main.n} patients the second is a rough guide: in trials with a known truth such "
+        "intervals did not always cover as often as they state."
+    )
 
 
 def _consequences(main: HeadResult) -> str:

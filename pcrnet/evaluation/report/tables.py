@@ -10,6 +10,7 @@ from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult, PredictiveValues
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import READ_OFF
+from pcrnet.evaluation.statistics.shipped import SHIPPED_METRICS
 
 METRIC_GROUPS: dict[str, dict[str, str]] = {
     "Discrimination": {
@@ -135,6 +136,25 @@ def recalibration_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
             reason = _common_reason(estimates)
             rows.append(MetricRow(label, estimates, reason=reason, is_p=name in _P))
     return rows
+
+
+def shipped_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
+    """What is claimed for the judged models and for what ships, two estimates for each head."""
+    if not all(head.shipped for head in heads):
+        return []
+    labels = {name: label for names in METRIC_GROUPS.values() for name, label in names.items()}
+    labels["calibration_slope"] = "calibration slope (ideal 1)"
+    labels["calibration_in_the_large"] = "calibration in the large (ideal 0)"
+    return [
+        MetricRow(
+            labels[name],
+            tuple(
+                estimate for head in heads for estimate in (head.metrics[name], head.shipped[name])
+            ),
+        )
+        for name in SHIPPED_METRICS
+        if all(name in head.shipped for head in heads)
+    ]
 
 
 def predictive_value_rows(heads: Sequence[HeadResult]) -> list[tuple[PredictiveValues, ...]]:

@@ -66,7 +66,7 @@ class ShippedHead:
 def shipped_metrics(
     metrics: Mapping[str, Estimate], table: Confusion | None, shipped: ShippedHead, folds: int
 ) -> dict[str, Estimate]:
-    """Value and 95 % interval for what ships, of each of the :data:`SHIPPED_METRICS` in ``metrics``.
+    """Value and 95 % interval for what ships, of the :data:`SHIPPED_METRICS` in ``metrics``.
 
     Args:
         metrics: Of the judged models, each with its interval.
