@@ -217,7 +217,7 @@ def main() -> None:
     for name, world in WORLDS.items():
         done = kept.setdefault(name, [])
         # In slices, so that a study that is stopped loses little.
-        for until in [*range(len(done) + 50, options.trials, 50), options.trials]:
+        for until in [*range(len(done) + 25, options.trials, 25), options.trials]:
             study(options.patients, until, name, world, options.seed, done)
             if part is not None:
                 write_text(part, json.dumps(kept))
