@@ -11,6 +11,7 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
+from pcrnet.evaluation.case_mix import BundleIdentity
 from pcrnet.evaluation.comparisons import (
     compare_together,
     compare_variants,
@@ -32,6 +33,7 @@ from pcrnet.evaluation.statistics.curves import draw_weights
 from pcrnet.evaluation.subgroups import grouping_covariates, judge_subgroups
 from pcrnet.evaluation.tables.column_map import ColumnMap
 from pcrnet.evaluation.tables.predictions import Predictions
+from pcrnet.evaluation.validation import validate
 from pcrnet.run_layout import ReportLayout, RunLayout
 from pcrnet.storage import write_json, write_text
 
@@ -79,6 +81,7 @@ def evaluate_table(
     repeats: Sequence[Path] = (),
     patients: Path | None = None,
     columns: ColumnMap | None = None,
+    bundle: BundleIdentity | None = None,
     progress: Announce | None = None,
 ) -> Path:
     """Judge any table of predictions; without ``fold`` it is one external test set.
@@ -90,6 +93,7 @@ def evaluate_table(
         repeats: Tables of the same patients from further repeats of cross-validation.
         patients: Table of covariates by ``patient_id``; other columns of the predictions when None.
         columns: What the columns of the predictions mean, where they have other names.
+        bundle: What made the predictions, where that is known.
         progress: Called with a short sentence before each part.
 
     Returns:
@@ -103,6 +107,7 @@ def evaluate_table(
     tell = progress or _silent
     tell("reading the table")
     sources = read_table(predictions, patients, repeats=repeats, columns=columns)
+    sources = replace(sources, bundle=bundle)
     for remark in sources.remarks:
         tell(f"{predictions.name}: {remark}")
     analysis = analyse(sources, config, progress=tell)
@@ -143,6 +148,12 @@ def analyse(
         confirmation=confirmation,
         rivals=judge_rivals(sources, config),
         quantities=quantity_groups(sources.quantities, predictions.label["yT0"]),
+        validation=validate(
+            predictions,
+            sources.covariates,
+            sources.bundle,
+            tuple(order),
+        ),
     )
 
 

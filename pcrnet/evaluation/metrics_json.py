@@ -10,6 +10,7 @@ from pcrnet.evaluation.report.sentences import cautions
 from pcrnet.evaluation.results import Analysis, Comparison, Confirmation
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import READ_OFF, Consequences
+from pcrnet.evaluation.validation import Validation
 
 Json = dict[str, object]
 
@@ -76,6 +77,10 @@ def metrics_record(analysis: Analysis) -> Json:
         "files_sha256": dict(sources.digests),
         "pcrnet": __version__,
     }
+    if analysis.sources.bundle is not None:
+        record["bundle"] = asdict(analysis.sources.bundle)
+    if analysis.validation is not None:
+        record["validation"] = _validation(analysis.validation)
     if found := cautions(analysis):
         record["caution"] = " ".join(found)
     if analysis.confirmation is not None:
@@ -133,6 +138,20 @@ def _comparison(comparison: Comparison) -> Json:
                 ],
             }
             for head, compared in comparison.heads.items()
+        },
+    }
+
+
+def _validation(validation: Validation) -> Json:
+    """What is fitted or chosen on the very patients is marked ``chosen_here`` or by its words."""
+    return {
+        "case_mix": [asdict(row) for row in validation.mix],
+        "heads": {
+            head.head: {
+                "thresholds": [asdict(row) for row in head.thresholds],
+                "recalibrated": [asdict(row) for row in head.recalibrated],
+            }
+            for head in validation.heads
         },
     }
 

@@ -21,6 +21,7 @@ from pcrnet.evaluation.statistics.power import DesignPower
 from pcrnet.evaluation.trial.endpoints import EndpointResult, SampleSize
 from pcrnet.evaluation.trial.opening_log import Opening
 from pcrnet.evaluation.trial.protocol import Protocol, SecondaryEndpoint
+from pcrnet.evaluation.validation import Validation
 
 HEAD_LABELS: Mapping[Head, str] = {"yT0": "yT0", "yN0": "yN0", "yT0yN0": "yT0 yN0"}
 
@@ -180,6 +181,8 @@ class Analysis:
     rivals: Mapping[str, Mapping[Head, Mapping[str, Estimate]]] = field(default_factory=dict)
     """Every metric of the other models that were judged on the same folds, by the kind of model."""
     quantities: tuple[QuantityGroup, ...] = ()
+    validation: Validation | None = None
+    """None of a cross-validation."""
 
     @property
     def main(self) -> HeadResult:

@@ -14,6 +14,7 @@ from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, PredictionsError, RunError
+from pcrnet.evaluation.case_mix import BundleIdentity
 from pcrnet.evaluation.patients import Covariate, covariates_of, read_covariates
 from pcrnet.evaluation.quantities import read_quantities
 from pcrnet.evaluation.statistics.array_types import FloatArray
@@ -73,6 +74,8 @@ class Sources:
     of the three logits; empty where the shipped model is no network."""
     shipped: Mapping[Head, ShippedHead] = field(default_factory=dict)
     """What training tells of the model that ships; empty for a table, and in ``crossfit``."""
+    bundle: BundleIdentity | None = None
+    """What made the predictions of an external test set, where pcrnet made them."""
     remarks: tuple[str, ...] = ()
     """How the table was taken where it is not written as the contract has it."""
 
@@ -87,9 +90,17 @@ class Sources:
         return "" if self.experiment is None else self.experiment.model.kind
 
     @property
+    def definition(self) -> str | None:
+        """How complete response of the breast is defined; None where that cannot be seen."""
+        if self.experiment is not None:
+            return self.experiment.outcome.definition
+        return None if self.bundle is None else self.bundle.definition
+
+    @property
     def simulated(self) -> bool:
         """Whether the patients were made by the in-silico trial."""
-        return self.environment.get("simulated") is True
+        trained_so = self.bundle is not None and self.bundle.simulated
+        return trained_so or self.environment.get("simulated") is True
 
 
 def read_run(run: Path) -> Sources:

@@ -119,10 +119,21 @@ def _looks_reversed(head: HeadResult) -> bool:
     return perfectly or (auc.high is not None and auc.high < 0.5)
 
 
-def meaning(head: Head, experiment: Experiment | None) -> str:
-    """What the positive class of a head says, in plain words."""
-    strict = experiment is None or experiment.outcome.definition == "ypT0"
-    tumour = "tumour" if strict else "invasive tumour"
+def meaning(head: Head, definition: str | None) -> str:
+    """What the positive class of a head says, in plain words.
+
+    Args:
+        head: Which outcome.
+        definition: Of complete response in the breast; None where it cannot be seen, and then it is
+            not guessed whether carcinoma in situ may be left.
+    """
+    if definition is None:
+        return {
+            "yT0": "complete response in the breast, as the table defines it",
+            "yN0": "no tumour left in the axillary nodes",
+            "yT0yN0": "complete response in breast and nodes, as the table defines it",
+        }[head]
+    tumour = "tumour" if definition == "ypT0" else "invasive tumour"
     return {
         "yT0": f"no {tumour} left in the breast",
         "yN0": "no tumour left in the axillary nodes",
@@ -195,9 +206,12 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     patients = f"{len(sources.predictions)} patients" + (f" at {sites} sites" if sites > 1 else "")
     facts = [
         ("Patients", f"{patients}, simulated" if sources.simulated else patients),
-        ("Predicted", f"{analysis.main.label}: {meaning(analysis.main.head, experiment)}"),
+        ("Predicted", f"{analysis.main.label}: {meaning(analysis.main.head, sources.definition)}"),
     ]
     if experiment is None:
+        if sources.bundle is not None:
+            facts.append(("Bundle", f"{sources.bundle.name}, {sources.bundle.sha256[:16]}"))
+            facts.append(("Predicted from", sources.bundle.inputs))
         folds = analysis.folds
         facts.append(("Estimated in", f"{folds} folds" if folds else "one external test set"))
         return tuple(facts)
