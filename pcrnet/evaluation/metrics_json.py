@@ -162,6 +162,7 @@ def _endpoints(confirmation: Confirmation) -> Json:
         "title": protocol.title,
         "registration": protocol.registration,
         "alpha": protocol.alpha,
+        "remarks": list(confirmation.remarks),
         "coprimary": [
             {
                 "head": result.endpoint.head,

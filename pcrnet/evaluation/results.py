@@ -140,6 +140,8 @@ class Confirmation:
     designs: tuple[DesignTables, ...]
     openings: tuple[Opening, ...] | None
     """None where the protocol locks no test set."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know before believing a verdict: other patients than planned, say."""
 
     def analysis_title(self, name: str) -> str:
         """The timepoints of an analysis, for reading."""

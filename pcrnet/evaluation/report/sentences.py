@@ -82,7 +82,7 @@ def write_words(analysis: Analysis) -> Words:
         lead=_lead(analysis),
         caution=" ".join(cautions(analysis)),
         operating_point=_operating_point(main),
-        verdicts=_verdicts(analysis.confirmation),
+        verdicts=_verdicts(analysis.confirmation, folds=analysis.folds),
         rivals=rival_sentences(analysis),
         facts=_facts(analysis),
         calibration=_calibration(main),
@@ -181,7 +181,8 @@ def _operating_point(main: HeadResult) -> str:
     )
 
 
-def _verdicts(confirmation: Confirmation | None) -> tuple[Verdict, ...]:
+def _verdicts(confirmation: Confirmation | None, *, folds: int | None) -> tuple[Verdict, ...]:
+    """Under cross-validation a verdict holds for the judged thresholds, and says so."""
     if confirmation is None:
         return ()
     kinds = {"met": "met", "not met": "failed"}
@@ -195,6 +196,8 @@ def _verdicts(confirmation: Confirmation | None) -> tuple[Verdict, ...]:
         name = HEAD_LABELS[result.endpoint.head]
         timepoints = confirmation.analysis_title(result.endpoint.analysis)
         text = f"Co-primary endpoint {name}, {timepoints}: {result.status}"
+        if folds and result.status in kinds:
+            text += f" by the {folds} thresholds and fits as they are, in cross-validation"
         text += f" ({result.reason or limits})."
         verdicts.append(Verdict(kinds.get(result.status, "open"), text))
     return tuple(verdicts)
