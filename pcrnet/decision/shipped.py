@@ -132,7 +132,27 @@ def _describe(
         between_fits=between,
         apparent=apparent,
         optimism=optimism,
+        instability=_instability(fold, shown, cuts[-1]),
     )
+
+
+def _instability(
+    fold: NDArray[np.int64], shown: Mapping[tuple[int, ...], FloatArray], threshold: float
+) -> dict[str, float]:
+    """How far the pair fits, none of which saw the patient, agree on each of the patients."""
+    folds = range(int(fold.max()) + 1)
+    spread, changed = np.zeros(len(fold)), np.zeros(len(fold), dtype=bool)
+    for outer in folds:
+        own = fold == outer
+        risks = np.stack([shown[pair_key(outer, inner)][own] for inner in folds if inner != outer])
+        spread[own] = risks.std(axis=0, ddof=1)
+        called = risks > threshold
+        changed[own] = called.any(axis=0) & ~called.all(axis=0)
+    found = {
+        "median": float(np.median(spread)),
+        "ninetieth": float(np.quantile(spread, 0.9)),
+    }
+    return found if np.isnan(threshold) else found | {"changed": float(changed.mean())}
 
 
 Expected = Callable[[FloatArray, FloatArray], float]

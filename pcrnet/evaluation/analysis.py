@@ -30,7 +30,8 @@ from pcrnet.evaluation.report.sentences import cautions, how_to_lock
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
 from pcrnet.evaluation.statistics.curves import draw_weights
-from pcrnet.evaluation.subgroups import grouping_covariates, judge_subgroups
+from pcrnet.evaluation.statistics.heterogeneity import heterogeneity
+from pcrnet.evaluation.subgroups import SITE, grouping_covariates, judge_subgroups
 from pcrnet.evaluation.tables.column_map import ColumnMap
 from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.evaluation.validation import validate
@@ -135,12 +136,13 @@ def analyse(
         tell(f"judging {HEAD_LABELS[head]}")
         heads.append(analyse_head(repeats, head, config, weights, sources.shipped.get(head)))
     tell("subgroups and comparisons")
+    subgroups = {head: judge_subgroups(sources, head) for head in predictions.heads}
     return Analysis(
         sources=sources,
         config=config,
         heads=tuple(heads),
         conditional=average_metrics([conditional_metrics(repeat) for repeat in repeats]),
-        subgroups={head: judge_subgroups(sources, head) for head in predictions.heads},
+        subgroups=subgroups,
         comparisons=compare_variants(sources),
         together=compare_together(sources),
         table_one=_table_one(sources, order[0]),
@@ -148,6 +150,13 @@ def analyse(
         confirmation=confirmation,
         rivals=judge_rivals(sources, config),
         quantities=quantity_groups(sources.quantities, predictions.label["yT0"]),
+        sites=heterogeneity(
+            [
+                group.metrics["auc"]
+                for group in subgroups.get(order[0], ())
+                if group.covariate == SITE and group.level != "other"
+            ]
+        ),
         validation=validate(
             predictions,
             sources.covariates,

@@ -45,6 +45,8 @@ def metrics_record(analysis: Analysis) -> Json:
             if head.consequences
         },
         "yT0yN0_given_yT0": _estimates(analysis.conditional),
+        "instability": {head: dict(known.instability) for head, known in sources.shipped.items()},
+        "sites": None if analysis.sites is None else asdict(analysis.sites),
         "subgroups": {
             head: [
                 {

@@ -24,7 +24,10 @@ from pcrnet.evaluation.statistics.curves import precision_recall_curve, roc_curv
 from pcrnet.evaluation.statistics.discrimination import ROUNDING, auc
 from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.statistics.net_benefit import Consequences, consequences, decision_curve
-from pcrnet.evaluation.statistics.reliability import smooth_calibration
+from pcrnet.evaluation.statistics.reliability import (
+    smooth_calibration,
+    smooth_calibration_with_errors,
+)
 from pcrnet.evaluation.statistics.shipped import ShippedHead, shipped_metrics
 from pcrnet.evaluation.tables.predictions import Predictions
 
@@ -59,11 +62,12 @@ def analyse_head(
     has_roc = metrics["auc"].value is not None
     table = locked_table(inside, head)
     before = inside.uncalibrated() if head in inside.uncalibrated_prob else None
+    curve, errors = smooth_calibration_with_errors(prob, inside.label[head], draws)
     return HeadResult(
         head=head,
         n=responder.size,
         responders=int(responder.sum()),
-        metrics=average_metrics(of_repeats),
+        metrics=average_metrics(of_repeats) | errors,
         uncalibrated=_before_calibration([inside, *further], head, config),
         # Of the first repeat, whose fits are those that were compared.
         shipped={}
@@ -75,7 +79,7 @@ def analyse_head(
         fold_aucs=_fold_aucs(inside, head),
         roc=roc_curve(responder, prob, fold_or_one(inside), draws) if has_roc else None,
         precision_recall=precision_recall_curve(responder, prob, draws) if both_classes else None,
-        calibration=smooth_calibration(prob, inside.label[head], draws),
+        calibration=curve,
         calibration_before=smooth_calibration(before.prob[head], inside.label[head], draws)
         if before is not None
         else None,

@@ -14,6 +14,7 @@ from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.auc_comparison import GlobalComparison
 from pcrnet.evaluation.statistics.confusion import Confusion
 from pcrnet.evaluation.statistics.curves import Curve
+from pcrnet.evaluation.statistics.heterogeneity import Heterogeneity
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import Consequences, DecisionCurve
 from pcrnet.evaluation.statistics.paired import RateComparison
@@ -183,6 +184,8 @@ class Analysis:
     rivals: Mapping[str, Mapping[Head, Mapping[str, Estimate]]] = field(default_factory=dict)
     """Every metric of the other models that were judged on the same folds, by the kind of model."""
     quantities: tuple[QuantityGroup, ...] = ()
+    sites: Heterogeneity | None = None
+    """Of the main outcome's AUC over sites; None with fewer than three."""
     validation: Validation | None = None
     """None of a cross-validation."""
 

@@ -69,6 +69,10 @@ class Words:
     """How far the intervals for what ships can be trusted at this number of patients."""
     consequences: str
     """The same as ``operating_point``, with intervals."""
+    instability: str
+    """How much one patient's risk changes over refits; empty where that is not known."""
+    sites: str
+    """How far the AUC differs over sites; empty with fewer than three."""
     conditional: str
     together: str
     """Whether the AUCs of all variants of a kind differ at all; empty where that was not tested."""
@@ -88,6 +92,8 @@ def write_words(analysis: Analysis) -> Words:
         calibration=_calibration(main),
         coverage=_coverage(main),
         consequences=_consequences(main),
+        instability=_instability(analysis),
+        sites=_sites(analysis),
         conditional=_conditional(analysis),
         together=_together(analysis),
     )
@@ -307,6 +313,32 @@ def _coverage(main: HeadResult) -> str:
     return (
         f"With {main.n} patients the second is a rough guide: in trials with a known truth such "
         "intervals did not always cover as often as they state."
+    )
+
+
+def _instability(analysis: Analysis) -> str:
+    known = analysis.sources.shipped.get(analysis.main.head)
+    if known is None or not known.instability:
+        return ""
+    found = known.instability
+    text = (
+        f"Trained on other parts of this cohort, the model changes a patient's {analysis.main.label} "
+        f"risk with a standard deviation of {found['median']:.3f} in half of the patients at most, "
+        f"and of {found['ninetieth']:.3f} in nine of ten."
+    )
+    if "changed" in found:
+        text += f" {100 * found['changed']:.0f} % of the patients are called differently by them."
+    return text
+
+
+def _sites(analysis: Analysis) -> str:
+    found = analysis.sites
+    if found is None:
+        return ""
+    return (
+        f"Over {found.sites} sites the AUC of {analysis.main.label} is {with_interval(found.mean)} "
+        f"on average; I² is {100 * found.i_squared:.0f} %. At another site it may be expected "
+        f"between {found.low:.2f} and {found.high:.2f} (95 % prediction interval)."
     )
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pcrnet.evaluation.statistics.confusion import Confusion
 from pcrnet.evaluation.statistics.intervals import Estimate, logit_wald_interval, normal_quantile
@@ -55,12 +55,16 @@ class ShippedHead:
         apparent: Sensitivity, specificity and calibration slope (with its standard error) of the
             shipped decision in the patients on whom it was fitted.
         optimism: By how much sensitivity and specificity flatter themselves in such patients.
+        instability: How much one patient's risk changes with the fit: the standard deviation over
+            fits on other parts of the cohort, its ``median`` and ``ninetieth`` percentile over the
+            patients, and ``changed``, the share of patients whom such fits call differently.
     """
 
     noise_share: float
     between_fits: Mapping[str, float]
     apparent: Mapping[str, float]
     optimism: Mapping[str, float]
+    instability: Mapping[str, float] = field(default_factory=dict)
 
 
 def shipped_metrics(
