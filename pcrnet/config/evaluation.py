@@ -112,6 +112,9 @@ class EvaluationConfig(Section):
     """Simpler models that are judged on the same folds, and shown beside the run's own."""
     protocol: str | None = None
     """YAML file of the trial's endpoints; null leaves the confirmatory analysis out."""
+    answers: str | None = None
+    """YAML file of what only the investigators know (dates, eligibility, ethics), as
+    "TRIPOD 17: text", for the open items of the report's checklist."""
 
     @property
     def caution(self) -> str:

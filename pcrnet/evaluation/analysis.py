@@ -24,6 +24,7 @@ from pcrnet.evaluation.one_outcome import analyse_head, failure_cases
 from pcrnet.evaluation.patients import TableOne, table_one
 from pcrnet.evaluation.quantities import quantity_groups
 from pcrnet.evaluation.repeats import average_metrics
+from pcrnet.evaluation.report.answers import read_answers
 from pcrnet.evaluation.report.page import render_report
 from pcrnet.evaluation.report.page_figures import draw_figures
 from pcrnet.evaluation.report.sentences import cautions, how_to_lock
@@ -40,7 +41,7 @@ from pcrnet.storage import write_json, write_text
 
 Announce = Callable[[str], None]
 
-_FREE_AFTER_TRAINING = {"bootstrap_draws", "seed", "protocol"}
+_FREE_AFTER_TRAINING = {"answers", "bootstrap_draws", "seed", "protocol"}
 
 
 def evaluate_run(
@@ -50,8 +51,8 @@ def evaluate_run(
 
     Args:
         run: Run directory.
-        config: The run's own when None. Only ``bootstrap_draws``, ``seed`` and ``protocol`` may
-            differ from it: everything else was decided when the run was trained.
+        config: The run's own when None. Only what is asked after training (draws, seed, protocol
+            and answers) may differ from it: everything else was decided when the run was trained.
         progress: Called with a short sentence before each part.
 
     Returns:
@@ -157,6 +158,7 @@ def analyse(
                 if group.covariate == SITE and group.level != "other"
             ]
         ),
+        answers=read_answers(Path(config.answers)) if config.answers else {},
         validation=validate(
             predictions,
             sources.covariates,

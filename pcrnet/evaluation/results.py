@@ -186,6 +186,8 @@ class Analysis:
     quantities: tuple[QuantityGroup, ...] = ()
     sites: Heterogeneity | None = None
     """Of the main outcome's AUC over sites; None with fewer than three."""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """What the investigators answer to items of guidelines, by ``GUIDELINE NUMBER``."""
     validation: Validation | None = None
     """None of a cross-validation."""
 

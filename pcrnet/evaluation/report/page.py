@@ -119,7 +119,7 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         sections=sections,
         contents={anchor: title for anchor, title in _CONTENTS.items() if anchor in anchors},
         places=_PLACES,
-        checklist=answer_items(anchors),
+        checklist=answer_items(anchors, analysis.answers),
     )
 
 

@@ -15,6 +15,12 @@ from pcrnet.config.evaluation import (
 )
 from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.patients import listed
+from pcrnet.evaluation.report.estimate_words import with_interval
+from pcrnet.evaluation.report.refit_sentences import (
+    coverage_sentence,
+    instability_sentence,
+    sites_sentence,
+)
 from pcrnet.evaluation.report.rival_sentences import rival_sentences
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
 from pcrnet.evaluation.statistics.intervals import Estimate
@@ -90,10 +96,10 @@ def write_words(analysis: Analysis) -> Words:
         rivals=rival_sentences(analysis),
         facts=_facts(analysis),
         calibration=_calibration(main),
-        coverage=_coverage(main),
+        coverage=coverage_sentence(main),
         consequences=_consequences(main),
-        instability=_instability(analysis),
-        sites=_sites(analysis),
+        instability=instability_sentence(analysis),
+        sites=sites_sentence(analysis),
         conditional=_conditional(analysis),
         together=_together(analysis),
     )
@@ -145,16 +151,6 @@ def meaning(head: Head, definition: str | None) -> str:
         "yN0": "no tumour left in the axillary nodes",
         "yT0yN0": f"no {tumour} left in the breast, none in the axillary nodes",
     }[head]
-
-
-def with_interval(estimate: Estimate, digits: int = 2) -> str:
-    """``0.83 (95 % CI 0.79 to 0.86)``; the reason where there is no value."""
-    if estimate.value is None:
-        return f"not defined ({estimate.reason})"
-    text = f"{estimate.value:.{digits}f}"
-    if estimate.low is not None and estimate.high is not None:
-        text += f" (95 % CI {estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
-    return text.replace("-", "−")
 
 
 def _lead(analysis: Analysis) -> str:
@@ -300,46 +296,6 @@ def _judged(
     if agrees[0] <= estimate.low and estimate.high <= agrees[1]:
         return f"{name} agrees with the ideal of {ideal:.0f}"
     return f"{name} may be the ideal of {ideal:.0f}, but the interval is too wide to say so"
-
-
-_FEWEST_FOR_COVERAGE = 100
-
-
-def _coverage(main: HeadResult) -> str:
-    if not main.shipped:
-        return ""
-    if main.n >= _FEWEST_FOR_COVERAGE:
-        return "How often such intervals covered in trials with a known truth stands in the manual."
-    return (
-        f"With {main.n} patients the second is a rough guide: in trials with a known truth such "
-        "intervals did not always cover as often as they state."
-    )
-
-
-def _instability(analysis: Analysis) -> str:
-    known = analysis.sources.shipped.get(analysis.main.head)
-    if known is None or not known.instability:
-        return ""
-    found = known.instability
-    text = (
-        f"Trained on other parts of this cohort, the model changes a patient's {analysis.main.label} "
-        f"risk with a standard deviation of {found['median']:.3f} in half of the patients at most, "
-        f"and of {found['ninetieth']:.3f} in nine of ten."
-    )
-    if "changed" in found:
-        text += f" {100 * found['changed']:.0f} % of the patients are called differently by them."
-    return text
-
-
-def _sites(analysis: Analysis) -> str:
-    found = analysis.sites
-    if found is None:
-        return ""
-    return (
-        f"Over {found.sites} sites the AUC of {analysis.main.label} is {with_interval(found.mean)} "
-        f"on average; I² is {100 * found.i_squared:.0f} %. At another site it may be expected "
-        f"between {found.low:.2f} and {found.high:.2f} (95 % prediction interval)."
-    )
 
 
 def _consequences(main: HeadResult) -> str:

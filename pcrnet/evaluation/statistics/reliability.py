@@ -170,7 +170,7 @@ def _nearest(grid: FloatArray, values: FloatArray) -> IntArray:
 
 
 def _distances(distance: FloatArray, share: FloatArray) -> FloatArray:
-    """Mean, median and 90 % quantile (draws, 3) of distances (draws, points), each for its share."""
+    """Mean, median and 90 % quantile (draws, 3) of distances (draws, points) by their shares."""
     order = np.argsort(distance, axis=1)
     ranked = np.take_along_axis(distance, order, axis=1)
     mass = np.cumsum(share[order], axis=1)
