@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pcrnet.config.model import Rival
 from pcrnet.config.section import Distinct, Fraction, Positive, Section
+
+_FEWEST_DRAWS = 200
 
 
 class PrevalenceRule(Section):
@@ -86,6 +88,12 @@ CalibrationConfig = Annotated[
 ]
 
 
+def _enough_draws(draws: int) -> int:
+    if 0 < draws < _FEWEST_DRAWS:
+        raise ValueError(f"a bootstrap needs {_FEWEST_DRAWS} draws at least; 0 does without one")
+    return draws
+
+
 class EvaluationConfig(Section):
     """How the network is judged. Nothing here is ever fitted on the fold that it judges."""
 
@@ -102,8 +110,9 @@ class EvaluationConfig(Section):
     """What makes probabilities of the logits."""
     operating_point: OperatingPointConfig = PrevalenceRule()
     """What the thresholds are chosen for."""
-    bootstrap_draws: Annotated[int, Field(ge=200)] = 2000
-    """Draws behind each bootstrap interval."""
+    bootstrap_draws: Annotated[int, Field(ge=0), AfterValidator(_enough_draws)] = 2000
+    """Draws behind each bootstrap interval, 200 at least; 0 for very many patients: curves have no
+    bands then, and intervals are normal."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     """Start of the bootstrap."""
     variants: bool = True

@@ -143,7 +143,7 @@ def most_in_a_bin(groups: Sequence[FloatArray]) -> int:
 def decision_top(curves: Sequence[DecisionCurve]) -> float:
     """Upper end, per 100 patients, of the range that shows all of the curves."""
     return 100.0 * max(
-        0.01, *(float(max(curve.high.max(), curve.treat_all.max())) for curve in curves)
+        0.01, *(float(np.nanmax([curve.high, curve.model, curve.treat_all])) for curve in curves)
     )
 
 

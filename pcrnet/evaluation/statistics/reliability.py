@@ -149,18 +149,27 @@ def smooth_calibration_with_errors(
     curve = _local_line(grid, prob, label, kernel, np.ones((1, len(prob))))[0]
     draws = in_blocks(lambda block: _local_line(grid, prob, label, kernel, block), weights)
     tail = (1 - confidence) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    nowhere = np.full(len(grid), np.nan)
+    low, high = (
+        np.nanquantile(draws, [tail, 1 - tail], axis=0) if len(draws) else (nowhere, nowhere)
+    )
     place = _nearest(grid, prob)
     share = np.bincount(place, minlength=len(grid)) / len(prob)
     value = _distances(np.abs(curve - grid)[None], share)[0]
-    limits = np.nanquantile(_distances(np.abs(draws - grid), share), [tail, 1 - tail], axis=0)
+    distances = _distances(np.abs(draws - grid), share)
     errors = {
-        name: Estimate(
-            float(value[k]), float(limits[0, k]), float(limits[1, k]), len(prob), _ERRORS_METHOD
-        )
+        name: _with_percentiles(float(value[k]), distances[:, k], len(prob), tail)
         for k, name in enumerate(("ici", "e50", "e90"))
     }
     return Curve(grid, curve, low, high), errors
+
+
+def _with_percentiles(value: float, draws: FloatArray, n: int, tail: float) -> Estimate:
+    draws = draws[np.isfinite(draws)]
+    if not len(draws):
+        return Estimate(value, None, None, n, _ERRORS_METHOD, "no interval: no draws")
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Estimate(value, float(low), float(high), n, _ERRORS_METHOD)
 
 
 def _nearest(grid: FloatArray, values: FloatArray) -> IntArray:
