@@ -37,6 +37,7 @@ from pcrnet.evaluation.report.tables import (
     recalibration_rows,
     score_rows,
     shipped_rows,
+    short_rows,
 )
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, FailureCase, HeadResult
 from pcrnet.evaluation.sources import Picture
@@ -92,6 +93,7 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         "meanings": {head: meaning(head, analysis.sources.definition) for head in HEAD_LABELS},
         "hundred": _hundred(analysis.main),
         "metric_groups": metric_groups(analysis.heads),
+        "short_rows": short_rows(analysis.heads),
         "shipped_rows": shipped_rows(analysis.heads),
         "recalibration_rows": recalibration_rows(analysis.heads),
         "predictive_value_rows": predictive_value_rows(analysis.heads),

@@ -112,6 +112,36 @@ def metric_groups(heads: Sequence[HeadResult]) -> list[MetricGroup]:
     return [group for group in groups if group.rows]
 
 
+SHORT = (
+    "auc",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "calibration_slope",
+    "calibration_in_the_large",
+    "ici",
+    "brier",
+    "brier_skill",
+)
+"""What a reader needs first; everything else is folded away."""
+
+
+def short_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
+    """The measures that stand in front."""
+    labels = {name: label for names in METRIC_GROUPS.values() for name, label in names.items()}
+    labels |= {
+        "calibration_slope": "calibration slope (ideal 1)",
+        "calibration_in_the_large": "calibration in the large (ideal 0)",
+        "ici": "distance from calibration (ICI)",
+    }
+    return [
+        _metric_row(heads, name, labels[name])
+        for name in SHORT
+        if any(name in head.metrics for head in heads)
+    ]
+
+
 def _metric_row(heads: Sequence[HeadResult], name: str, label: str) -> MetricRow:
     missing = Estimate.undefined("not computed", n=0, method="")
     estimates = tuple(head.metrics.get(name, missing) for head in heads)

@@ -63,7 +63,7 @@ def smooth_ece(
     generator: np.random.Generator,
     confidence: float = 0.95,
 ) -> SmoothEce:
-    """Smooth ECE of (n,) probabilities with its null band of ``draws`` simulated outcomes, if any."""
+    """Smooth ECE of (n,) probabilities with the null band of ``draws`` simulated outcomes."""
     method = "smooth ECE, fixed point"
     null_method = f"smooth ECE of a perfectly calibrated model, {draws} draws"
     n = len(label)
