@@ -36,6 +36,7 @@ from pcrnet.training.events import (
     EpochReport,
     FitFinished,
     FitsPlanned,
+    FitTimed,
     Listener,
     Progressed,
     Remark,
@@ -228,7 +229,7 @@ def _renamed(listen: Listener, prefix: str) -> Listener:
     """Fits of a repeat and of a rival bear the names of the run's own; here they do not."""
 
     def listen_here(event: RunEvent) -> None:
-        if isinstance(event, EpochReport | FitFinished):
+        if isinstance(event, EpochReport | FitTimed | FitFinished):
             event = replace(event, fit=f"{prefix}-{event.fit}")
         elif isinstance(event, FitsPlanned):
             event = replace(event, fits=tuple(f"{prefix}-{fit}" for fit in event.fits))
