@@ -271,7 +271,7 @@ def _read_usual(item: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> Us
     limit = float(item["distance_limit"])
     if not limit > 0 or not (own["spread"] > 0).all() or not (own["limit"] > 0).all():
         raise ValueError(f"the limits of {of} are no limits")
-    limits = Limits(*(own[key] for key in _LIMIT_ARRAYS), distance_limit=limit)
+    limits = Limits(own["centre"], own["spread"], own["limit"], own["precision"], limit)
     return Usual(names, limits, own["low"], own["high"], int(item["patients"]))
 
 

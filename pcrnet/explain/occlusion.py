@@ -174,8 +174,8 @@ class _Occluder:
         found = self._question.survey.visits[timepoint].spots.get(channel)
         if found is None:
             return
-        for peak in found.peaks:
-            centre = self._region.points_mm[(slice(None), *peak)]
+        for i, j, k in found.peaks:
+            centre = self._region.points_mm[:, i, j, k]
             low, high = centre - _SPOT_MM / 2, centre + _SPOT_MM / 2
             worth = self._worth_of(timepoint, channel, low, high, level)
             yield low, high, worth / (_SPOT_MM**3 / 1000.0)

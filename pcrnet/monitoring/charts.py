@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from pcrnet.applicability.baseline import Baseline
+from pcrnet.cohort.outcome import Head
 from pcrnet.models.rivals.ridge import FloatArray
 
 Group = Literal["inputs", "predicted prevalence", "calibration", "observed prevalence", "strangers"]
@@ -33,7 +34,7 @@ off by a good part of it, and no limit would keep a chart from crying wolf for e
 ODDS_RATIO = 2.0
 """The miscalibration that is looked for: odds that are twice, or half, what is said."""
 USUAL_STRANGERS, MANY_STRANGERS = 0.05, 0.20
-MAIN_HEAD = "yT0yN0"
+MAIN_HEAD: Head = "yT0yN0"
 
 
 @dataclass(frozen=True)
