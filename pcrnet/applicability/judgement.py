@@ -122,15 +122,12 @@ def _quantities(reference: CohortReference, tensor: PatientTensor) -> Iterator[D
         return
     apart = np.abs(np.nan_to_num(usual.limits.deviations(values[None])[0]))
     worst = int(apart.argmax())
-    range_ = f"{usual.low[worst]:.3g} to {usual.high[worst]:.3g}"
+    usually = f"{usual.low[worst]:.3g} to {usual.high[worst]:.3g}"
+    # Many are skewed by nature, such as the share of the largest part: they count together.
     yield Doubt(
         _QUANTITIES,
-        f"{usual.names[worst]} is {values[worst]:.3g}, usual is {range_}",
-        float(apart[worst]),
-    )
-    yield Doubt(
-        _QUANTITIES,
-        f"together unlike those of the training patients, {usual.names[worst]} the most",
+        f"together unlike those of the training patients; {usual.names[worst]} the most, "
+        f"{values[worst]:.3g} where {usually} is usual",
         float(usual.limits.distances(values[None])[0]),
     )
 

@@ -37,7 +37,6 @@ FEWEST_PATIENTS = 8
 _REMEDY = "copy the bundle again from its source"
 _USUAL = (0.02, 0.98)
 _LEAST_OF_A_QUANTITY = 1e-6
-_LEEWAY_OF_A_QUANTITY = 2.0  # there are some hundred, many of them skewed: they count together
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +229,7 @@ def _quantity_reference(
     values = np.array([quantities_of(tensor, names) for tensor in tensors])
     # A quantity that is one number in most patients has no robust spread.
     least = np.maximum(0.5 * _deviation(values), _LEAST_OF_A_QUANTITY)
-    return Usual.fit(names, values, least, sites.tolist(), _LEEWAY_OF_A_QUANTITY)
+    return Usual.fit(names, values, least, sites.tolist())
 
 
 def _deviation(values: FloatArray) -> FloatArray:

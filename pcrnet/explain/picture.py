@@ -17,6 +17,7 @@ from pcrnet.review.panels import cut
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 BLUE, VERMILLION, GREY = "#0072b2", "#d55e00", "#5f6670"
 _PANEL = 1.9
@@ -101,7 +102,7 @@ def maps_picture(explanation: Explanation) -> bytes | None:
     return _png(figure)
 
 
-def _draw(axes: Axes, explanation: Explanation, found: OcclusionMap, bound: float) -> object:
+def _draw(axes: Axes, explanation: Explanation, found: OcclusionMap, bound: float) -> AxesImage:
     scan = explanation.survey.visits[found.timepoint].lesion[found.channel]
     place = explanation.survey.place
     assert place is not None  # noqa: S101 - there is no map without one

@@ -58,7 +58,7 @@ def measure(image: Tensor, lesion: Tensor) -> Tensor:
     Returns:
         (B, T, C, Q); no gradient flows to the image.
     """
-    everywhere = image.detach().flatten(3)  # (B, T, C, X·Y·Z)
+    everywhere = image.flatten(3)  # (B, T, C, X·Y·Z)
     parts: list[Tensor] = []
     for values in (everywhere.index_select(3, lesion), everywhere):
         mean = values.mean(dim=3)

@@ -61,6 +61,8 @@ def test_a_model_that_looked_at_no_scan_judges_none(judge, training):
 
 def test_quantities_far_outside_are_named(judge, training):
     tensor = training.new_tensor(100)
+    names = [name for name in tensor.quantities.values if name.startswith("a.pet")]
+    tensor.quantities.values.update(dict.fromkeys(names, 30.0))
     tensor.quantities.values["a.pet.suvpeak_ln_suv"] = 400.0
     doubts = judge(training.new_patient(100), tensor).doubts
     assert [doubt.where for doubt in doubts] == ["quantities"]
