@@ -56,7 +56,7 @@ def measure(image: Tensor, lesion: Tensor) -> Tensor:
         lesion: Flat indices of the voxels around the lesion, from :func:`lesion_voxels`.
 
     Returns:
-        (B, T, C, Q); no gradient flows to the image.
+        (B, T, C, Q).
     """
     everywhere = image.flatten(3)  # (B, T, C, X·Y·Z)
     parts: list[Tensor] = []
