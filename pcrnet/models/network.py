@@ -80,9 +80,11 @@ class PcrNet(nn.Module):
             ),
             persistent=False,
         )
-        self.branch_channels = [
-            [channels.index(channel) for channel in names] for names in data.branches.values()
-        ]
+        # By index_select: an indexed slice makes exported networks transpose the whole image.
+        self.branches = tuple(data.branches)
+        for branch, names in data.branches.items():
+            places = torch.tensor([channels.index(channel) for channel in names])
+            self.register_buffer(f"channels_of_{branch}", places, persistent=False)
         self.encoders = nn.ModuleList(
             build_encoder(model.encoder, len(names), imaging.size, model.width)
             for names in data.branches.values()
@@ -128,21 +130,23 @@ class PcrNet(nn.Module):
         group_present: list[Tensor] = []
         vectors = [self.covariate_embedding(covariates)]
         vector_present = [covariate_present]
-        for channels, encoder, summary, embed_presence in zip(
-            self.branch_channels,
+        for branch, encoder, summary, embed_presence in zip(
+            self.branches,
             self.encoders,
             self.summaries,
             self.presence_embeddings,
             strict=True,
         ):
-            branch_present = present[:, :, channels]  # (B, T, c)
-            features = encoder(image[:, :, channels].flatten(0, 1), branch_present.flatten(0, 1))
+            channels = self.get_buffer(f"channels_of_{branch}")
+            branch_present = present.index_select(2, channels)  # (B, T, c)
+            visits = image.index_select(2, channels).flatten(0, 1)
+            features = encoder(visits, branch_present.flatten(0, 1))
             tokens = features.flatten(2).transpose(1, 2)  # (B·T, s, W)
             tokens = tokens.unflatten(0, present.shape[:2]) + self.position
             which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
             groups.append(tokens + (which + when)[:, :, None])
             group_present.append(branch_present.any(dim=2))
-            summaries, known = summary(measured[:, :, channels], branch_present)
+            summaries, known = summary(measured.index_select(2, channels), branch_present)
             vectors.append(summaries)
             vector_present.append(known)
         tokens = Tokens(

@@ -72,12 +72,16 @@ class ScaledConv3d(nn.Conv3d):
 
     def forward(self, values: Tensor) -> Tensor:
         """Convolve (N, C, X, Y, Z)."""
+        weight = self.standardised()
+        return functional.conv3d(values, weight, self.bias, self.stride, self.padding)
+
+    def standardised(self) -> Tensor:
+        """The weights that are convolved with, of the shape of ``weight``."""
         weight = self.weight
         mean = weight.mean(dim=(1, 2, 3, 4), keepdim=True)
         deviation = weight.std(dim=(1, 2, 3, 4), keepdim=True, correction=0)
         gain = (self.gain * self.scale).reshape(-1, 1, 1, 1, 1)
-        weight = (weight - mean) / (deviation + 1e-4) * gain
-        return functional.conv3d(values, weight, self.bias, self.stride, self.padding)
+        return (weight - mean) / (deviation + 1e-4) * gain
 
 
 def activation(values: Tensor) -> Tensor:
