@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import ModelConfig, NetworkConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.errors import IntegrityError
+from pcrnet.models.frequencies import RECORD_FILE as FREQUENCIES_FILE
 from pcrnet.models.frequencies import Frequencies
 from pcrnet.models.rivals.tabular import TabularModel
 from pcrnet.storage import read_record, taking_apart, write_json
@@ -83,18 +83,23 @@ def read_start(
 
 
 def read_without_weights(
-    directory: Path, config: ModelConfig, data: DataConfig, imaging: ImagingConfig
+    directory: Path, data: DataConfig, imaging: ImagingConfig
 ) -> tuple[TabularModel | Frequencies, NetworkRecord]:
     """All of a model but the weights of its networks, without torch.
+
+    Args:
+        directory: Folder of the model, whatever its kind.
+        data: Timepoints and channels.
+        imaging: The grid, and the kind of each channel.
 
     Returns:
         The start, which is the whole model where there are no networks, and the networks' record.
 
     Raises:
-        IntegrityError: A file is damaged.
+        IntegrityError: A file is damaged, or there is none of a model that is known here.
     """
-    if config.kind in ("quantitative", "clinical"):
+    if not (directory / RECORD_FILE).is_file():
         return TabularModel.read(directory, data, imaging), NetworkRecord(np.zeros(3), ())
-    corrects = isinstance(config, NetworkConfig) and config.start == "quantitative"
+    corrects = not (directory / START_FOLDER / FREQUENCIES_FILE).is_file()
     start = read_start(directory, data, imaging, corrects=corrects)
     return start, NetworkRecord.read(directory)

@@ -127,9 +127,7 @@ class GraphInputs:
             ExportError: As :meth:`of`.
         """
         data, imaging = manifest.data, manifest.imaging
-        start, record = read_without_weights(
-            directory / MODEL_FOLDER, manifest.model, data, imaging
-        )
+        start, record = read_without_weights(directory / MODEL_FOLDER, data, imaging)
         tabular = isinstance(start, TabularModel)
         return cls.of(
             data,
@@ -212,7 +210,7 @@ class GraphInputs:
 
 def is_day(spec: QuantitySpec) -> bool:
     """Whether a quantity is the day of a visit, which the graph is given once, as ``days``."""
-    return spec.group == "days"
+    return spec.name.endswith(".days")
 
 
 def _days(tensor: PatientTensor, data: DataConfig) -> NDArray[np.float64]:

@@ -170,7 +170,7 @@ def _require_golden_inputs(directory: Path, manifest: Manifest) -> None:
             tensors.append(preprocess_patient(patient, data, imaging))
         except InsufficientScansError:
             tensors.append(None)
-    start, record = read_without_weights(directory / MODEL_FOLDER, manifest.model, data, imaging)
+    start, record = read_without_weights(directory / MODEL_FOLDER, data, imaging)
     own = start.encoding.covariates if isinstance(start, TabularModel) else ()
     networks = record.encodings[0].covariates if record.encodings else ()
     scans = [f"{timepoint}.{name}" for timepoint in data.timepoints for name in data.channels]
