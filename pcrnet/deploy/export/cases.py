@@ -162,8 +162,10 @@ class _Maker:
         standard = self.start.standardisation
         for index, spec in enumerate(self.start.specs):
             spread = float(standard.spread[index])
+            # One in five lies beyond what the model believes.
+            scale = self.generator.choice([1.0, 1.0, 1.0, 1.0, 8.0])
             value = self.generator.normal(
-                float(standard.centre[index]), 1.5 * spread if math.isfinite(spread) else 1.0
+                float(standard.centre[index]), scale * spread if math.isfinite(spread) else 1.0
             )
             values[spec.name] = math.nan if self.generator.random() < _UNKNOWN else float(value)
         # Days are measured with the visits; a quantity of an absent scan may hold anything.

@@ -30,6 +30,7 @@ from pcrnet.deploy.export.parity import (
     compare,
     golden_cases,
     require_agreement,
+    together,
 )
 from pcrnet.deploy.export.prepared import PATIENTS, write_arrays
 from pcrnet.deploy.export.quantise import MEANING, Quantisation, quantise
@@ -220,15 +221,8 @@ def _loss(path: Path, meaning: str, agreements: Sequence[Agreement]) -> dict[str
 
 
 def worst(agreements: Sequence[Agreement]) -> Agreement:
-    """The greatest differences of all patterns, as those of one."""
-    return Agreement(
-        pattern="greatest of all",
-        patients=sum(each.patients for each in agreements),
-        logits=max(each.logits for each in agreements),
-        cells=max(each.cells for each in agreements),
-        probability=max(each.probability for each in agreements),
-        calls=sum(each.calls for each in agreements),
-    )
+    """The greatest differences of all patterns."""
+    return together("greatest of all", agreements)
 
 
 def _finish(

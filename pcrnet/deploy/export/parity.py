@@ -57,8 +57,8 @@ class Agreement:
     @property
     def holds(self) -> bool:
         """Whether the differences are within :data:`TOLERANCE`."""
-        worst = max(self.logits, self.cells, self.probability)
-        return worst <= TOLERANCE and not self.calls  # NaN is no agreement
+        differences = (self.logits, self.cells, self.probability)
+        return all(each <= TOLERANCE for each in differences) and not self.calls  # NaN holds not
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for a record."""
@@ -140,7 +140,7 @@ def compare(
             found.setdefault(case.name, []).append(agreement)
             done += 1
             progress(done, len(cases))
-    return tuple(_together(of) for of in found.values())
+    return tuple(together(name, of) for name, of in found.items())
 
 
 def require_agreement(agreements: Sequence[Agreement]) -> None:
@@ -203,10 +203,12 @@ def _worst(difference: NDArray[np.float64]) -> float:
     return float(np.abs(difference).max())
 
 
-def _together(parts: Sequence[Agreement]) -> Agreement:
+def together(name: str, parts: Sequence[Agreement]) -> Agreement:
+    """The greatest differences of several patterns, as those of one."""
     return Agreement(
-        pattern=parts[0].pattern,
+        pattern=name,
         patients=sum(part.patients for part in parts),
+        # Unlike Python's, numpy's maximum does not lose a NaN.
         logits=float(np.max([part.logits for part in parts])),
         cells=float(np.max([part.cells for part in parts])),
         probability=float(np.max([part.probability for part in parts])),

@@ -21,8 +21,12 @@ _TRACED = 3
 """Patients of the traced input: with one, the batch would be taken for fixed."""
 
 
-def program_of(graph: DecisionGraph) -> ExportedProgram:
-    """Trace a graph for any number of patients; the program holds no example input.
+def program_of(graph: DecisionGraph, *, with_example: bool = False) -> ExportedProgram:
+    """Trace a graph for any number of patients.
+
+    Args:
+        graph: The graph.
+        with_example: Whether the program keeps the example that it was traced with.
 
     Raises:
         ExportError: Something in the graph cannot be traced.
@@ -42,7 +46,8 @@ def program_of(graph: DecisionGraph) -> ExportedProgram:
             f"the model cannot be traced ({type(error).__name__}: {str(error)[:200]})",
             remedy="use pcrnet itself for this bundle, and report the kind of model and versions",
         ) from error
-    program.example_inputs = None
+    if not with_example:
+        program.example_inputs = None
     return program
 
 

@@ -119,4 +119,10 @@ class GraphSpec(Section):
 
 def encoding_of(items: tuple[dict[str, Any], ...]) -> ClinicalEncoding:
     """The clinical encoding that a plan holds."""
-    return ClinicalEncoding.from_dict(items)
+    # A plan that was read holds tuples where JSON has lists.
+    return ClinicalEncoding.from_dict(
+        [
+            {name: list(value) if name == "categories" else value for name, value in item.items()}
+            for item in items
+        ]
+    )

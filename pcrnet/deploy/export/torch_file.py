@@ -39,7 +39,7 @@ def compile_ahead(path: Path, graph: DecisionGraph) -> None:
             field="--aot",
             remedy="install g++, or leave --aot out",
         )
-    program = program_of(graph)
+    program = program_of(graph, with_example=True)  # the compiler asks for one, and writes none
     try:
         with quiet():
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))

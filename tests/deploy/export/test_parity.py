@@ -40,7 +40,7 @@ def test_what_the_bundle_says_is_what_pcrnet_predicts(bundle, quantitative_bundl
 @pytest.mark.parametrize("part", ["mean", "covariance", "weights", "high"])
 def test_a_graph_with_other_numbers_is_refused(part, bundle, quantitative_bundle):
     graph = DecisionGraph.of(bundle)
-    graph.start.get_buffer(part)[..., 0].mul_(1.05)
+    graph.start.get_buffer(part)[..., ::2].mul_(1.02)
     cases = all_cases(bundle, quantitative_bundle)
     found = compare(bundle, graph.inputs, cases, lambda batches: run_graph(graph, batches))
     with pytest.raises(ExportError, match="do not agree"):
