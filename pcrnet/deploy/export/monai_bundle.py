@@ -133,7 +133,7 @@ def predict_file(graph: DecisionGraph, inputs: str, output: str) -> list[dict[st
 def _inference() -> dict[str, Any]:
     """What ``python -m monai.bundle run`` executes; every name can be given on its command line."""
     return {
-        "imports": ["$import torch", f"$import {_ROOM}"],
+        "imports": ["$import torch", f"$from {_ROOM} import predict_file"],
         "bundle_root": ".",
         "device": "cpu",
         "inputs": "$@bundle_root + '/golden.npz'",
@@ -146,7 +146,7 @@ def _inference() -> dict[str, Any]:
         "state": f"$torch.load(@bundle_root + '/{MODEL_FILE}', map_location='cpu', "
         "weights_only=True)",
         "initialize": ["$@network.load_state_dict(@state)"],
-        "run": [f"${_ROOM}.predict_file(@network, @inputs, @output)"],
+        "run": ["$predict_file(@network, @inputs, @output)"],
     }
 
 
