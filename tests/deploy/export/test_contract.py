@@ -43,7 +43,8 @@ def test_what_is_believed_of_a_quantity_is_where_it_is_drawn_in(contract, bundle
     for each in contract["quantities"]:
         index = specs.index(each["name"])
         low, high = each["believed"]
-        inside = standard.apply(np.full((1, len(specs)), low))[0, index]
+        values = np.zeros((1, len(standard.centre)))
+        inside = standard.apply(values + low)[0, index]
         assert inside == pytest.approx(standard.low[index])
-        inside = standard.apply(np.full((1, len(specs)), high + 1.0))[0, index]
+        inside = standard.apply(values + high + 1.0)[0, index]
         assert inside == pytest.approx(standard.high[index])
