@@ -2,10 +2,10 @@
 
     python benchmarks/export.py --out benchmarks/results/export.json
 
-Three networks of the default size on the quantitative model, disturbed at random instead of trained:
-neither time nor agreement depends on what was learned. Time and memory are those of a process that
-imports onnxruntime and numpy alone, on one thread. With ``--matrix`` every encoder with every fusion
-is exported on a small grid, too, and run in processes of its own.
+Three networks of the default size on the quantitative model, disturbed at random instead of
+trained: neither time nor agreement depends on what was learned. Time and memory are those of a
+process that imports onnxruntime and numpy alone, on one thread. With ``--matrix`` every encoder
+with every fusion is exported on a small grid, too, and run in processes of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-import numpy as np
 from harness import describe_machine, publish
 
 _ROOT = Path(__file__).parents[1]

@@ -34,7 +34,7 @@ class CovariateFeatures(nn.Module):
                 categories = raw[place].categories or ()
                 features += [(place, 0.0, 1.0, categories.index(c)) for c in covariate.categories]
         table = torch.tensor(features, dtype=torch.float64).reshape(-1, 4)
-        place, mean, deviation, category = table.unbind(dim=1)
+        places, mean, deviation, category = table.unbind(dim=1)
         owner = encoding.covariate_of_feature
         self.place: Tensor
         self.mean: Tensor
@@ -43,7 +43,7 @@ class CovariateFeatures(nn.Module):
         self.owner: Tensor
         self.categorical: Tensor
         self.where: Tensor
-        self.register_buffer("place", place.long())
+        self.register_buffer("place", places.long())
         self.register_buffer("mean", mean)
         self.register_buffer("deviation", deviation)
         self.register_buffer("category", category)

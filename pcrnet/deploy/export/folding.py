@@ -29,7 +29,7 @@ def _plain(scaled: ScaledConv3d) -> nn.Conv3d:
         scaled.out_channels,
         (scaled.kernel_size[0], scaled.kernel_size[1], scaled.kernel_size[2]),
         (scaled.stride[0], scaled.stride[1], scaled.stride[2]),
-        scaled.padding,
+        (scaled.kernel_size[0] - 1) // 2,
         bias=scaled.bias is not None,
     )
     plain.weight.copy_(scaled.standardised().contiguous())

@@ -128,14 +128,12 @@ class GraphInputs:
         """
         data, imaging = manifest.data, manifest.imaging
         start, record = read_without_weights(directory / MODEL_FOLDER, data, imaging)
-        tabular = isinstance(start, TabularModel)
-        return cls.of(
-            data,
-            imaging,
-            start.specs if tabular else (),
-            [start.encoding, *record.encodings] if tabular else record.encodings,
-            networks=bool(record.encodings),
+        specs, encodings = (
+            (start.specs, (start.encoding, *record.encodings))
+            if isinstance(start, TabularModel)
+            else ((), record.encodings)
         )
+        return cls.of(data, imaging, specs, encodings, networks=bool(record.encodings))
 
     @property
     def presence(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from pcrnet.models.network_model import NetworkModel
 TOLERANCE = 1e-5
 """How far a probability may lie from the bundle's, and a logit, over 1 + its size."""
 
-Outputs = dict[str, NDArray[np.float64] | NDArray[np.int64]]
+Outputs = dict[str, NDArray[Any]]
 Runner = Callable[[Iterable[Inputs]], Iterator[Outputs]]
 """Runs a graph on one batch after the other."""
 

@@ -55,14 +55,14 @@ class GraphSpec(Section):
         encodings = model.encodings if isinstance(model, NetworkModel) else ()
         if isinstance(model, NetworkModel) and not model.networks:
             encodings = ()
-        tabular = isinstance(start, TabularModel)
+        tabular = start if isinstance(start, TabularModel) else None
         spec = cls(
             data=manifest.data,
             imaging=manifest.imaging,
             model=manifest.model,
             start="tabular" if tabular else "frequencies",
-            quantities=tuple(each.name for each in start.specs) if tabular else (),
-            start_encoding=tuple(start.encoding.to_dict()) if tabular else (),
+            quantities=tuple(each.name for each in tabular.specs) if tabular else (),
+            start_encoding=tuple(tabular.encoding.to_dict()) if tabular else (),
             encodings=tuple(tuple(encoding.to_dict()) for encoding in encodings),
             calibrator=manifest.calibrator,
             operating_points=manifest.operating_points,

@@ -83,7 +83,8 @@ class ScaledConv3d(nn.Conv3d):
         mean = weight.mean(dim=(1, 2, 3, 4), keepdim=True)
         deviation = weight.std(dim=(1, 2, 3, 4), keepdim=True, correction=0)
         gain = (self.gain * self.scale).reshape(-1, 1, 1, 1, 1)
-        return (weight - mean) / (deviation + 1e-4) * gain
+        standardised: Tensor = (weight - mean) / (deviation + 1e-4) * gain
+        return standardised
 
 
 def activation(values: Tensor) -> Tensor:

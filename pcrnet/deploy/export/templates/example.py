@@ -34,13 +34,15 @@ def check(inputs: dict[str, np.ndarray]) -> None:
     if present is not None and (present.sum(axis=(1, 2)) < CONTRACT["minimum_scans"]).any():
         sys.exit(f"a patient has fewer than {CONTRACT['minimum_scans']} scans")
     for column, channel in enumerate(CONTRACT["channels"] if "image" in inputs else ()):
-        voxels = inputs["image"][:, :, column][present[:, :, column]]
+        voxels = inputs["image"][:, :, column][inputs["present"][:, :, column]]
         low, high = channel["range"]
         if not ((voxels >= low) & (voxels <= high)).all():
             sys.exit(f"{channel['name']}: holds NaN, or values beyond {low} to {high}")
 
 
-def predict(session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) -> dict:
+def predict(
+    session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Cells, probabilities, calls and logits of each patient."""
     check(inputs)
     names = [output.name for output in session.get_outputs()]
