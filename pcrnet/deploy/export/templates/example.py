@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+_Arrays = dict[str, np.ndarray]
 FOLDER = Path(__file__).resolve().parent
 CONTRACT = json.loads((FOLDER / "contract.json").read_text(encoding="utf-8"))
 
@@ -24,7 +25,7 @@ def load() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(FOLDER / name, providers=["CPUExecutionProvider"])
 
 
-def check(inputs: dict[str, np.ndarray]) -> None:
+def check(inputs: _Arrays) -> None:
     """Refuse inputs that the contract does not admit: types, shapes, too few scans, NaN, range."""
     for want in CONTRACT["inputs"]:
         have = inputs[want["name"]]
@@ -40,9 +41,7 @@ def check(inputs: dict[str, np.ndarray]) -> None:
             sys.exit(f"{channel['name']}: holds NaN, or values beyond {low} to {high}")
 
 
-def predict(
-    session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def predict(session: onnxruntime.InferenceSession, inputs: _Arrays) -> _Arrays:
     """Cells, probabilities, calls and logits of each patient."""
     check(inputs)
     names = [output.name for output in session.get_outputs()]
