@@ -15,9 +15,11 @@ from pcrnet.commands import (
     check,
     convert,
     evaluate,
+    export,
     importing,
     kinetics,
     predict,
+    preprocess,
     simulate,
     train,
 )
@@ -33,6 +35,8 @@ _COMMANDS = (
     simulate,
     predict,
     evaluate,
+    export,
+    preprocess,
 )
 """In the order of the help."""
 

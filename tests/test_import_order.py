@@ -29,6 +29,7 @@ _FLOORS = (
 _FLOORS_WITHIN = {
     "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify", "tensors"),
     "evaluation": ("statistics", "tables trial", "report"),
+    "deploy": ("export",),
     "models": ("encoders rivals",),
     "simulation": ("pattern",),
     "training": ("lightning",),

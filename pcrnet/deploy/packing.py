@@ -11,17 +11,17 @@ from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
 from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
-from pcrnet.deploy.bundle import (
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.golden import write_golden_cohort
+from pcrnet.deploy.manifest import (
     CHECKSUMS_FILE,
     EXPECTED_FILE,
     GOLDEN_FOLDER,
     INPUTS_FILE,
     MANIFEST_FILE,
     MODEL_FOLDER,
-    Bundle,
     Manifest,
 )
-from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.predictor import Predictor
 from pcrnet.imaging.units import channel_unit

@@ -37,12 +37,11 @@ from pcrnet.errors import IntegrityError
 from pcrnet.models.allowance import TooLargeError, allowance
 from pcrnet.models.contract import FitRequest, FittedModel, Logits, Needs, Shown
 from pcrnet.models.frequencies import Frequencies
+from pcrnet.models.network_record import START_FOLDER, NetworkRecord, read_start
 from pcrnet.models.rivals.tabular import TabularModel, without
 from pcrnet.models.shrinkage import choose_factors
-from pcrnet.storage import read_record, taking_apart, write_bytes, write_json
+from pcrnet.storage import write_bytes
 
-RECORD_FILE = "network.json"
-START_FOLDER = "start"
 _REMEDY = "restore the file from where it was written"
 _CROSSFIT_FOLDS = 5
 _BATCH = 8
@@ -157,13 +156,7 @@ class NetworkModel:
                 for name, value in network.state_dict().items()
             }
             write_bytes(directory / _weights_file(index), save(state))
-        write_json(
-            directory / RECORD_FILE,
-            {
-                "factors": [float(factor) for factor in self.factors],
-                "encodings": [encoding.to_dict() for encoding in self.encodings],
-            },
-        )
+        NetworkRecord(self.factors, self.encodings).write(directory)
 
     @classmethod
     def read(
@@ -181,20 +174,13 @@ class NetworkModel:
             IntegrityError: A file is damaged, or the weights do not fit the network or are not
                 finite.
         """
-        folder = directory / START_FOLDER
-        start = TabularModel.read(folder, data, imaging) if corrects else Frequencies.read(folder)
-        path = directory / RECORD_FILE
-        record = read_record(path, remedy=_REMEDY)
-        with taking_apart(path, remedy=_REMEDY):
-            factors = np.array([float(factor) for factor in record["factors"]])
-            encodings = tuple(ClinicalEncoding.from_dict(item) for item in record["encodings"])
-        if factors.shape != (3,) or not ((factors >= 0) & (factors <= 1)).all():
-            raise IntegrityError("the factors are damaged", file=path, remedy=_REMEDY)
+        start = read_start(directory, data, imaging, corrects=corrects)
+        record = NetworkRecord.read(directory)
         networks = tuple(
             _read_network(directory / _weights_file(index), build, encoding)
-            for index, encoding in enumerate(encodings)
+            for index, encoding in enumerate(record.encodings)
         )
-        return cls(start, networks, encodings, factors)
+        return cls(start, networks, record.encodings, record.factors)
 
 
 @torch.inference_mode()
