@@ -9,9 +9,11 @@ import io
 import json
 import math
 import os
+import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,7 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{os.getpid()}.partial.{target.name}")
+        temporary = target.with_name(f".{_process_name()}.partial.{target.name}")
         try:
             yield temporary
             if not temporary.exists():
@@ -60,6 +62,53 @@ def atomic_path(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
         _flush_folder(target.parent)
+
+
+@cache
+def _name_of(process: int) -> str:
+    return f"{process}-{secrets.token_hex(4)}"
+
+
+def _process_name() -> str:
+    """What no other process is called: in containers that share a folder, numbers recur."""
+    return _name_of(os.getpid())
+
+
+def create_once(path: Path, data: bytes) -> bool:
+    """Write a file that is not there yet; of all who try, on any machine, one succeeds.
+
+    The file appears whole: it is written under another name and linked. Where a file system knows
+    no links it is created by ``O_EXCL`` and written then.
+
+    Returns:
+        Whether it was this call that made the file.
+
+    Raises:
+        OutputError: Nothing can be written there.
+    """
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{_process_name()}-{secrets.token_hex(4)}.partial.{path.name}")
+        try:
+            draft.write_bytes(data)
+            try:
+                path.hardlink_to(draft)
+            except FileExistsError:
+                return False
+            except OSError:
+                return _create(path, data)
+            return True
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _create(path: Path, data: bytes) -> bool:
+    try:
+        with path.open("xb") as stream:
+            stream.write(data)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _flush_folder(folder: Path) -> None:
