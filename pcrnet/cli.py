@@ -19,13 +19,17 @@ from pcrnet.commands import (
     kinetics,
     predict,
     simulate,
+    sweep,
     train,
+    work,
 )
 from pcrnet.commands.registry import Commands
 from pcrnet.guard import guarded
 
 _COMMANDS = (
     train,
+    sweep,
+    work,
     check,
     convert,
     kinetics,

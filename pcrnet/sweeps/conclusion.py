@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pcrnet.evaluation.tables.predictions import read_predictions
 from pcrnet.config.plain_yaml import plain_text
+from pcrnet.evaluation.tables.predictions import read_predictions
 from pcrnet.storage import write_json, write_text
 from pcrnet.sweeps.estimate import JobOf, WinnerEstimate, estimate_fresh, estimate_nested
 from pcrnet.sweeps.layout import SweepLayout, TrialLayout
@@ -32,7 +32,7 @@ def conclude(
         fresh: Repeats of the winner, where those were asked for.
         job_of: The fits of a trial.
     """
-    from pcrnet.sweeps.report import render_sweep
+    from pcrnet.sweeps.report.page import render_sweep
 
     write_table(layout.table, sweep, finished)
     winner = best_of(sweep, finished)

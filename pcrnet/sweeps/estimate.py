@@ -39,11 +39,11 @@ from pcrnet.sweeps.layout import TrialLayout
 from pcrnet.sweeps.objective import better, objective_value
 from pcrnet.sweeps.records import FinishedTrial, complete
 from pcrnet.sweeps.settings import Sweep, scoring
+from pcrnet.training.ablation import LogitsByFit
 from pcrnet.training.crossval import collect_logits
 from pcrnet.training.fit import FitJob
 from pcrnet.training.plan import judged_fits
 
-LogitsByFit = Mapping[tuple[int, ...], FloatArray]
 JobOf = Callable[[FinishedTrial], FitJob]
 
 
@@ -117,15 +117,17 @@ def estimate_fresh(sweep: Sweep, repeats: Sequence[TrialLayout]) -> WinnerEstima
     tables = [read_predictions(layout.predictions) for layout in repeats]
     evaluation = sweep.experiment.evaluation
     every = [_metrics(table, evaluation) for table in tables]
-    values = [objective_value(table, sweep.config.objective, scoring(evaluation)) for table in tables]
+    values = [
+        objective_value(table, sweep.config.objective, scoring(evaluation)) for table in tables
+    ]
     known = [value for value in values if value is not None]
     return WinnerEstimate(
         "fresh",
         float(np.mean(known)) if known and len(known) == len(values) else None,
         {head: average_metrics([metrics[head] for metrics in every]) for head in every[0]},
         repeats=len(tables),
-        caution="The winner was chosen on these patients; their other folds and seeds took no part "
-        "in that, but they themselves did. Only other patients, or the nested estimate, exclude it.",
+        caution="The winner was chosen on these patients. Other folds and seeds took no part in "
+        "that, but the patients did: only other patients, or nested selection, exclude it.",
     )
 
 
@@ -171,8 +173,12 @@ def assemble(by_fold: Sequence[Predictions]) -> Predictions:
     assert first.fold is not None  # noqa: S101 - out-of-fold tables say which
     rows = np.arange(len(first))
 
-    def picked(column: Callable[[Predictions], Mapping[Head, FloatArray]]) -> dict[Head, FloatArray]:
-        stacked = {head: np.stack([column(table)[head] for table in by_fold]) for head in first.heads}
+    def picked(
+        column: Callable[[Predictions], Mapping[Head, FloatArray]],
+    ) -> dict[Head, FloatArray]:
+        stacked = {
+            head: np.stack([column(table)[head] for table in by_fold]) for head in first.heads
+        }
         return {head: values[first.fold, rows] for head, values in stacked.items()}
 
     return replace(

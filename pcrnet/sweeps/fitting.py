@@ -174,9 +174,7 @@ class FitShop:
             }
         )
 
-    def _early(
-        self, job: FitJob, plan: FitPlan, folder: Path
-    ) -> tuple[float | None, ...]:
+    def _early(self, job: FitJob, plan: FitPlan, folder: Path) -> tuple[float | None, ...]:
         """What the fit shows of the objective on each fold that it left out."""
         logits = read_logits(folder)
         objective = self._sweep.config.objective

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -154,10 +154,7 @@ def _reopen(layout: SweepLayout, sweep: Sweep) -> None:
         layout.batch(len(batches) - 1).unlink(missing_ok=True)
 
 
-Outcome = Mapping[str, object]
-
-
-def outcome(layout: SweepLayout) -> Outcome:
+def outcome(layout: SweepLayout) -> dict[str, object]:
     """What a finished sweep found: the record of ``estimate.json``.
 
     Raises:

@@ -9,10 +9,10 @@ from pcrnet.data.seeds import derive_seed
 from pcrnet.sweeps.layout import SweepLayout, TrialLayout
 from pcrnet.sweeps.objective import better
 from pcrnet.sweeps.records import (
-    Batch,
     FinishedTrial,
     FitNote,
-    Proposal,
+    ProposedTrial,
+    TrialBatch,
     complete,
     read_batch,
     read_note,
@@ -31,13 +31,13 @@ class Ledger:
 
     def __init__(self, sweep: Sweep, layout: SweepLayout) -> None:
         self._sweep, self._layout = sweep, layout
-        self._batches: list[Batch] = []
+        self._batches: list[TrialBatch] = []
         self._results: dict[str, FinishedTrial] = {}
         self._experiments: dict[str, Experiment] = {}
         self._notes: dict[tuple[TrialLayout, str], FitNote] = {}
         self._done: set[tuple[TrialLayout, str]] = set()
 
-    def batches(self) -> list[Batch]:
+    def batches(self) -> list[TrialBatch]:
         """All batches so far; the last is closed where there will be no more."""
         while not (self._batches and self._batches[-1].closed):
             path = self._layout.batch(len(self._batches))
@@ -46,11 +46,11 @@ class Ledger:
             self._batches.append(read_batch(path))
         return self._batches
 
-    def proposals(self) -> list[Proposal]:
+    def proposals(self) -> list[ProposedTrial]:
         """All trials so far, in order."""
         return [proposal for batch in self.batches() for proposal in batch.proposals]
 
-    def finished(self, proposal: Proposal) -> FinishedTrial | None:
+    def finished(self, proposal: ProposedTrial) -> FinishedTrial | None:
         """What came of a trial; None as long as it is open."""
         known = self._results.get(proposal.trial)
         if known is None:
@@ -69,7 +69,7 @@ class Ledger:
         """The best of the complete trials, the first of equals."""
         return best_of(self._sweep, self.all_finished())
 
-    def experiment(self, proposal: Proposal) -> Experiment:
+    def experiment(self, proposal: ProposedTrial) -> Experiment:
         """The experiment of a trial."""
         if proposal.trial not in self._experiments:
             self._experiments[proposal.trial] = self._sweep.trial(proposal.values)

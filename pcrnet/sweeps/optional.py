@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import Any
 
 from pcrnet.errors import ConfigError
@@ -20,7 +21,9 @@ def _module(name: str, extra: str, what: str) -> Any:  # noqa: ANN401 - none of 
 
 def optuna_module() -> Any:  # noqa: ANN401
     """Optuna, which says nothing on its own."""
-    optuna = _module("optuna", "sweep", "a search that is no grid")
+    optuna = _module("optuna", "sweep", "a search that is no grid, or pruning,")
+    # What Optuna calls experimental is held by the tests of pcrnet and by its version's bounds.
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

@@ -44,7 +44,9 @@ def fits_until_given_up(
     pruner = optuna.pruners.WilcoxonPruner(
         p_threshold=config.p_threshold, n_startup_steps=config.startup_steps
     )
-    study = study_of(sweep, complete(earlier), seed=derive_seed(sweep.config.seed, "pruner") % 2**31)
+    study = study_of(
+        sweep, complete(earlier), seed=derive_seed(sweep.config.seed, "pruner") % 2**31
+    )
     values: list[float | None] = []
     for count, fit in enumerate(shown, start=1):
         values += fit

@@ -14,14 +14,14 @@ _RESTORE = "restore the file, or begin the sweep anew under another sweep.name"
 
 
 @dataclass(frozen=True)
-class Proposal:
+class ProposedTrial:
     """A trial to be made.
 
     Attributes:
         number: In the order of proposals, from 0.
         trial: Its id.
         values: Searched key to value; what does not exist beside a chosen kind is absent.
-        draws: Path of a parameter to its value, as :class:`~pcrnet.sweeps.space.Choice` has it.
+        draws: Path of a parameter in the space to its value.
     """
 
     number: int
@@ -31,10 +31,10 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrialBatch:
     """Trials that were proposed together; or, where there are none, why there are no more."""
 
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[ProposedTrial, ...]
     closed: str = ""
 
 
@@ -78,7 +78,7 @@ class FitNote:
     losses: tuple[float, ...] = ()
 
 
-def write_batch(path: Path, batch: Batch) -> bool:
+def write_batch(path: Path, batch: TrialBatch) -> bool:
     """Write a batch unless another worker has; whether it was this call."""
     import json
 
@@ -87,7 +87,7 @@ def write_batch(path: Path, batch: Batch) -> bool:
     return create_once(path, (json.dumps(sealed, indent=1) + "\n").encode())
 
 
-def read_batch(path: Path) -> Batch:
+def read_batch(path: Path) -> TrialBatch:
     """Read a batch.
 
     Raises:
@@ -99,10 +99,10 @@ def read_batch(path: Path) -> Batch:
         if seal != sha256_json(record):
             raise ValueError("it differs from its digest")
         proposals = tuple(
-            Proposal(int(each["number"]), str(each["trial"]), each["values"], each["draws"])
+            ProposedTrial(int(each["number"]), str(each["trial"]), each["values"], each["draws"])
             for each in record["proposals"]
         )
-        return Batch(proposals, str(record["closed"]))
+        return TrialBatch(proposals, str(record["closed"]))
 
 
 def write_result(path: Path, result: TrialResult) -> None:
@@ -146,7 +146,7 @@ def read_note(path: Path) -> FitNote:
 class FinishedTrial:
     """A trial and what came of it."""
 
-    proposal: Proposal
+    proposal: ProposedTrial
     result: TrialResult
 
     @property

@@ -6,29 +6,32 @@ many workers there are, it is the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pcrnet.config.sweep import GridSearch, RandomSearch, SweepConfig, TpeSearch
 from pcrnet.data.seeds import derive_seed
 from pcrnet.sweeps.objective import direction_of
 from pcrnet.sweeps.optional import optuna_module
-from pcrnet.sweeps.records import Batch, FinishedTrial, Proposal
+from pcrnet.sweeps.records import FinishedTrial, ProposedTrial, TrialBatch
 from pcrnet.sweeps.settings import Sweep, trial_id
-from pcrnet.sweeps.space import Choice, Parameter, Value, draw, grid, json_of, parameters
+from pcrnet.sweeps.space import Categorical, Parameter, Value, draw, grid, json_of, parameters
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial
 
-_TRIES = 50
-"""Draws of a point that was drawn before, until the space is taken for exhausted."""
+_TRIES = 20
+"""Draws of a point that was drawn before, until the search gives way to chance."""
+_RANDOM_TRIES = 200
+"""Draws by chance of a point that was drawn before, until the space is taken for exhausted."""
 
 
 def propose(
-    sweep: Sweep, number: int, proposed: Sequence[Proposal], finished: Sequence[FinishedTrial]
-) -> Batch:
+    sweep: Sweep, number: int, proposed: Sequence[ProposedTrial], finished: Sequence[FinishedTrial]
+) -> TrialBatch:
     """The batch ``number``, or the word that there is nothing more to propose.
 
     Args:
@@ -42,49 +45,54 @@ def propose(
     if config.budget.trials is not None:
         room = min(room, config.budget.trials - len(proposed))
         if room <= 0:
-            return Batch((), f"the budget of {config.budget.trials} trials is spent")
+            return TrialBatch((), f"the budget of {config.budget.trials} trials is spent")
     if isinstance(config.search, GridSearch):
         found = _from_grid(sweep, proposed, room)
     else:
         found = _from_optuna(sweep, number, proposed, finished, room)
     if not found:
-        return Batch((), "every point of the space has been proposed")
-    return Batch(tuple(found))
+        return TrialBatch((), "every point of the space has been proposed")
+    return TrialBatch(tuple(found))
 
 
-def _from_grid(sweep: Sweep, proposed: Sequence[Proposal], room: int) -> list[Proposal]:
+def _from_grid(sweep: Sweep, proposed: Sequence[ProposedTrial], room: int) -> list[ProposedTrial]:
     known = {proposal.trial for proposal in proposed}
-    found: list[Proposal] = []
+    found: list[ProposedTrial] = []
     for values in grid(sweep.space):
         trial = trial_id(sweep.trial(values))
         if trial not in known and len(found) < room:
             known.add(trial)
-            found.append(Proposal(len(proposed) + len(found), trial, values, {}))
+            found.append(ProposedTrial(len(proposed) + len(found), trial, values, {}))
     return found
 
 
 def _from_optuna(
     sweep: Sweep,
     number: int,
-    proposed: Sequence[Proposal],
+    proposed: Sequence[ProposedTrial],
     finished: Sequence[FinishedTrial],
     room: int,
-) -> list[Proposal]:
+) -> list[ProposedTrial]:
     optuna = optuna_module()
-    study = study_of(sweep, finished, seed=derive_seed(sweep.config.seed, "batch", number) % 2**31)
+    seed = derive_seed(sweep.config.seed, "batch", number) % 2**31
+    study = study_of(sweep, finished, seed=seed)
+    by_chance = optuna.samplers.RandomSampler(seed=seed)
     known = {proposal.trial for proposal in proposed}
-    found: list[Proposal] = []
+    found: list[ProposedTrial] = []
     for _ in range(room):
-        for _ in range(_TRIES):
+        sampler = study.sampler
+        for attempt in range(_TRIES + _RANDOM_TRIES):
+            study.sampler = sampler if attempt < _TRIES else by_chance
             asked = study.ask()
             draws: dict[str, Value] = {}
-            values = draw(sweep.space, lambda p, a=asked, d=draws: _suggested(a, p, d))  # type: ignore[misc]
+            values = draw(sweep.space, partial(_suggested, asked, draws))
             trial = trial_id(sweep.trial(values))
             if trial not in known:
                 known.add(trial)
-                found.append(Proposal(len(proposed) + len(found), trial, values, draws))
+                found.append(ProposedTrial(len(proposed) + len(found), trial, values, draws))
                 break
             study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        study.sampler = sampler
     return found
 
 
@@ -138,9 +146,9 @@ def _sampler(config: SweepConfig, seed: int) -> Any:  # noqa: ANN401 - Optuna is
             return samplers.RandomSampler(seed=seed)
 
 
-def _suggested(asked: Trial, parameter: Parameter, draws: dict[str, Value]) -> Value:
+def _suggested(asked: Trial, draws: dict[str, Value], parameter: Parameter) -> Value:
     path = parameter.path
-    if isinstance(parameter, Choice):
+    if isinstance(parameter, Categorical):
         text = asked.suggest_categorical(path, [json_of(value) for value in parameter.values])
         value = next(each for each in parameter.values if json_of(each) == text)
     elif parameter.whole:
@@ -158,8 +166,10 @@ def _suggested(asked: Trial, parameter: Parameter, draws: dict[str, Value]) -> V
 def _distribution(parameter: Parameter) -> BaseDistribution:
     distributions = optuna_module().distributions
     found: BaseDistribution
-    if isinstance(parameter, Choice):
-        found = distributions.CategoricalDistribution([json_of(value) for value in parameter.values])
+    if isinstance(parameter, Categorical):
+        found = distributions.CategoricalDistribution(
+            [json_of(value) for value in parameter.values]
+        )
     elif parameter.whole:
         step = 1 if parameter.step is None else int(parameter.step)
         found = distributions.IntDistribution(
@@ -173,4 +183,4 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def _for_optuna(parameter: Parameter, value: Value) -> Value:
-    return json_of(value) if isinstance(parameter, Choice) else value
+    return json_of(value) if isinstance(parameter, Categorical) else value

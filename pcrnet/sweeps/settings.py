@@ -171,7 +171,9 @@ def _parsed(key: str, value: str) -> object:
     try:
         return parse_yaml(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"the value is not plain YAML: {yaml_problem(error)}", field=key) from error
+        raise ConfigError(
+            f"the value is not plain YAML: {yaml_problem(error)}", field=key
+        ) from error
 
 
 def scoring(evaluation: EvaluationConfig) -> EvaluationConfig:

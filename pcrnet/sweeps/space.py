@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pcrnet.config.schema import all_keys
 from pcrnet.config.experiment import Experiment
+from pcrnet.config.schema import all_keys
 from pcrnet.errors import ConfigError
 
 Value = Any
@@ -40,7 +40,7 @@ _FIXED = {
 
 
 @dataclass(frozen=True)
-class Choice:
+class Categorical:
     """One of some values.
 
     Attributes:
@@ -57,7 +57,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Range:
+class NumberRange:
     """A number between two others, both possible.
 
     Attributes:
@@ -66,7 +66,7 @@ class Range:
         high: The largest.
         log: Whether its logarithm is searched evenly.
         step: Distance between possible numbers; None for any.
-        path: As of :class:`Choice`.
+        path: As of :class:`Categorical`.
     """
 
     key: str
@@ -99,7 +99,7 @@ class Range:
         return [self.low + index * step for index in range(count)]
 
 
-Parameter = Choice | Range
+Parameter = Categorical | NumberRange
 Space = tuple[Parameter, ...]
 Choose = Callable[[Parameter], Value]
 
@@ -128,12 +128,12 @@ def _parameter(key: str, value: object, under: str) -> Parameter:
     _check_key(key)
     path = f"{under}{key}"
     if isinstance(value, list | tuple):
-        return Choice(key, _distinct(key, list(value)), path)
+        return Categorical(key, _distinct(key, list(value)), path)
     if isinstance(value, Mapping) and key.rsplit(".", 1)[-1] == "kind":
         below = {
             json_of(kind): _read(inner or {}, f"{path}={kind} ") for kind, inner in value.items()
         }
-        return Choice(key, _distinct(key, list(value)), path, below)
+        return Categorical(key, _distinct(key, list(value)), path, below)
     if isinstance(value, Mapping) and {"low", "high"} <= set(value) <= _RANGE:
         return _range(key, value, path)
     raise ConfigError(
@@ -144,7 +144,7 @@ def _parameter(key: str, value: object, under: str) -> Parameter:
     )
 
 
-def _range(key: str, value: Mapping[str, Any], path: str) -> Range:
+def _range(key: str, value: Mapping[str, Any], path: str) -> NumberRange:
     low, high, step = value["low"], value["high"], value.get("step")
     log = value.get("log", False)
     numbers = [low, high, *([] if step is None else [step])]
@@ -160,7 +160,7 @@ def _range(key: str, value: Mapping[str, Any], path: str) -> Range:
         )
     if len({type(each) for each in numbers}) > 1:
         low, high, step = float(low), float(high), None if step is None else float(step)
-    return Range(key, low, high, path, log, step)
+    return NumberRange(key, low, high, path, log, step)
 
 
 def _distinct(key: str, values: list[Value]) -> tuple[Value, ...]:
@@ -192,8 +192,7 @@ def draw(space: Space, choose: Choose) -> dict[str, Value]:
     for parameter in space:
         value = choose(parameter)
         values[parameter.key] = value
-        if isinstance(parameter, Choice):
-            values |= draw(parameter.below.get(json_of(value), ()), choose)
+        values |= draw(below(parameter, value), choose)
     return values
 
 
@@ -201,7 +200,7 @@ def parameters(space: Space) -> Iterator[Parameter]:
     """Every parameter of the tree."""
     for parameter in space:
         yield parameter
-        if isinstance(parameter, Choice):
+        if isinstance(parameter, Categorical):
             for inner in parameter.below.values():
                 yield from parameters(inner)
 
@@ -221,10 +220,9 @@ def grid(space: Space) -> Iterator[dict[str, Value]]:
         yield {}
         return
     first, rest = space[0], space[1:]
-    values = first.values if isinstance(first, Choice) else first.points()
+    values = first.values if isinstance(first, Categorical) else first.points()
     for value in values:
-        below: Space = first.below.get(json_of(value), ()) if isinstance(first, Choice) else ()
-        for inner in grid(below):
+        for inner in grid(below(first, value)):
             for others in grid(rest):
                 yield {first.key: value, **inner, **others}
 
@@ -234,15 +232,23 @@ def corners(space: Space) -> Iterator[dict[str, Value]]:
     first = draw(space, _first)
     yield first
     for index, parameter in enumerate(space):
-        ends = parameter.values if isinstance(parameter, Choice) else (parameter.low, parameter.high)
         before, after = draw(space[:index], _first), draw(space[index + 1 :], _first)
-        for value in ends:
-            below: Space = (
-                parameter.below.get(json_of(value), ()) if isinstance(parameter, Choice) else ()
-            )
-            for inner in corners(below) if below else ({},):
+        for value in _ends(parameter):
+            inside = below(parameter, value)
+            for inner in corners(inside) if inside else ({},):
                 yield {**before, parameter.key: value, **inner, **after}
 
 
+def below(parameter: Parameter, value: Value) -> Space:
+    """What is searched in addition where a parameter has this value."""
+    return parameter.below.get(json_of(value), ()) if isinstance(parameter, Categorical) else ()
+
+
+def _ends(parameter: Parameter) -> tuple[Value, ...]:
+    if isinstance(parameter, Categorical):
+        return parameter.values
+    return (parameter.low, parameter.high)
+
+
 def _first(parameter: Parameter) -> Value:
-    return parameter.values[0] if isinstance(parameter, Choice) else parameter.low
+    return parameter.values[0] if isinstance(parameter, Categorical) else parameter.low

@@ -20,13 +20,13 @@ from pcrnet.config.sweep import FreshEstimate
 from pcrnet.errors import ConfigError, NotFiniteError, PcrnetError, PredictionsError
 from pcrnet.storage import make_folder
 from pcrnet.sweeps.claims import Claim, Claims
-from pcrnet.sweeps.ledger import Ledger, fresh_experiments
 from pcrnet.sweeps.layout import SweepLayout, TrialLayout
+from pcrnet.sweeps.ledger import Ledger, fresh_experiments
 from pcrnet.sweeps.pruning import fits_in_order, fits_until_given_up
 from pcrnet.sweeps.records import (
-    Batch,
     FinishedTrial,
     FitNote,
+    TrialBatch,
     TrialResult,
     read_note,
     write_batch,
@@ -159,7 +159,7 @@ class Worker:
 
     # --- what there is to do
 
-    def _open_trials(self, batches: Sequence[Batch]) -> list[OpenTrial]:
+    def _open_trials(self, batches: Sequence[TrialBatch]) -> list[OpenTrial]:
         found: list[OpenTrial] = []
         earlier: list[FinishedTrial] = []
         for batch in batches:
@@ -186,11 +186,11 @@ class Worker:
             for name in (trial_id(experiment),)
         ]
 
-    def _propose(self, batches: Sequence[Batch]) -> bool:
+    def _propose(self, batches: Sequence[TrialBatch]) -> bool:
         proposed = [proposal for batch in batches for proposal in batch.proposals]
         hours = self._sweep.config.budget.hours
         if hours is not None and hours_at_work(self._layout.workers) >= hours:
-            batch = Batch((), f"the budget of {hours:g} hours is spent")
+            batch = TrialBatch((), f"the budget of {hours:g} hours is spent")
         else:
             finished = self._ledger.all_finished() if self._sweep.config.learns else []
             batch = propose(self._sweep, len(batches), proposed, finished)
@@ -358,5 +358,3 @@ class Worker:
     def _check(self) -> None:
         if self._lost:
             raise ClaimLostError("another worker has taken over this fit")
-
-

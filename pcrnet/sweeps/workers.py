@@ -33,7 +33,7 @@ def machine_name() -> str:
     """
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+        return f"{boot}/{(_PROC / 'self/ns/pid').readlink()}"
     except OSError:
         return ""
 

@@ -1,1 +1,0 @@
-def render_sweep(*a): return "x"
