@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pcrnet import __version__
 from pcrnet.commands import (
     check,
+    compare,
     convert,
+    doctor,
     evaluate,
     importing,
     kinetics,
@@ -27,6 +29,7 @@ from pcrnet.commands.registry import Commands
 from pcrnet.guard import guarded
 
 _COMMANDS = (
+    doctor,
     train,
     sweep,
     work,
@@ -37,6 +40,7 @@ _COMMANDS = (
     simulate,
     predict,
     evaluate,
+    compare,
 )
 """In the order of the help."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
+from pcrnet.doctor.needs import foresee
 from pcrnet.errors import InsufficientScansError, ProblemListError, RunError
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
@@ -58,16 +59,34 @@ def prepare(
     experiment: Experiment, run: RunDirectory, listen: Listener
 ) -> tuple[FitJob, dict[str, tuple[str, ...]], bool]:
     """Everything before the first fit: the job, each patient's scans, whether it is simulated."""
-    material = gather(experiment, listen)
+
+    def look_ahead(patients: int, covariates: int) -> None:
+        needs = foresee(experiment, patients, covariates)
+        for line in needs.lines():
+            listen(Remark(line))
+        needs.require_room()
+
+    material = gather(experiment, listen, look_ahead)
     return settle(experiment, material, run, listen), material.scans, material.simulated
 
 
-def gather(experiment: Experiment, listen: Listener) -> Material:
-    """Read the table, refuse what nothing can be learned from, make the tensors."""
+def gather(
+    experiment: Experiment,
+    listen: Listener,
+    look_ahead: Callable[[int, int], None] = lambda patients, covariates: None,
+) -> Material:
+    """Read the table, refuse what nothing can be learned from, make the tensors.
+
+    Args:
+        experiment: The configuration.
+        listen: Told of stages and progress.
+        look_ahead: Called with the numbers of patients and covariates before an image is read.
+    """
     cohort, covariates, simulated = _cohort(experiment, listen)
     listen(StageStarted("Preprocessing"))
     patients, flow, unused = _read(experiment, cohort, covariates, listen)
     _check_before_images(experiment, patients, cohort.name, unused, listen)
+    look_ahead(len(patients), len(covariates))
     scans, quantities = _preprocess(experiment, patients, listen)
     return Material(covariates, patients, scans, flow, quantities, simulated)
 
