@@ -13,7 +13,6 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,7 +48,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{_process_name()}.partial.{target.name}")
+        temporary = _beside(target)
         try:
             yield temporary
             if not temporary.exists():
@@ -64,14 +63,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush_folder(target.parent)
 
 
-@cache
-def _name_of(process: int) -> str:
-    return f"{process}-{secrets.token_hex(4)}"
-
-
-def _process_name() -> str:
-    """What no other process is called: in containers that share a folder, numbers recur."""
-    return _name_of(os.getpid())
+def _beside(target: Path) -> Path:
+    """A name that nobody else uses: in containers that share a folder, process numbers recur."""
+    return target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial.{target.name}")
 
 
 def create_once(path: Path, data: bytes) -> bool:
@@ -88,7 +82,7 @@ def create_once(path: Path, data: bytes) -> bool:
     """
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{_process_name()}-{secrets.token_hex(4)}.partial.{path.name}")
+        draft = _beside(path)
         try:
             draft.write_bytes(data)
             try:

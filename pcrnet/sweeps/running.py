@@ -69,9 +69,10 @@ def run_sweep(
         ledger = Ledger(sweep, layout)
         with bar() as shown:
 
-            def poll() -> None:
+            def poll() -> int:
                 found = progress(sweep, layout, ledger)
                 shown.update(found.fits, max(found.known, 1))
+                return found.fits
 
             _launch(sweep, layout, poll)
     return layout, outcome(layout)
@@ -92,7 +93,7 @@ def progress(sweep: Sweep, layout: SweepLayout, ledger: Ledger) -> SweepProgress
     return SweepProgress(trials, fits, known)
 
 
-def _launch(sweep: Sweep, layout: SweepLayout, poll: Callable[[], None]) -> None:
+def _launch(sweep: Sweep, layout: SweepLayout, poll: Callable[[], int]) -> None:
     log: Path = layout.path / "logs"
     match sweep.config.engine:
         case LocalEngine() as engine:

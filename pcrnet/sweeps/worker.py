@@ -125,6 +125,7 @@ class Worker:
         self._claims = Claims(layout.claims, self._me.name, watcher)
         evaluation = sweep.experiment.evaluation
         self._plans = fits_in_order(evaluation.folds, evaluation.mode)
+        self._looked_at: dict[str, int] = {}
         self._current: Claim | None = None
         self._lost = False
 
@@ -206,6 +207,9 @@ class Worker:
         pruned = False
         for trial in trials if self._sweep.config.pruning.enabled else ():
             shown = self._shown(trial)
+            if self._looked_at.get(trial.group) == len(shown):
+                continue
+            self._looked_at[trial.group] = len(shown)
             count = fits_until_given_up(
                 self._sweep, [note.early for note in shown], trial.earlier or ()
             )

@@ -51,9 +51,9 @@ def console_tables(found: RunComparison) -> list[Table]:
         for index, column in enumerate(("run", "AUC", "log loss", "Δ AUC", "Δ log loss")):
             table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
         for name, area, loss, difference, p, loss_difference, _ in rows:
-            tested = difference if p == "–" else difference.replace(" (", f", p {p} (", 1)
+            tested = difference if p == "–" else f"{difference}\np {p}"
             cells = (area, loss, tested, loss_difference)
-            table.add_row(name, *(cell.replace(" (", "\n(", 1) for cell in cells))
+            table.add_row(name, *map(_narrow, cells))
         tables.append(table)
     return tables
 
@@ -84,6 +84,11 @@ def render_comparison(found: RunComparison) -> str:
             "sentences": sentences_of(found),
         },
     )
+
+
+def _narrow(cell: str) -> str:
+    """A cell with its limits on a line of their own."""
+    return cell.replace(" (", "\n", 1).replace(" to ", "…").replace(")", "")
 
 
 def _shown(estimate: Estimate, *, signed: bool = False) -> str:

@@ -18,9 +18,8 @@ from pcrnet.sweeps.layout import SweepLayout
 _WORKER_BYTES = 1_500_000_000
 """A process with torch and Lightning that trains a network of moderate size."""
 _MOST_AUTO = 8
-_QUICK_S = 60.0
-_MOST_QUICK_ENDS = 10
-"""Kills in a row, each within a minute of the start, after which something is wrong."""
+_MOST_VAIN_ENDS = 10
+"""Kills of each worker between two finished fits, after which something is wrong."""
 _POLL_S = 0.5
 
 
@@ -39,9 +38,7 @@ def workers_here(engine: LocalEngine, config: SweepConfig, training: TrainingCon
     return max(1, min(available_cores() // config.threads, room, _MOST_AUTO))
 
 
-def run_local(
-    layout: SweepLayout, workers: int, log: Path, poll: Callable[[], None] = lambda: None
-) -> None:
+def run_local(layout: SweepLayout, workers: int, log: Path, poll: Callable[[], int]) -> None:
     """Start workers and wait until the sweep is finished.
 
     A worker that is killed is started again. All of them end with this process, however it ends:
@@ -51,18 +48,21 @@ def run_local(
         layout: Of the sweep.
         workers: How many.
         log: Folder of what they say.
-        poll: Called twice a second.
+        poll: Called twice a second; tells how many fits are finished.
 
     Raises:
         RunError: A worker found something that no trial is at fault for.
         ProcessEndedError: Workers are killed again and again as soon as they begin.
     """
     log.mkdir(parents=True, exist_ok=True)
+    made = 0
     crew = [_Hired(layout.path, number, log / f"worker-{number}.log") for number in range(workers)]
     try:
         while any(each.is_at_work() for each in crew):
             time.sleep(_POLL_S)
-            poll()
+            made, before = poll(), made
+            for each in crew if made != before else ():
+                each.vain_ends = 0
     finally:
         for each in crew:
             each.dismiss()
@@ -73,12 +73,11 @@ class _Hired:
 
     def __init__(self, directory: Path, number: int, log: Path) -> None:
         self._directory, self._number, self._log = directory, number, log
-        self._quick_ends = 0
+        self.vain_ends = 0
         self._start()
 
     def _start(self) -> None:
         command = work_command(self._directory, device_index=self._number, attached=True)
-        self._began = time.monotonic()
         with self._log.open("ab") as stream:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 command, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT
@@ -98,11 +97,10 @@ class _Hired:
                 remedy="mend what it names; the same command goes on with the sweep",
             )
         self._close()
-        quick = time.monotonic() - self._began < _QUICK_S
-        self._quick_ends = self._quick_ends + 1 if quick else 0
-        if self._quick_ends > _MOST_QUICK_ENDS:
+        self.vain_ends += 1
+        if self.vain_ends > _MOST_VAIN_ENDS:
             raise ProcessEndedError(
-                f"workers are ended from outside as soon as they begin "
+                "workers are ended from outside again and again, and finish nothing meanwhile "
                 f"({signal.Signals(-code).name})",
                 file=self._log,
                 remedy="free memory, or lower sweep.engine.workers; what is finished is kept",

@@ -21,7 +21,7 @@ _POLL_S = 1.0
 
 
 def run_on_ray(
-    layout: SweepLayout, engine: RayEngine, log: Path, poll: Callable[[], None] = lambda: None
+    layout: SweepLayout, engine: RayEngine, log: Path, poll: Callable[[], object]
 ) -> None:
     """Start workers on a cluster and wait until the sweep is finished.
 

@@ -41,7 +41,7 @@ class Job:
 
 
 def run_on_slurm(
-    layout: SweepLayout, engine: SlurmEngine, log: Path, poll: Callable[[], None] = lambda: None
+    layout: SweepLayout, engine: SlurmEngine, log: Path, poll: Callable[[], object]
 ) -> None:
     """Submit workers and wait until the sweep is finished.
 
