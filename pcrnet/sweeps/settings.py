@@ -19,7 +19,7 @@ from pcrnet.errors import ConfigError
 from pcrnet.run.directory import deciding_values
 from pcrnet.storage import sha256_json
 from pcrnet.sweeps.objective import require_objective
-from pcrnet.sweeps.space import Space, corners, grid, read_space
+from pcrnet.sweeps.space import NumberRange, Space, corners, parameters, read_space
 
 _ID_DIGITS = 12
 _SECTION = "sweep"
@@ -120,7 +120,9 @@ def _checked(sweep: Sweep) -> Sweep:
     config, evaluation = sweep.config, sweep.experiment.evaluation
     require_objective(config.objective)
     if isinstance(config.search, GridSearch):
-        next(grid(sweep.space))
+        for parameter in parameters(sweep.space):
+            if isinstance(parameter, NumberRange):
+                parameter.points()
     if isinstance(config.estimate, NestedEstimate) and evaluation.mode != "nested":
         raise ConfigError(
             "selection within the outer folds needs the fits that leave out two folds",

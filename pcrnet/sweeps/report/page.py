@@ -61,7 +61,7 @@ def render_sweep(
     winner = "" if best is None else best.proposal.trial
     keys = searched_keys(sweep.space)
     figures = {
-        "values": draw_values(sweep, finished, winner),
+        "course": draw_values(sweep, finished, winner),
         "parallel": draw_parallel_coordinates(sweep, finished, winner),
         "importance": draw_importance(importances(sweep, finished)),
         "curves": draw_learning_curves(learning_curves(layout, finished), winner),
@@ -77,7 +77,7 @@ def render_sweep(
             "winner": best,
             "winning": []
             if best is None
-            else [(key, shown(value)) for key, value in best.proposal.values.items()],
+            else [(key, _brief(value)) for key, value in best.proposal.values.items()],
             "estimate": estimate,
             "metrics": _METRICS,
             "heads": []
@@ -122,7 +122,7 @@ def _rows(
             fits=trial.result.fits,
             seconds=trial.result.seconds,
             values=tuple(
-                shown(trial.proposal.values[key]) if key in trial.proposal.values else "–"
+                _brief(trial.proposal.values[key]) if key in trial.proposal.values else "–"
                 for key in keys
             ),
             reason=trial.result.reason,
@@ -130,6 +130,11 @@ def _rows(
         )
         for trial in ranked
     ]
+
+
+def _brief(value: object) -> str:
+    """A value with as many digits as can be read; the table beside the page has all of them."""
+    return f"{value:.4g}" if isinstance(value, float) else shown(value)
 
 
 def _cell(estimate: Estimate) -> str:
