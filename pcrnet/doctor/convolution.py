@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -135,7 +136,8 @@ def _whole_float32() -> Iterator[None]:
 
 def cudnn_version() -> str:
     """Of the cuDNN in use, as its makers write it; empty where there is none."""
-    number = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
+    found: Any = torch.backends.cudnn
+    number = found.version() if found.is_available() else None
     if number is None:
         return ""
     major, rest = divmod(number, 10_000)

@@ -237,7 +237,8 @@ def _require_same_patients(
     place = {name: row for row, name in enumerate(other.patient_id)}
     rows = [place[name] for name in first.patient_id]
     for head, label in first.label.items():
-        differing = ~_equal(label, other.label[head][rows])
+        same = label == other.label[head][rows]
+        differing = ~(same | (np.isnan(label) & np.isnan(other.label[head][rows])))
         if differing.any():
             raise RunError(
                 f"states another outcome than {path} for {int(differing.sum())} of "
@@ -289,10 +290,6 @@ def _same_folds(first: Predictions, other: Predictions) -> bool:
     if first.fold is None or other.fold is None:
         return first.fold is None and other.fold is None
     return bool(np.array_equal(first.fold, other.fold))
-
-
-def _equal(first: np.ndarray, second: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    return (first == second) | (np.isnan(first) & np.isnan(second))
 
 
 def _remarks(

@@ -38,7 +38,7 @@ def conclude(
     winner = best_of(sweep, finished)
     estimate = _estimate(sweep, layout, finished, fresh, job_of)
     counted = count_fits(sweep, layout, finished, fresh)
-    record = {"winner": None, "fits": counted.to_json()}
+    record: dict[str, object] = {"winner": None, "fits": counted.to_json()}
     if winner is not None and estimate is not None:
         write_text(layout.best, best_yaml(sweep, winner))
         record |= {"winner": winner.proposal.trial, "won_with": winner.value, **estimate.to_json()}

@@ -101,7 +101,7 @@ class FitShop:
         predictions = judge(job, scans).predictions
         write_predictions(trial.predictions, predictions)
         evaluation = scoring(job.experiment.evaluation)
-        heads = {
+        heads: dict[str, dict[str, float | None]] = {
             head: {
                 name: estimate.value
                 for name, estimate in head_metrics(predictions, head, evaluation).items()

@@ -24,6 +24,7 @@ from pcrnet.sweeps.table import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import Locator
 
 _ABSENT = "–"
 _MOST_TICKS = 6
@@ -116,7 +117,7 @@ def draw_learning_curves(curves: Mapping[str, Sequence[float]], winner: str) -> 
             )
         axes.set_xlabel("epoch")
         axes.set_ylabel("training loss, nats")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(_whole_numbers())
         return page_svg(figure, "curves")
 
 
@@ -136,8 +137,14 @@ def draw_values(sweep: Sweep, finished: Sequence[FinishedTrial], winner: str) ->
         axes.scatter(numbers[won], values[won], s=34, color=VERMILLION, zorder=3)
         axes.set_xlabel("trial, in the order of proposals")
         axes.set_ylabel(sweep.config.objective.metric)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(_whole_numbers())
         return page_svg(figure, "values")
+
+
+def _whole_numbers() -> Locator:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(integer=True)
 
 
 # --- axes

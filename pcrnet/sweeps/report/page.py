@@ -91,9 +91,8 @@ def render_sweep(
             "keys": keys,
             "rows": _rows(sweep, finished, keys, winner),
             "figures": {
-                name: Markup(svg)  # noqa: S704 - drawn here, with its texts escaped
+                name: None if svg is None else Markup(svg)  # noqa: S704 - drawn here, texts escaped
                 for name, svg in figures.items()
-                if svg is not None
             },
             "settings": sweep.config.model_dump(mode="json", exclude={"engine", "base"}),
             "configuration": sweep.experiment.without_paths().to_yaml(),
