@@ -102,7 +102,7 @@ def run_with_kills(folder: Path, settings: list[str], every: float) -> dict[str,
                 os.kill(generator.choice(workers), signal.SIGKILL)
                 kills += 1
             next_kill += every
-    assert process.returncode == 0, (layout.path / "logs").glob("*")
+    assert process.returncode == 0, f"see {layout.path / 'logs'}"
     said = "".join(path.read_text() for path in (layout.path / "logs").glob("*.log"))
     made = [(match["trial"], match["fit"]) for match in _MADE.finditer(said)]
     return {

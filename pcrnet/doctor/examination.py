@@ -19,7 +19,7 @@ from pcrnet.doctor.convolution import (
     check_convolutions,
     cudnn_version,
 )
-from pcrnet.doctor.needs import Needs, foresee
+from pcrnet.doctor.needs import MachineNeeds, foresee
 from pcrnet.machine import available_cores
 from pcrnet.simulation.trial import COVARIATES
 from pcrnet.training.devices import (
@@ -31,7 +31,9 @@ from pcrnet.training.devices import (
 )
 
 
-def examine(experiment: Experiment, say: Callable[[str], None], *, bench: bool = False) -> Needs:
+def examine(
+    experiment: Experiment, say: Callable[[str], None], *, bench: bool = False
+) -> MachineNeeds:
     """Say what an experiment needs and what there is, check the arithmetic, and refuse what cannot
     fit.
 

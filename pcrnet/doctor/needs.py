@@ -40,7 +40,7 @@ _OTHER_FILES = 20_000_000
 
 
 @dataclass(frozen=True)
-class Needs:
+class MachineNeeds:
     """What an experiment needs of this machine.
 
     Attributes:
@@ -162,7 +162,7 @@ class Needs:
             raise ProblemListError("this experiment does not fit on this machine", problems)
 
 
-def foresee(experiment: Experiment, patients: int, covariates: int) -> Needs:
+def foresee(experiment: Experiment, patients: int, covariates: int) -> MachineNeeds:
     """Find out what an experiment needs, with a forward pass and a second or two of steps.
 
     Args:
@@ -187,7 +187,7 @@ def foresee(experiment: Experiment, patients: int, covariates: int) -> Needs:
     voxels = math.prod(experiment.imaging.size) * len(data.timepoints) * len(data.channels)
     cache = _existing(experiment.cache_directory)
     root = _existing(Path(experiment.run.root))
-    needs = Needs(
+    needs = MachineNeeds(
         patients=patients,
         device=_device(experiment),
         precision={"bf16-mixed": "bf16", "32-true": "float32"}[lightning_precision(training)]
@@ -217,12 +217,12 @@ def foresee(experiment: Experiment, patients: int, covariates: int) -> Needs:
 
 
 def _timed(
-    needs: Needs,
+    needs: MachineNeeds,
     experiment: Experiment,
     fits: list[FitPlan],
     patients: int,
     step_s: float | None,
-) -> Needs:
+) -> MachineNeeds:
     folds, training = experiment.evaluation.folds, experiment.training
     networks = networks_of_fit(experiment)
     learning = 1.0 if networks < 2 else 1.0 - 1.0 / networks  # each leaves out a part

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 COLUMNS = ("run", "AUC", "log loss", "Δ AUC", "p", "Δ log loss", "Δ Brier")
-Rows = list[tuple[str, ...]]
+TableRows = list[tuple[str, ...]]
 
 
-def rows_of(found: RunComparison) -> dict[str, Rows]:
+def rows_of(found: RunComparison) -> dict[str, TableRows]:
     """Outcome to a row a run: its own numbers, then the first run less this one."""
-    tables: dict[str, Rows] = {}
+    tables: dict[str, TableRows] = {}
     for head in found.heads:
-        rows: Rows = []
+        rows: TableRows = []
         for index, run in enumerate(found.runs):
             own = (run.name, _shown(run.auc[head]), _shown(run.log_loss[head]))
             if index == 0:

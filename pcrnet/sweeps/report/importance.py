@@ -55,9 +55,12 @@ def _importances(sweep: Sweep, trials: Sequence[FinishedTrial]) -> dict[str, flo
     ]
     if not common:
         return {}
-    shares = optuna.importance.get_param_importances(
-        study_of(sweep, trials, seed=0),
-        evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0),
-        params=common,
-    )
+    try:
+        shares = optuna.importance.get_param_importances(
+            study_of(sweep, trials, seed=0),
+            evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0),
+            params=common,
+        )
+    except RuntimeError:  # no tree of its forest found anything to tell the trials apart by
+        return {}
     return {names[path]: float(share) for path, share in shares.items()}

@@ -99,6 +99,15 @@ def test_without_a_complete_trial_it_says_why(finished, tmp_path):
     assert "No trial was completed" in page
 
 
+def test_values_that_no_key_explains_have_no_importance(finished):
+    sweep, trials = finished
+    alike = [
+        FinishedTrial(trial.proposal, TrialResult("complete", 0.5 + (index == 0) * 1e-15, 6, 1.0))
+        for index, trial in enumerate(trials)
+    ]
+    assert isinstance(importances(sweep, alike), dict)
+
+
 def test_what_decides_the_value_has_the_importance(finished):
     sweep, trials = finished
     shares = importances(sweep, trials)["all trials"]
