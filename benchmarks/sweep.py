@@ -295,7 +295,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=20.0)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/pcrnet-sweep"))  # noqa: S108
     parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     folder = options.folder / options.part
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -94,7 +94,12 @@ def test_kills_change_no_number_and_no_fit_is_made_twice(tmp_path, one_thread):
     command += ["data.simulation.patients=18", "data.simulation.mri_spacing_mm=6.0"]
     command += ["imaging.size=[8,8,8]", "imaging.spacing_mm=[12,12,12]"]
     command += ["sweep.space={model.width: [8, 16], training.learning_rate: [0.001, 0.003]}"]
-    command += ["sweep.search=grid", "model.encoder.widths=[8]", "model.encoder.blocks=[0]"]
+    command += [
+        "sweep.search=grid",
+        "sweep.pruning=false",
+        "model.encoder.widths=[8]",
+        "model.encoder.blocks=[0]",
+    ]
     command += ["model.encoder.stem_width=4", "model.networks=1", "model.fusion.heads=2"]
     done = subprocess.run(
         command, env=one_thread, capture_output=True, text=True, check=False, timeout=290
