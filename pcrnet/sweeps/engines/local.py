@@ -58,7 +58,7 @@ def run_local(layout: SweepLayout, workers: int, log: Path, poll: Callable[[], i
     made = 0
     crew = [_Hired(layout.path, number, log / f"worker-{number}.log") for number in range(workers)]
     try:
-        while any([each.is_at_work() for each in crew]):  # each is asked, and replaced if need be
+        while sum(each.is_at_work() for each in crew):  # each is asked, and replaced if need be
             time.sleep(_POLL_S)
             made, before = poll(), made
             for each in crew if made != before else ():
