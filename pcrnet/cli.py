@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pcrnet import __version__
 from pcrnet.commands import (
     check,
+    compare,
     convert,
+    doctor,
     evaluate,
     export,
     importing,
@@ -21,13 +23,18 @@ from pcrnet.commands import (
     predict,
     preprocess,
     simulate,
+    sweep,
     train,
+    work,
 )
 from pcrnet.commands.registry import Commands
 from pcrnet.guard import guarded
 
 _COMMANDS = (
+    doctor,
     train,
+    sweep,
+    work,
     check,
     convert,
     kinetics,
@@ -35,6 +42,7 @@ _COMMANDS = (
     simulate,
     predict,
     evaluate,
+    compare,
     export,
     preprocess,
 )

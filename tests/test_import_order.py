@@ -19,7 +19,9 @@ _FLOORS = (
     "importers review simulation data decision",
     "models",
     "training deploy",
+    "doctor",
     "run",
+    "sweeps",
     "public guard",
     "commands",
     "cli",
@@ -33,6 +35,7 @@ _FLOORS_WITHIN = {
     "models": ("encoders rivals",),
     "simulation": ("pattern",),
     "training": ("lightning",),
+    "sweeps": ("engines report",),
 }
 """Sub-packages in the same way. Modules beside them stand where their imports put them."""
 
