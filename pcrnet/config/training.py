@@ -28,6 +28,15 @@ class EarlyStopping(Section):
 StoppingConfig = Annotated[FixedSchedule | EarlyStopping, Field(discriminator="kind")]
 
 
+class CheckpointsConfig(Section):
+    """Checkpoints of Lightning that a run leaves behind, for whoever goes on with a fit by hand."""
+
+    every_epochs: PositiveInt | None = None
+    """Epochs from one to the next; null keeps none. A run needs none of them to continue."""
+    keep: PositiveInt | None = 1
+    """How many of the newest stay; null: all."""
+
+
 class TrainingConfig(Section):
     """How one network is fitted."""
 
@@ -58,6 +67,9 @@ class TrainingConfig(Section):
     """Deterministic algorithms only; densenet has none on a GPU and is refused there."""
     max_steps: PositiveInt | None = None
     """Stop each fit after so many steps: for trying a configuration out."""
+
+    checkpoints: CheckpointsConfig = CheckpointsConfig()
+    """What is kept of a fit on its way."""
 
     @field_validator("precision", mode="before")
     @classmethod

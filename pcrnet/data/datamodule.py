@@ -30,6 +30,10 @@ class FitDataModule(LightningDataModule):
         fit: Name of the fit; with seed, epoch and patient it names every random number.
         training: The patients that the fit learns from.
         validation: A slice of its own training patients that early stopping watches.
+        test: Patients that the fit leaves out, for a trainer that tests or predicts.
+
+    Attributes:
+        batch_size: Patients a step; Lightning's finder of batch sizes sets it.
     """
 
     def __init__(
@@ -38,12 +42,15 @@ class FitDataModule(LightningDataModule):
         fit: str,
         training: PatientDataset,
         validation: PatientDataset | None = None,
+        test: PatientDataset | None = None,
     ) -> None:
         super().__init__()
         self.experiment = experiment
         self.fit = fit
         self.training = training
         self.validation = validation
+        self.test = test
+        self.batch_size = experiment.training.batch_size
         data, imaging = experiment.data, experiment.imaging
         self._is_suv = torch.tensor([imaging.channel_kind(name) == "suv" for name in data.channels])
         self._branch_of_channel = torch.tensor(
@@ -59,11 +66,19 @@ class FitDataModule(LightningDataModule):
         """The patients that early stopping watches; none under a fixed schedule."""
         return [] if self.validation is None else self._loader(self.validation, None)
 
+    def test_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """The patients that the fit leaves out, in order."""
+        return [] if self.test is None else self._loader(self.test, None)
+
+    def predict_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """The same patients."""
+        return self.test_dataloader()
+
     def _loader(self, dataset: PatientDataset, sampler: EpochSampler | None) -> DataLoader[Batch]:
         workers = self.experiment.data.workers
         return DataLoader(
             dataset,
-            batch_size=self.experiment.training.batch_size,
+            batch_size=self.batch_size,
             sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,

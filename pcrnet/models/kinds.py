@@ -27,7 +27,7 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.models.contract import FitRequest, FittedModel
 from pcrnet.models.monai_network import MonaiNetwork
 from pcrnet.models.network import PcrNet
-from pcrnet.models.network_model import NetworkModel
+from pcrnet.models.network_model import Beginning, NetworkModel, begin
 from pcrnet.models.rivals.tabular import TabularModel
 
 
@@ -40,11 +40,14 @@ class Kind:
         read: Folder, settings, timepoints with channels, and imaging to the model written there.
         build: Makes an untrained network for patients whose covariates are encoded so; None where
             the kind trains no network, and is fitted in seconds.
+        begin: Settings and request to one such network before its training, for whoever trains it
+            with a loop of their own; None as for ``build``.
     """
 
     fit: Callable[[Any, FitRequest], FittedModel]
     read: Callable[[Path, Any, DataConfig, ImagingConfig], FittedModel]
     build: Callable[[Any, DataConfig, ImagingConfig, ClinicalEncoding], nn.Module] | None = None
+    begin: Callable[[Any, FitRequest], Beginning] | None = None
 
     @property
     def trains(self) -> bool:
@@ -70,6 +73,11 @@ def _fit_network(config: NetworkConfig, request: FitRequest) -> FittedModel:
     return NetworkModel.fit(request, build, networks=config.networks, corrects=corrects)
 
 
+def _begin_network(config: NetworkConfig, request: FitRequest) -> Beginning:
+    build = partial(_network, config, request.data, request.imaging)
+    return begin(request, build, corrects=config.start == "quantitative")
+
+
 def _read_network(
     path: Path, config: NetworkConfig, data: DataConfig, imaging: ImagingConfig
 ) -> FittedModel:
@@ -82,6 +90,11 @@ def _fit_monai(config: MonaiConfig, request: FitRequest) -> FittedModel:
     build = partial(_monai, config, request.data, request.imaging)
     request = replace(request, covariates=())  # it looks at scans alone
     return NetworkModel.fit(request, build, networks=1, corrects=False)
+
+
+def _begin_monai(config: MonaiConfig, request: FitRequest) -> Beginning:
+    build = partial(_monai, config, request.data, request.imaging)
+    return begin(replace(request, covariates=()), build, corrects=False)
 
 
 def _read_monai(
@@ -105,10 +118,10 @@ def _read_table(
 
 
 KINDS: dict[str, Kind] = {
-    "network": Kind(_fit_network, _read_network, _network),
+    "network": Kind(_fit_network, _read_network, _network, _begin_network),
     "quantitative": Kind(_fit_table, _read_table),
     "clinical": Kind(_fit_table, _read_table),
-    "monai": Kind(_fit_monai, _read_monai, _monai),
+    "monai": Kind(_fit_monai, _read_monai, _monai, _begin_monai),
 }
 
 

@@ -80,17 +80,17 @@ class NetworkModel:
                 With one, nobody is left out and the factors are 1.
             corrects: Whether the start is the quantitative model, else the frequencies.
         """
-        start = _fit_start(request, corrects)
         if networks == 1:
-            encoding = ClinicalEncoding.fit(request.patients, request.covariates)
-            network = _new(build, encoding, request, "network")
-            offset = _honest_offset(start, request)
-            request.optimise("network", network, request.patients, encoding, offset)
-            return cls(start, (network,), (encoding,), np.ones(3))
+            begun = begin(request, build, corrects=corrects)
+            request.optimise(
+                "network", begun.network, request.patients, begun.encoding, begun.offset
+            )
+            return cls(begun.start, (begun.network,), (begun.encoding,), np.ones(3))
+        start = _fit_start(request, corrects)
         parts = _parts(request, networks)
         trained: list[nn.Module] = []
         encodings: list[ClinicalEncoding] = []
-        begun, added = np.empty((len(parts), 3)), np.empty((len(parts), 3))
+        started, added = np.empty((len(parts), 3)), np.empty((len(parts), 3))
         for part in range(networks):
             left = parts == part
             name = f"network-{part}"
@@ -101,12 +101,12 @@ class NetworkModel:
             offset = _honest_offset(own_start, learning)
             request.optimise(name, network, learning.patients, encoding, offset)
             others = _chosen(request.patients, left)
-            begun[left] = own_start.logits(others, request.source)
+            started[left] = own_start.logits(others, request.source)
             added[left] = network_logits(network, encoding, others, request.source)
             trained.append(network)
             encodings.append(encoding)
         factors = (
-            choose_factors(begun, added, allowed_cells(request.patients))
+            choose_factors(started, added, allowed_cells(request.patients))
             if corrects
             else np.ones(3)
         )
@@ -195,6 +195,31 @@ class NetworkModel:
             for index, encoding in enumerate(encodings)
         )
         return cls(start, networks, encodings, factors)
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """One network before its training.
+
+    Attributes:
+        start: The model whose logits it will correct.
+        network: Untrained.
+        encoding: Of the covariates of its patients.
+        offset: (n, 3), the start's logits of the patients it will learn from.
+    """
+
+    start: TabularModel | Frequencies
+    network: nn.Module
+    encoding: ClinicalEncoding
+    offset: Logits
+
+
+def begin(request: FitRequest, build: Build, *, corrects: bool) -> Beginning:
+    """All that precedes the training of a network that learns from everybody in the request."""
+    start = _fit_start(request, corrects)
+    encoding = ClinicalEncoding.fit(request.patients, request.covariates)
+    network = _new(build, encoding, request, "network")
+    return Beginning(start, network, encoding, _honest_offset(start, request))
 
 
 @torch.inference_mode()

@@ -40,6 +40,7 @@ from pcrnet.training.plan import FitPlan
 LOGITS_FILE = "logits.csv"
 MODEL_FOLDER = "model"
 DONE_FILE = "done.json"
+_DECIDING_NOTHING = {"parallel_fits", "checkpoints"}
 _LOGIT_COLUMNS = ("logit_yT0", "logit_yN0_given_yT0", "logit_yN0_given_residual")
 
 
@@ -233,7 +234,7 @@ def _fingerprint(plan: FitPlan, job: FitJob, training: Sequence[Patient]) -> str
             "fit": plan.name,
             "seed": experiment.run.seed,
             "sections": {
-                name: getattr(experiment, name).model_dump(mode="json", exclude={"parallel_fits"})
+                name: getattr(experiment, name).model_dump(mode="json", exclude=_DECIDING_NOTHING)
                 for name in ("imaging", "augmentation", "model", "training")
             },
             "timepoints": experiment.data.timepoints,

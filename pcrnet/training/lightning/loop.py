@@ -20,6 +20,7 @@ from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import make_splits
 from pcrnet.errors import RunError
+from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.contract import Logits
 from pcrnet.storage import atomic_path, sha256_file
 from pcrnet.training.devices import require_deterministic_layers
@@ -107,6 +108,7 @@ class TrainingLoop:
             History,
             ResumePoint,
         )
+        from pcrnet.training.lightning.checkpoints import Checkpoints
         from pcrnet.training.lightning.module import PcrModule
         from pcrnet.training.lightning.trainer import interruptible, make_trainer, quiet_lightning
 
@@ -139,9 +141,13 @@ class TrainingLoop:
             history,
             EpochReporter(self.fit, self.epochs, self.listen, before=self._done),
             FiniteNumbers(f"{self.fit}, {part}"),
+            *Checkpoints.asked_for(config.checkpoints, folder),
             ResumePoint(folder, start.fingerprint),
         ]
-        module = PcrModule(network, config, seed)
+        blueprint = NetworkBlueprint(
+            self.experiment.model, self.experiment.data, self.experiment.imaging, encoding
+        )
+        module = PcrModule.training_of(network, blueprint, config, seed)
         with quiet_lightning(), interruptible():
             trainer = make_trainer(
                 config,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning import LightningModule
@@ -11,43 +13,99 @@ from torch import Tensor, nn
 from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
 from pcrnet.data.seeds import derive_seed
+from pcrnet.models.blueprint import NetworkBlueprint
+from pcrnet.models.joint_head import joint_log_cells
 from pcrnet.training.lightning.losses import joint_negative_log_likelihood
+
+
+class Forecast(NamedTuple):
+    """What :meth:`PcrModule.predict_step` says of B patients; nothing of it is calibrated.
+
+    Attributes:
+        patient: int64 (B,); index of the patient within the dataset.
+        logits: float32 (B, 3) of yT0, of yN0 given yT0, and of yN0 given residue.
+        probability: float32 (B, 3) of yT0, yN0 and yT0yN0.
+    """
+
+    patient: Tensor
+    logits: Tensor
+    probability: Tensor
 
 
 class PcrModule(LightningModule):
     """Fits a network by the likelihood of the joint outcome.
 
+    Its hyper-parameters are plain data, so that ``PcrModule.load_from_checkpoint(path)`` builds the
+    network anew and unpickles nothing.
+
     Args:
-        network: The network to train.
-        config: Optimiser and schedule.
+        network: What :meth:`~pcrnet.models.blueprint.NetworkBlueprint.to_dict` gives.
+        training: The section ``training`` of the configuration: optimiser and schedule.
         seed: Of this fit; with epoch and batch it fixes dropout, so that a resumed fit repeats
             exactly.
+        built: The network, where it has been built; it is trained in place.
+
+    Raises:
+        IntegrityError: ``network`` describes none that this version knows.
     """
 
-    def __init__(self, network: nn.Module, config: TrainingConfig, seed: int) -> None:
+    def __init__(
+        self,
+        network: Mapping[str, Any],
+        training: Mapping[str, Any],
+        seed: int = 0,
+        *,
+        built: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.network = network
-        self.config = config
+        self.save_hyperparameters(ignore=["built"])
+        self.config = TrainingConfig.model_validate(dict(training))
+        self.learning_rate = self.config.learning_rate
+        """The peak; Lightning's finder of learning rates sets it."""
         self.seed = seed
+        self.network = NetworkBlueprint.from_dict(network).build() if built is None else built
 
-    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+    @classmethod
+    def training_of(
+        cls, network: nn.Module, blueprint: NetworkBlueprint, config: TrainingConfig, seed: int
+    ) -> PcrModule:
+        """The module that trains ``network``, which was built from ``blueprint``, in place."""
+        return cls(blueprint.to_dict(), config.model_dump(mode="json"), seed, built=network)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (B, 3): those that the network starts from, plus its own."""
+        logits: Tensor = self.network(
+            batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
+        )
+        return batch.offset + logits
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make dropout depend on epoch and batch, not on what ran before."""
         # Not once an epoch: Lightning calls no on_train_epoch_start in the first resumed epoch.
-        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_index))
+        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx))
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         return self._loss(batch, "train/loss")
 
-    def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch of the patients that early stopping watches."""
         return self._loss(batch, "validation/loss")
 
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch of the patients that the fit has left out."""
+        return self._loss(batch, "test/loss")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
+        """Logits and probabilities of one batch."""
+        logits = self(batch)
+        cells = joint_log_cells(logits).exp()
+        both, breast_only, nodes_only, _ = cells.unbind(dim=1)
+        probability = torch.stack([both + breast_only, both + nodes_only, both], dim=1)
+        return Forecast(batch.patient, logits, probability)
+
     def _loss(self, batch: Batch, name: str) -> Tensor:
-        logits = self.network(
-            batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
-        )
-        loss = joint_negative_log_likelihood(batch.offset + logits, batch.allowed)
+        loss = joint_negative_log_likelihood(self(batch), batch.allowed)
         self.log(name, loss, on_step=False, on_epoch=True, batch_size=len(batch.allowed))
         return loss
 
@@ -69,7 +127,7 @@ class PcrModule(LightningModule):
         """AdamW; warm-up, then a cosine to zero over the planned number of steps."""
         optimizer = torch.optim.AdamW(
             parameter_groups(self.network, self.config.weight_decay),
-            lr=self.config.learning_rate,
+            lr=self.learning_rate,
             fused=True,
         )
         steps = max(1, int(self.trainer.estimated_stepping_batches))

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from pcrnet.config.training import TrainingConfig
 from pcrnet.training.lightning.module import PcrModule, learning_rate_factor, parameter_groups
 
 
@@ -58,7 +57,7 @@ def test_dropout_repeats_with_seed_epoch_and_batch_whatever_was_drawn_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def draws(seed: int, epoch: int, batch: int, before: int = 0) -> torch.Tensor:
-        module = PcrModule(nn.Identity(), TrainingConfig(), seed)
+        module = PcrModule({}, {}, seed, built=nn.Identity())
         monkeypatch.setattr(PcrModule, "current_epoch", epoch)
         torch.rand(before)
         module.on_train_batch_start(None, batch)
