@@ -1,7 +1,8 @@
 """pcrnet: from PET/MRI at several timepoints to calibrated probabilities of complete response.
 
 ``load_experiment``, ``train``, ``cross_validate``, ``evaluate``, ``load_bundle``, ``read_cohort``,
-``read_volume`` and ``module_and_data`` are found when they are first asked for: importing pcrnet imports no network.
+``read_volume`` and ``module_and_data`` are found when they are first asked for: importing pcrnet
+imports no network.
 """
 
 from typing import TYPE_CHECKING, Any

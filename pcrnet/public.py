@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pcrnet.cohort.outcome import OutcomeDefinition
     from pcrnet.cohort.table import Cohort
     from pcrnet.config.imaging import ChannelKind, DicomConfig
+    from pcrnet.data.datamodule import FitDataModule
     from pcrnet.deploy.predictor import Predictor
     from pcrnet.imaging.volume import Volume
     from pcrnet.run.pipeline import CrossValidation, RunResult
-    from pcrnet.data.datamodule import FitDataModule
     from pcrnet.training.events import Listener
     from pcrnet.training.lightning.module import PcrModule
 

@@ -30,7 +30,7 @@ _FLOORS_WITHIN = {
     "evaluation": ("statistics", "tables trial", "report"),
     "models": ("encoders rivals",),
     "simulation": ("pattern",),
-    "training": ("lightning",),
+    "training": ("lightning trackers",),
 }
 """Sub-packages in the same way. Modules beside them stand where their imports put them."""
 

@@ -23,6 +23,7 @@ from pcrnet.config.schema import members_of
 from pcrnet.config.section import Section
 
 _WIDTH = 100
+_LONGEST = 120
 _NAMES: Mapping[object, str] = {
     int: "whole number",
     float: "number",
@@ -128,17 +129,24 @@ def _values(annotation: object) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
     if annotation in _NAMES:
         return _NAMES[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return f"{{{', '.join(annotation.model_fields)}}}"
     if origin is Literal:
         return " | ".join(map(str, inner))
     if origin in (Union, types.UnionType):
         return " | ".join("null" if part is type(None) else _values(part) for part in inner)
+    return _of_many(origin, inner) or (_values(inner[0]) if inner else str(annotation))
+
+
+def _of_many(origin: object, inner: tuple[object, ...]) -> str:
+    """A list or a mapping in words; empty for anything else."""
     if origin is tuple:
         parts = [part for part in inner if part is not Ellipsis]
         size = f"list of {len(parts)}" if len(parts) == len(inner) else "list"
         return f"{size}, each {_values(parts[0])}"
     if origin is dict:
         return f"mapping of names to {_values(inner[1])}"
-    return _values(inner[0]) if inner else str(annotation)
+    return ""
 
 
 def _limits(field: FieldInfo) -> str:
@@ -176,7 +184,14 @@ def _plain(text: str) -> str:
 def _section_text(section: KeySection) -> str:
     lines = textwrap.wrap(f"{section.title}: {section.meaning}", _WIDTH, subsequent_indent="    ")
     for key in section.keys:
-        lines.append(f"  {key.path}={key.default}    ({key.values})")
+        setting, values = f"  {key.path}={key.default}", f"({key.values})"
+        if len(setting) + len(values) <= _LONGEST:
+            lines.append(f"{setting}    {values}")
+        else:
+            lines.append(setting)
+            lines += textwrap.wrap(
+                values, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 7
+            )
         if key.meaning:
             lines += textwrap.wrap(
                 key.meaning, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6

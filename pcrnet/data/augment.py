@@ -8,14 +8,14 @@ Shapes: B patients, T timepoints, C channels, R branches, X Y Z voxels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 
 _NOISE = 1 << 62  # the bit that parts the stream of the noise from that of the other numbers
@@ -87,6 +87,7 @@ def apply(
     imaging: ImagingConfig,
     branch_of_channel: Tensor,
     is_suv: Tensor,
+    distort: Callable[[Tensor], Tensor] = lambda moved: moved,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch.
 
@@ -98,6 +99,7 @@ def apply(
         imaging: The grid.
         branch_of_channel: int (C,).
         is_suv: bool (C,); noise on SUV grows with SUV, as the network sees its logarithm.
+        distort: What the scanner does to the image before noise comes to it.
 
     Returns:
         The augmented image, float32, and the presence after hiding channels. A patient never
@@ -112,7 +114,7 @@ def apply(
         align_corners=False,
     ).reshape(batch, timepoints, *image.shape[2:])
     gain = parameters.gain[:, :, branch_of_channel]
-    moved = moved * gain[..., None, None, None]
+    moved = distort(moved * gain[..., None, None, None])
     if config.noise > 0:
         noise = _noise(moved, parameters.noise_seeds)
         # d log(1 + SUV) = d SUV / (1 + SUV)

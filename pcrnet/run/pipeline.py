@@ -9,6 +9,7 @@ from typing import Any
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import rival_config
+from pcrnet.data.library_augment import library_augmenter
 from pcrnet.decision.nested import FittedDecision
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
@@ -32,6 +33,7 @@ from pcrnet.training.events import (
     FitFinished,
     FitsPlanned,
     Listener,
+    Measured,
     Progressed,
     Remark,
     RunEvent,
@@ -73,6 +75,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
     """
 
     require_device(experiment.training)
+    library_augmenter(experiment.augmentation, experiment.data, experiment.imaging)
     run = RunDirectory(experiment.run.directory)
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)
@@ -133,6 +136,7 @@ def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidat
         PcrnetError: Whatever a user can cause and remedy.
     """
     require_device(experiment.training)
+    library_augmenter(experiment.augmentation, experiment.data, experiment.imaging)
     run = RunDirectory(experiment.run.directory)
     evaluation = experiment.evaluation
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
@@ -223,7 +227,7 @@ def _renamed(listen: Listener, prefix: str) -> Listener:
     """Fits of a repeat and of a rival bear the names of the run's own; here they do not."""
 
     def listen_here(event: RunEvent) -> None:
-        if isinstance(event, EpochReport | FitFinished):
+        if isinstance(event, EpochReport | Measured | FitFinished):
             event = replace(event, fit=f"{prefix}-{event.fit}")
         elif isinstance(event, FitsPlanned):
             event = replace(event, fits=tuple(f"{prefix}-{fit}" for fit in event.fits))

@@ -31,7 +31,7 @@ from pcrnet.storage import (
     write_text,
 )
 from pcrnet.training.devices import computing_device, lightning_precision
-from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.events import EpochReport, Measured, Remark
 from pcrnet.training.fit_code import code_digest
 from pcrnet.training.lightning.finite import require_finite_logits
 from pcrnet.training.lightning.loop import TrainingLoop, forget_trained
@@ -41,6 +41,7 @@ LOGITS_FILE = "logits.csv"
 MODEL_FOLDER = "model"
 DONE_FILE = "done.json"
 _DECIDING_NOTHING = {"parallel_fits", "checkpoints"}
+_UNSAID = {"precision": None}
 _LOGIT_COLUMNS = ("logit_yT0", "logit_yN0_given_yT0", "logit_yN0_given_residual")
 
 
@@ -71,7 +72,11 @@ class FitJob:
         config = self.experiment.training
         if self.precision is None:
             return config
-        return config.model_copy(update={"precision": self.precision})
+        trainer = config.trainer
+        if trainer.precision == "64-true":
+            return config
+        settled = {"precision": self.precision, "trainer": trainer.model_copy(update=_UNSAID)}
+        return config.model_copy(update=settled)
 
     def cache(self) -> TensorCache:
         """The tensors of the cohort."""
@@ -84,7 +89,7 @@ def run_fit(
     job: FitJob,
     *,
     device_index: int = 0,
-    listen: Callable[[EpochReport | Remark], None] = lambda event: None,
+    listen: Callable[[EpochReport | Measured | Remark], None] = lambda event: None,
 ) -> bool:
     """Fit one model, write it and its logits; a finished fit is left alone.
 

@@ -24,8 +24,9 @@ from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.contract import Logits
 from pcrnet.storage import atomic_path, sha256_file
 from pcrnet.training.devices import require_deterministic_layers
-from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.events import EpochReport, Measured, Remark
 from pcrnet.training.lightning.finite import require_finite
+from pcrnet.training.lightning.ranks import Rank, train_in_ranks
 from pcrnet.training.lightning.resume import Start, find_start, forget
 
 HISTORY_FILE = "history.csv"
@@ -60,7 +61,7 @@ class TrainingLoop:
     directory: Path
     device_index: int
     epochs: int
-    listen: Callable[[EpochReport | Remark], None]
+    listen: Callable[[EpochReport | Measured | Remark], None]
     _done: int = 0
 
     def __call__(
@@ -84,13 +85,18 @@ class TrainingLoop:
             if start.remark:
                 forget(folder)
                 self.listen(Remark(f"{self.fit}, {part} starts afresh: {start.remark}"))
-            self._train(part, network, patients, encoding, offset, start)
+            if self.training.trainer.devices > 1:
+                self._require_share_for_each(part, patients)
+                train_in_ranks(self, part, network, patients, encoding, offset, start)
+                _take_trained(network, folder, self.fingerprint)
+            else:
+                self.train(part, network, patients, encoding, offset, start)
             require_finite(f"{self.fit}, {part}", network)
             _keep_trained(network, folder, self.fingerprint)
         forget(folder)
         self._done += self.training.max_epochs
 
-    def _train(
+    def train(
         self,
         part: str,
         network: nn.Module,
@@ -98,7 +104,9 @@ class TrainingLoop:
         encoding: ClinicalEncoding,
         offset: Logits,
         start: Start,
+        rank: Rank | None = None,
     ) -> None:
+        """Train from ``start``, in this process or as one of several that share the fit."""
         from pcrnet.data.datamodule import FitDataModule
         from pcrnet.training.lightning.callbacks import (
             AveragedWeights,
@@ -109,10 +117,12 @@ class TrainingLoop:
             ResumePoint,
         )
         from pcrnet.training.lightning.checkpoints import Checkpoints
+        from pcrnet.training.lightning.meter import Meter
         from pcrnet.training.lightning.module import PcrModule
+        from pcrnet.training.lightning.named import logger_of, named_callbacks
         from pcrnet.training.lightning.trainer import interruptible, make_trainer, quiet_lightning
 
-        config = self.training
+        config, rank = self.training, rank or Rank()
         require_deterministic_layers(self.experiment)
         folder = self.directory / part
         seed = derive_seed(self.experiment.run.seed, self.fit, part)
@@ -136,11 +146,15 @@ class TrainingLoop:
         stopping = config.stopping
         best = BestWeights(stopping.patience) if isinstance(stopping, EarlyStopping) else None
         averaged = AveragedWeights(config.average_decay) if config.average_decay > 0 else None
+        finite = FiniteNumbers(f"{self.fit}, {part}")
+        meter = Meter(data, finite)
         callbacks = [
             *(callback for callback in (best, averaged) if callback is not None),
             history,
-            EpochReporter(self.fit, self.epochs, self.listen, before=self._done),
-            FiniteNumbers(f"{self.fit}, {part}"),
+            meter,
+            EpochReporter(self.fit, self.epochs, self.listen, self._done, meter),
+            finite,
+            *named_callbacks(config, folder),
             *Checkpoints.asked_for(config.checkpoints, folder),
             ResumePoint(folder, start.fingerprint),
         ]
@@ -155,11 +169,30 @@ class TrainingLoop:
                 self.device_index,
                 validate=bool(watched.any()),
                 directory=folder,
+                rank=rank,
+                logger=logger_of(config, self.fit, self.listen),
             )
             trainer.fit(module, datamodule=data, ckpt_path=start.checkpoint, weights_only=True)
         if best is not None and best.weights is not None:
             module.load_state_dict(best.weights)
-        history.write(folder / HISTORY_FILE)
+        network.float()
+        if rank.number == 0:
+            history.write(folder / HISTORY_FILE)
+
+    def _require_share_for_each(self, part: str, patients: Sequence[Patient]) -> None:
+        seed = derive_seed(self.experiment.run.seed, self.fit, part)
+        watched = int(watched_patients(patients, self.training, seed).sum())
+        devices = self.training.trainer.devices
+        if 0 < watched < devices:
+            raise RunError(
+                f"{watched} patients to watch are too few for {devices} devices",
+                field="training.trainer.devices",
+                remedy="share a fit among fewer devices, or watch more (training.stopping)",
+            )
+
+    def keep(self, part: str, network: nn.Module) -> None:
+        """Keep a finished network until the fit is finished."""
+        _keep_trained(network, self.directory / part, self.fingerprint)
 
 
 def forget_trained(directory: Path) -> None:

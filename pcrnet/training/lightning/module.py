@@ -82,19 +82,33 @@ class PcrModule(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make dropout depend on epoch and batch, not on what ran before."""
         # Not once an epoch: Lightning calls no on_train_epoch_start in the first resumed epoch.
-        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx))
+        rank = self.global_rank
+        own = (rank,) if rank else ()  # processes that share a batch drop units of their own
+        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx, *own))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch."""
-        return self._loss(batch, "train/loss")
+        """Loss of one batch, or of the share of it that this process was given."""
+        loss = joint_negative_log_likelihood(self(batch), batch.allowed)
+        known, shown = known_outcomes(batch), (batch.patient >= 0).sum()
+        if self.trainer.world_size > 1:
+            # Processes' gradients are averaged: each counts for its part of the patients.
+            counts = torch.stack([known, shown]).double()
+            torch.distributed.all_reduce(counts)
+            loss = loss * (known / counts[0].clamp(min=1) * self.trainer.world_size).to(loss.dtype)
+            shown = counts[1]
+        weight = len(batch.patient) if self.trainer.world_size == 1 else int(shown)
+        self.log(
+            "train/loss", loss, on_step=False, on_epoch=True, batch_size=weight, sync_dist=True
+        )
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch of the patients that early stopping watches."""
-        return self._loss(batch, "validation/loss")
+        return self._judged(batch, "validation/loss")
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch of the patients that the fit has left out."""
-        return self._loss(batch, "test/loss")
+        return self._judged(batch, "test/loss")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
         """Logits and probabilities of one batch."""
@@ -104,9 +118,11 @@ class PcrModule(LightningModule):
         probability = torch.stack([both + breast_only, both + nodes_only, both], dim=1)
         return Forecast(batch.patient, logits, probability)
 
-    def _loss(self, batch: Batch, name: str) -> Tensor:
+    def _judged(self, batch: Batch, name: str) -> Tensor:
         loss = joint_negative_log_likelihood(self(batch), batch.allowed)
-        self.log(name, loss, on_step=False, on_epoch=True, batch_size=len(batch.allowed))
+        # Weighted by those whose outcome is known, the mean does not hang on who shares a batch.
+        weight = int(known_outcomes(batch))
+        self.log(name, loss, on_step=False, on_epoch=True, batch_size=weight, sync_dist=True)
         return loss
 
     def configure_gradient_clipping(
@@ -115,12 +131,16 @@ class PcrModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the norm of all gradients.
+        """Clip the norm of all gradients, or each entry.
 
         Lightning refuses to do so for a fused optimiser under mixed precision, lest scaled
         gradients are clipped; bf16 scales none.
         """
-        if gradient_clip_val is not None:
+        if gradient_clip_val is None:
+            return
+        if gradient_clip_algorithm == "value":
+            nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val)
+        else:
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> dict[str, object]:
@@ -139,6 +159,11 @@ class PcrModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def known_outcomes(batch: Batch) -> Tensor:
+    """How many patients of a batch have an outcome of which something is known."""
+    return (~batch.allowed.all(dim=1)).sum()
 
 
 def learning_rate_factor(step: int, warmup: int, steps: int) -> float:
