@@ -145,6 +145,7 @@ def test_every_torchio_transform_of_the_list_keeps_the_grid(name):
 
 
 _NEEDED = {
+    "RandAffine": {"rotate_range": [0.5, 0.5, 0.5], "prob": 1.0},
     "Rand3DElastic": {"sigma_range": [1, 2], "magnitude_range": [1, 3], "prob": 1.0},
     "RandCoarseDropout": {"holes": 2, "spatial_size": 2, "prob": 1.0},
     "RandScaleIntensity": {"factors": 0.1, "prob": 1.0},
@@ -188,7 +189,7 @@ def test_what_makes_no_sense_is_refused_by_name(kind, transform, reason):
 
 
 def test_a_class_that_is_not_on_the_list_is_refused_by_the_configuration():
-    with pytest.raises(ConfigError, match="augmentation.transforms"):
+    with pytest.raises(ConfigError, match=r"augmentation\.transforms"):
         load_experiment(["augmentation={kind: torchio, transforms: [{name: Lambda}]}"])
 
 
