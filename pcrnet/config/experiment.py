@@ -16,7 +16,7 @@ from pcrnet.config.augmentation import AnyAugmentation, AugmentationConfig
 from pcrnet.config.data import DataConfig, OutcomeConfig, RunConfig
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import ModelConfig, NetworkConfig
+from pcrnet.config.model import ModelConfig, NetworkConfig, begins_with_weights, with_weights
 from pcrnet.config.plain_yaml import plain_text
 from pcrnet.config.section import Section
 from pcrnet.config.training import TrackingConfig, TrainingConfig
@@ -45,6 +45,10 @@ class Experiment(Section):
                 f"training.callbacks: {monitors[0]} has nobody to tell, name one of "
                 "tracking.loggers"
             )
+        if self.training.freeze_epochs and not begins_with_weights(self.model):
+            raise ValueError(
+                "training.freeze_epochs: there is nothing to freeze, no encoder has weights"
+            )
         return self
 
     @property
@@ -69,6 +73,7 @@ class Experiment(Section):
                 "run": self.run.model_copy(update={"root": RunConfig().root}),
                 "data": self.data.model_copy(update=data),
                 "evaluation": self.evaluation.model_copy(update=protocol),
+                "model": with_weights(self.model, lambda path: Path(path).name),
             }
         )
 

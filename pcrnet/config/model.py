@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pcrnet.config.section import NonNegativeInt, Positive, PositiveInt, Section, same_length
+from pcrnet.config.section import (
+    Name,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Section,
+    same_length,
+)
 
 
-class ResNetConfig(Section):
+class Pretrainable(Section):
+    """An encoder that can begin with weights of a file."""
+
+    weights: str | None = None
+    """File of weights to begin with: safetensors, or a state dict that torch has saved (.pth, .pt,
+    .ckpt), of which nothing is run. What does not fit is left random, and said; null: all is."""
+
+
+class ResNetConfig(Pretrainable):
     """Normaliser-free residual encoder; the stem and every stage halve the grid."""
 
     kind: Literal["resnet"] = "resnet"
@@ -25,7 +41,7 @@ class ResNetConfig(Section):
         return same_length(self, "widths", "blocks")
 
 
-class ConvNeXtConfig(Section):
+class ConvNeXtConfig(Pretrainable):
     """ConvNeXt blocks in 3D: depthwise 5×5×5, layer norm, inverted bottleneck."""
 
     kind: Literal["convnext"] = "convnext"
@@ -41,7 +57,7 @@ class ConvNeXtConfig(Section):
         return same_length(self, "widths", "blocks")
 
 
-class DenseNetConfig(Section):
+class DenseNetConfig(Pretrainable):
     """MONAI's densely connected blocks."""
 
     kind: Literal["densenet"] = "densenet"
@@ -55,7 +71,7 @@ class DenseNetConfig(Section):
     """Channels before the first dense block."""
 
 
-class ViTConfig(Section):
+class ViTConfig(Pretrainable):
     """Vision transformer on patches of the stem's feature map."""
 
     kind: Literal["vit"] = "vit"
@@ -69,7 +85,7 @@ class ViTConfig(Section):
     """Attention heads of each layer."""
 
 
-class SwinConfig(Section):
+class SwinConfig(Pretrainable):
     """MONAI's shifted-window transformer."""
 
     kind: Literal["swin"] = "swin"
@@ -89,8 +105,47 @@ class SwinConfig(Section):
         return same_length(self, "depths", "heads")
 
 
+Backbone = Literal[
+    "resnet10",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnet200",
+    "DenseNet121",
+    "DenseNet169",
+    "DenseNet201",
+    "SEResNet50",
+    "SEResNet101",
+    "SEResNet152",
+    "SEResNext50",
+    "SEResNext101",
+    "SegResNet",
+    "BasicUNet",
+    "SwinTransformer",
+    "ViT",
+]
+"""Networks of MONAI's in three dimensions, by the names of their classes or makers."""
+
+
+class MonaiEncoderConfig(Pretrainable):
+    """A backbone of MONAI's from its first layer on, as published weights expect it; of U-shaped
+    networks the encoder."""
+
+    kind: Literal["monai"] = "monai"
+    backbone: Backbone = "resnet18"
+    """Its class. ResNets bear MedicalNet's layers and names, SwinTransformer those of MONAI's
+    self-supervised Swin UNETR, ViT those of masked autoencoders."""
+    stages: PositiveInt | None = None
+    """How many of its stages are used; fewer keep a finer grid of features; null: all."""
+    shortcut: Literal["A", "B"] = "B"
+    """Shortcuts of a resnet that change width: padded with zeros, or convolved. MedicalNet's 18 and
+    34 have A, its others B."""
+
+
 EncoderConfig = Annotated[
-    ResNetConfig | ConvNeXtConfig | DenseNetConfig | ViTConfig | SwinConfig,
+    ResNetConfig | ConvNeXtConfig | DenseNetConfig | ViTConfig | SwinConfig | MonaiEncoderConfig,
     Field(discriminator="kind"),
 ]
 
@@ -144,8 +199,14 @@ class NetworkConfig(Section):
     """Chance that a unit is left out while training."""
     encoder: EncoderConfig = ResNetConfig()
     """What turns the scans of one branch and visit into a token."""
+    encoders: dict[Name, EncoderConfig] = Field(default={})
+    """Branch to an encoder of its own, instead of ``model.encoder``; each with its ``kind``."""
     fusion: FusionConfig = TransformerFusionConfig()
     """What turns the tokens that are present into one vector."""
+
+    def encoder_of(self, branch: str) -> EncoderConfig:
+        """The settings of a branch's encoder."""
+        return self.encoders.get(branch, self.encoder)
 
 
 class QuantitativeConfig(Section):
@@ -186,3 +247,31 @@ def rival_config(kind: Rival) -> QuantitativeConfig | ClinicalConfig | MonaiConf
             return QuantitativeConfig()
         case "monai":
             return MonaiConfig()
+
+
+def with_weights(model: ModelConfig, rename: Callable[[str], str | None]) -> ModelConfig:
+    """The same model with every file of weights under another name, or under none."""
+    if not isinstance(model, NetworkConfig):
+        return model
+
+    def renamed(encoder: EncoderConfig) -> EncoderConfig:
+        if encoder.weights is None:
+            return encoder
+        return encoder.model_copy(update={"weights": rename(encoder.weights)})
+
+    return model.model_copy(
+        update={
+            "encoder": renamed(model.encoder),
+            "encoders": {name: renamed(one) for name, one in model.encoders.items()},
+        }
+    )
+
+
+def without_weights(model: ModelConfig) -> ModelConfig:
+    """The same model, knowing nothing of the files that its training began with."""
+    return with_weights(model, lambda _: None)
+
+
+def begins_with_weights(model: ModelConfig) -> bool:
+    """Whether an encoder begins with weights of a file."""
+    return without_weights(model) != model

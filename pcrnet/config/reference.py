@@ -111,8 +111,11 @@ def _kind(member: type[Any]) -> str:
 @cache
 def _meanings(schema: type[Section]) -> dict[str, str]:
     """Field to the docstring below it, which Python itself does not keep."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(schema))).body
     found: dict[str, str] = {}
+    for base in schema.__bases__:
+        if issubclass(base, Section) and base is not Section:
+            found |= _meanings(base)
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(schema))).body
     name = ""
     for node in tree.body if isinstance(tree, ast.ClassDef) else ():
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -129,6 +132,8 @@ def _values(annotation: object) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
     if annotation in _NAMES:
         return _NAMES[annotation]
+    if len(members_of(annotation)) > 1:
+        return " | ".join(f"{{kind: {_kind(member)}, …}}" for member in members_of(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return f"{{{', '.join(annotation.model_fields)}}}"
     if origin is Literal:

@@ -6,7 +6,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pcrnet.config.section import Distinct, NonNegative, Positive, PositiveInt, Section
+from pcrnet.config.section import (
+    Distinct,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Section,
+)
 from pcrnet.config.trainer import CallbackName, TrainerConfig
 
 
@@ -55,6 +62,10 @@ class TrainingConfig(Section):
     """Longest gradient; a longer one is shortened."""
     average_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.98
     """Decay of the exponential moving average of the weights; 0 leaves it out."""
+    freeze_epochs: NonNegativeInt = 0
+    """Epochs in which what an encoder's ``weights`` brought is left as it came."""
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Learning rate of each block of an encoder over that of the block behind it; 1: all alike."""
     stopping: StoppingConfig = FixedSchedule()
     """When a fit ends."""
     precision: Literal["auto", "32", "bf16"] = "auto"

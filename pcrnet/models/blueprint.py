@@ -15,7 +15,7 @@ from torch import nn
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import ModelConfig
+from pcrnet.config.model import ModelConfig, without_weights
 from pcrnet.config.section import Section
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.errors import IntegrityError
@@ -60,7 +60,7 @@ class NetworkBlueprint:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: text, numbers, lists and dictionaries; no path among them."""
         return {
-            "model": self.model.model_dump(mode="json"),
+            "model": without_weights(self.model).model_dump(mode="json"),
             "data": self.data.model_dump(mode="json", include={"timepoints", "branches"}),
             "imaging": self.imaging.model_dump(mode="json"),
             "encoding": self.encoding.to_dict(),

@@ -28,6 +28,7 @@ from pcrnet.models.contract import FitRequest, FittedModel
 from pcrnet.models.monai_network import MonaiNetwork
 from pcrnet.models.network import PcrNet
 from pcrnet.models.network_model import Beginning, NetworkModel, begin
+from pcrnet.models.pretraining import begin_with_weights
 from pcrnet.models.rivals.tabular import TabularModel
 
 
@@ -57,8 +58,17 @@ class Kind:
 
 def _network(
     config: NetworkConfig, data: DataConfig, imaging: ImagingConfig, encoding: ClinicalEncoding
-) -> nn.Module:
+) -> PcrNet:
     return PcrNet(data, imaging, config, encoding.covariate_of_feature, len(encoding.covariates))
+
+
+def _network_with_weights(
+    config: NetworkConfig, data: DataConfig, imaging: ImagingConfig, encoding: ClinicalEncoding
+) -> nn.Module:
+    """As training begins with it: what ships needs no file of somebody else's."""
+    network = _network(config, data, imaging, encoding)
+    begin_with_weights(network, config, data)
+    return network
 
 
 def _monai(
@@ -68,13 +78,18 @@ def _monai(
 
 
 def _fit_network(config: NetworkConfig, request: FitRequest) -> FittedModel:
-    build = partial(_network, config, request.data, request.imaging)
+    build = partial(_network_with_weights, config, request.data, request.imaging)
     corrects = config.start == "quantitative"
-    return NetworkModel.fit(request, build, networks=config.networks, corrects=corrects)
+    model = NetworkModel.fit(request, build, networks=config.networks, corrects=corrects)
+    encoding = ClinicalEncoding(())
+    begun = begin_with_weights(
+        _network(config, request.data, request.imaging, encoding), config, request.data
+    )
+    return replace(model, pretrained={branch: one.to_dict() for branch, one in begun.items()})
 
 
 def _begin_network(config: NetworkConfig, request: FitRequest) -> Beginning:
-    build = partial(_network, config, request.data, request.imaging)
+    build = partial(_network_with_weights, config, request.data, request.imaging)
     return begin(request, build, corrects=config.start == "quantitative")
 
 

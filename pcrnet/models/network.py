@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import NetworkConfig
-from pcrnet.models.encoders.build import build_encoder, encoder_stride
+from pcrnet.models.encoders.build import build_encoders, common_stride
 from pcrnet.models.encoders.layers import channels_last
 from pcrnet.models.fusion import Tokens, build_fusion
 from pcrnet.models.joint_head import JointHead
@@ -83,10 +83,9 @@ class PcrNet(nn.Module):
         self.branch_channels = [
             [channels.index(channel) for channel in names] for names in data.branches.values()
         ]
-        self.encoders = nn.ModuleList(
-            build_encoder(model.encoder, len(names), imaging.size, model.width)
-            for names in data.branches.values()
-        )
+        self.encoders = nn.ModuleList(build_encoders(model, data, imaging))
+        self.pretrained: frozenset[str] = frozenset()
+        """Names of the parameters that came from a file (:mod:`pcrnet.models.pretraining`)."""
         self.presence_embeddings = nn.ModuleList(
             nn.Linear(len(names), model.width) for names in data.branches.values()
         )
@@ -94,7 +93,7 @@ class PcrNet(nn.Module):
         self.position: Tensor
         self.register_buffer(
             "position",
-            position_embedding(imaging, encoder_stride(model.encoder), model.width),
+            position_embedding(imaging, common_stride(model, data), model.width),
             persistent=False,
         )
         self.lesion: Tensor

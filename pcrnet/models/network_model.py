@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,15 @@ class NetworkModel:
         networks: Each trained on other patients of the fit; none where they add nothing.
         encoding: Clinical encoding of each network.
         factors: (3,) in [0, 1], one a logit.
+        pretrained: Branch to the digest of the file that its encoder began with, and how much of
+            the encoder came from it.
     """
 
     start: FittedModel
     networks: tuple[nn.Module, ...]
     encodings: tuple[ClinicalEncoding, ...]
     factors: NDArray[np.float64]
+    pretrained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -146,6 +149,7 @@ class NetworkModel:
             "weights": weights,
             "factors": [round(float(factor), 4) for factor in self.factors],
             "start": dict(self.start.describe()),
+            **({"pretrained": dict(self.pretrained)} if self.pretrained else {}),
         }
 
     def write(self, directory: Path) -> None:
@@ -162,6 +166,7 @@ class NetworkModel:
             {
                 "factors": [float(factor) for factor in self.factors],
                 "encodings": [encoding.to_dict() for encoding in self.encodings],
+                "pretrained": {branch: dict(one) for branch, one in self.pretrained.items()},
             },
         )
 
@@ -188,13 +193,16 @@ class NetworkModel:
         with taking_apart(path, remedy=_REMEDY):
             factors = np.array([float(factor) for factor in record["factors"]])
             encodings = tuple(ClinicalEncoding.from_dict(item) for item in record["encodings"])
+            pretrained = {
+                str(branch): dict(one) for branch, one in record.get("pretrained", {}).items()
+            }
         if factors.shape != (3,) or not ((factors >= 0) & (factors <= 1)).all():
             raise IntegrityError("the factors are damaged", file=path, remedy=_REMEDY)
         networks = tuple(
             _read_network(directory / _weights_file(index), build, encoding)
             for index, encoding in enumerate(encodings)
         )
-        return cls(start, networks, encodings, factors)
+        return cls(start, networks, encodings, factors, pretrained)
 
 
 @dataclass(frozen=True, eq=False)

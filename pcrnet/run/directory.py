@@ -132,7 +132,7 @@ class RunDirectory(RunLayout):
 
 def _deciding(experiment: Experiment) -> dict[str, Any]:
     """Dotted keys and values that decide numbers; where and how fast a run computes does not."""
-    values = experiment.model_dump(mode="json")
+    values = experiment.without_paths().model_dump(mode="json")
     free = {
         "run.root",
         "data.cohort",  # its content is what counts, and every fit is named by that

@@ -15,6 +15,7 @@ from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
 from pcrnet.imaging.known_scans import marks_of_all
 from pcrnet.models.kinds import read_model
+from pcrnet.models.pretraining import weight_tables
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.example_pictures import write_example_pictures
 from pcrnet.run.judging import (
@@ -79,6 +80,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
     run = RunDirectory(experiment.run.directory)
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)
+        _tell_weights(experiment, listen)
         job, scans, simulated = prepare(experiment, run, listen)
         evaluation = experiment.evaluation
         listen(StageStarted("Training"))
@@ -141,6 +143,7 @@ def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidat
     evaluation = experiment.evaluation
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)
+        _tell_weights(experiment, listen)
         job, scans, _ = prepare(experiment, run, listen)
         listen(StageStarted("Training"))
         _fit(job, judged_fits(evaluation.folds, evaluation.mode), listen)
@@ -163,6 +166,11 @@ def _told_to_all(listeners: Sequence[Listener], check_interrupt: Callable[[], No
             listener(event)
 
     return listen
+
+
+def _tell_weights(experiment: Experiment, listen: Listener) -> None:
+    for table in weight_tables(experiment.model, experiment.data, experiment.imaging):
+        listen(Remark(table))
 
 
 def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:

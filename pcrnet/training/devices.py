@@ -72,7 +72,11 @@ def require_deterministic_layers(experiment: Experiment) -> None:
     config = experiment.training
     model = experiment.model
     pools = isinstance(model, MonaiConfig) or (
-        isinstance(model, NetworkConfig) and model.encoder.kind == "densenet"
+        isinstance(model, NetworkConfig)
+        and any(
+            model.encoder_of(branch).kind in ("densenet", "monai")
+            for branch in experiment.data.branches
+        )
     )
     if config.deterministic and uses_gpu(config) and pools:
         raise ConfigError(

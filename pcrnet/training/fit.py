@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
-from pcrnet.config.model import NetworkConfig
+from pcrnet.config.model import NetworkConfig, without_weights
 from pcrnet.config.training import TrainingConfig
 from pcrnet.csv_text import csv_text
 from pcrnet.data.splits import Splits
@@ -21,6 +21,7 @@ from pcrnet.errors import IntegrityError, RunError
 from pcrnet.imaging.tensors.cache import TensorCache
 from pcrnet.models.contract import FitRequest
 from pcrnet.models.kinds import KINDS, fit_model
+from pcrnet.models.pretraining import weights_digests
 from pcrnet.storage import (
     read_record,
     read_rows,
@@ -232,16 +233,19 @@ def _fingerprint(plan: FitPlan, job: FitJob, training: Sequence[Patient]) -> str
 
     The patients left out are not part of it, and neither are their outcomes.
     """
-    experiment, cache = job.experiment, job.cache()
+    cache = job.cache()
+    experiment = job.experiment
+    plain = experiment.model_copy(update={"model": without_weights(experiment.model)})
     return sha256_json(
         {
             "code": code_digest(),
             "fit": plan.name,
             "seed": experiment.run.seed,
             "sections": {
-                name: getattr(experiment, name).model_dump(mode="json", exclude=_DECIDING_NOTHING)
+                name: getattr(plain, name).model_dump(mode="json", exclude=_DECIDING_NOTHING)
                 for name in ("imaging", "augmentation", "model", "training")
             },
+            "weights": weights_digests(experiment.model),
             "timepoints": experiment.data.timepoints,
             "branches": experiment.data.branches,
             "patients": [

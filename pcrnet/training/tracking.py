@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 from pcrnet.config.experiment import Experiment
+from pcrnet.config.model import without_weights
 from pcrnet.config.training import LoggerName, TrackingConfig
 from pcrnet.run_layout import RunLayout
 from pcrnet.storage import make_folder, require_writable
@@ -184,7 +185,8 @@ def _logged_in() -> bool:
 
 def public_config(experiment: Experiment) -> dict[str, Any]:
     """The configuration without paths and without the names of columns."""
-    values = experiment.model_dump(mode="json", exclude={"tracking"})
+    shown = experiment.model_copy(update={"model": without_weights(experiment.model)})
+    values = shown.model_dump(mode="json", exclude={"tracking"})
     for section, key in (("run", "root"), ("data", "cohort"), ("data", "cache")):
         del values[section][key]
     values["data"]["covariates"] = len(experiment.data.covariates or ())

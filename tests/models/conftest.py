@@ -18,6 +18,7 @@ from pcrnet.config.model import (
     ConvNeXtConfig,
     DenseNetConfig,
     GatedFusionConfig,
+    MonaiEncoderConfig,
     NetworkConfig,
     ResNetConfig,
     SwinConfig,
@@ -36,6 +37,7 @@ _ENCODERS = {
     "densenet": DenseNetConfig(stem_width=8, growth=4, blocks=(2,), initial_width=8),
     "vit": ViTConfig(stem_width=6, depth=1),
     "swin": SwinConfig(stem_width=6, width=8),
+    "monai": MonaiEncoderConfig(backbone="BasicUNet", stages=4),
 }
 _FUSIONS = {
     "concat": ConcatFusionConfig(hidden=16),

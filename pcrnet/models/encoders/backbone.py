@@ -27,8 +27,9 @@ _STAGES: dict[str, tuple[tuple[tuple[str, ...], ...], tuple[int, ...]]] = {
     ),
     "DenseNet": (
         (
-            tuple(f"features.{name}" for name in ("conv0", "norm0", "relu0", "pool0"))
-            + ("features.denseblock1",),
+            tuple(
+                f"features.{name}" for name in ("conv0", "norm0", "relu0", "pool0", "denseblock1")
+            ),
             *(
                 (f"features.transition{index}", f"features.denseblock{index + 1}")
                 for index in (1, 2, 3)
@@ -143,39 +144,43 @@ def _count(config: MonaiEncoderConfig) -> int:
     return config.stages or there
 
 
-def _build(config: MonaiEncoderConfig, channels: int, size: tuple[int, int, int]) -> Any:  # noqa: ANN401
+def _build(config: MonaiEncoderConfig, channels: int, size: tuple[int, int, int]) -> nn.Module:
     from monai.networks import nets
     from monai.networks.nets.swin_unetr import SwinTransformer
 
-    name = config.backbone
-    match _family(name):
+    arguments: dict[str, Any]
+    match _family(config.backbone):
         case "resnet":
-            return getattr(nets, name)(
-                n_input_channels=channels,
-                conv1_t_stride=2,
-                shortcut_type=config.shortcut,
-                feed_forward=False,
-            )
+            arguments = {
+                "n_input_channels": channels,
+                "conv1_t_stride": 2,
+                "shortcut_type": config.shortcut,
+                "feed_forward": False,
+            }
         case "DenseNet":
-            return getattr(nets, name)(spatial_dims=3, in_channels=channels, out_channels=1)
+            arguments = {"spatial_dims": 3, "in_channels": channels, "out_channels": 1}
         case "SE":
-            return getattr(nets, name)(spatial_dims=3, in_channels=channels, num_classes=1)
+            arguments = {"spatial_dims": 3, "in_channels": channels, "num_classes": 1}
         case "SegResNet":
-            return nets.SegResNet(in_channels=channels)
+            arguments = {"in_channels": channels}
         case "BasicUNet":
-            return nets.BasicUNet(in_channels=channels, norm="batch")
+            arguments = {"in_channels": channels, "norm": "batch"}
         case "SwinTransformer":  # as in MONAI's self-supervised Swin UNETR
-            return SwinTransformer(
-                in_chans=channels,
-                embed_dim=48,
-                window_size=(7, 7, 7),
-                patch_size=(2, 2, 2),
-                depths=(2, 2, 2, 2),
-                num_heads=(3, 6, 12, 24),
-                spatial_dims=3,
-            )
+            arguments = {
+                "in_chans": channels,
+                "embed_dim": 48,
+                "window_size": (7, 7, 7),
+                "patch_size": (2, 2, 2),
+                "depths": (2, 2, 2, 2),
+                "num_heads": (3, 6, 12, 24),
+                "spatial_dims": 3,
+            }
         case _:
-            return nets.ViT(in_channels=channels, img_size=size, patch_size=(_VIT_PATCH,) * 3)
+            patch = (_VIT_PATCH,) * 3
+            arguments = {"in_channels": channels, "img_size": size, "patch_size": patch}
+    maker = SwinTransformer if config.backbone == "SwinTransformer" else None
+    network: nn.Module = (maker or getattr(nets, config.backbone))(**arguments)
+    return network
 
 
 def _keep_only(module: nn.Module, paths: Sequence[str]) -> None:

@@ -11,26 +11,94 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from torch import nn
+from torch import Tensor, nn
 
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import (
     ConvNeXtConfig,
     DenseNetConfig,
     EncoderConfig,
+    MonaiEncoderConfig,
+    NetworkConfig,
     ResNetConfig,
     SwinConfig,
     ViTConfig,
 )
 from pcrnet.errors import ConfigError
+from pcrnet.models.encoders.backbone import MonaiEncoder, backbone_stride
 from pcrnet.models.encoders.convnext import ConvNeXt
 from pcrnet.models.encoders.layers import STEM_STRIDE, Stem, VisitEncoder
 from pcrnet.models.encoders.monai import DenseNet, Swin, ViT
 from pcrnet.models.encoders.resnet import ResNet
 
+StemmedConfig = ResNetConfig | ConvNeXtConfig | DenseNetConfig | ViTConfig | SwinConfig
+"""Encoders that begin with pcrnet's own stem."""
+
+
+def build_encoders(
+    model: NetworkConfig, data: DataConfig, imaging: ImagingConfig
+) -> list[nn.Module]:
+    """The encoder of every branch; all end in one grid, the coarsest.
+
+    Raises:
+        ConfigError: As :func:`build_encoder` and :func:`common_stride`.
+    """
+    stride = common_stride(model, data)
+    encoders: list[nn.Module] = []
+    for branch, channels in data.branches.items():
+        config = model.encoder_of(branch)
+        encoder = build_encoder(config, len(channels), imaging.size, model.width)
+        factor = stride // encoder_stride(config)
+        encoders.append(encoder if factor == 1 else Coarsened(encoder, factor))
+    return encoders
+
+
+def common_stride(model: NetworkConfig, data: DataConfig) -> int:
+    """Voxels of the input along one edge of a cell of the grid that all branches end in.
+
+    Raises:
+        ConfigError: An encoder is for a branch that is not there, or the grids do not fit into each
+            other.
+    """
+    strange = sorted(set(model.encoders) - set(data.branches))
+    if strange:
+        raise ConfigError(
+            f"there is no branch {strange[0]}",
+            field="model.encoders",
+            remedy=f"name some of {', '.join(data.branches)}",
+        )
+    strides = {branch: encoder_stride(model.encoder_of(branch)) for branch in data.branches}
+    coarsest = max(strides.values())
+    odd = [branch for branch, stride in strides.items() if coarsest % stride]
+    if odd:
+        raise ConfigError(
+            f"the encoders end in grids that do not fit into each other: strides {strides}",
+            field="model.encoders",
+            remedy="choose encoders whose strides divide the largest",
+        )
+    return coarsest
+
+
+class Coarsened(nn.Module):
+    """An encoder whose feature grid is averaged to that of a coarser one."""
+
+    def __init__(self, encoder: nn.Module, factor: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.factor = factor
+
+    def forward(self, image: Tensor, present: Tensor) -> Tensor:
+        """Image (N, C, X, Y, Z) and presence bool (N, C) to (N, W, x, y, z)."""
+        features: Tensor = self.encoder(image, present)
+        for axis in (2, 3, 4):  # deterministic on every device, as 3D pooling is not
+            features = features.unflatten(axis, (-1, self.factor)).mean(dim=axis + 1)
+        return features
+
 
 def build_encoder(
     config: EncoderConfig, channels: int, size: tuple[int, int, int], width: int
-) -> VisitEncoder:
+) -> nn.Module:
     """Build the encoder of one branch.
 
     Args:
@@ -50,12 +118,14 @@ def build_encoder(
             field="imaging.size",
             remedy=f"choose sizes such as {[-(-length // stride) * stride for length in size]}",
         )
+    if isinstance(config, MonaiEncoderConfig):
+        return MonaiEncoder(config, channels, size, width)
     stem = Stem(channels, config.stem_width)
     inner = (size[0] // STEM_STRIDE, size[1] // STEM_STRIDE, size[2] // STEM_STRIDE)
     return VisitEncoder(stem, _build_body(config, inner, width))
 
 
-def _build_body(config: EncoderConfig, size: tuple[int, int, int], width: int) -> nn.Module:
+def _build_body(config: StemmedConfig, size: tuple[int, int, int], width: int) -> nn.Module:
     match config:
         case ResNetConfig():
             return ResNet(config, width)
@@ -82,5 +152,7 @@ def encoder_stride(config: EncoderConfig) -> int:
             return STEM_STRIDE * config.patch
         case SwinConfig():
             return int(STEM_STRIDE * 2 ** (len(config.depths) + 1))
+        case MonaiEncoderConfig():
+            return backbone_stride(config)
         case _:
             assert_never(config)

@@ -23,7 +23,15 @@ from pcrnet.errors import ConfigError
 
 State = Literal["matched", "first layer", "other shape", "left random"]
 _FIELD = "model.encoder.weights"
-_WRAPPINGS = ("state_dict", "model_state_dict", "model", "network_weights", "net", "teacher", "student")
+_WRAPPINGS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "network_weights",
+    "net",
+    "teacher",
+    "student",
+)
 _FEWEST = 0.1  # of the encoder's values; a file that fits less is of another network
 _MOST_LISTED = 12
 
@@ -113,7 +121,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, EOFError, ValueError, KeyError, RuntimeError) as error:
-        raise _refused(path, f"it cannot be read ({type(error).__name__})", "fetch it again") from error
+        raise _refused(
+            path, f"it cannot be read ({type(error).__name__})", "fetch it again"
+        ) from error
     except Exception as error:  # torch's unpickler refuses with a class of pickle's
         raise _refused(
             path,
@@ -121,7 +131,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             "save the state dict alone: torch.save(network.state_dict(), path)",
         ) from error
     while isinstance(found, Mapping):
-        inner = next((found[key] for key in _WRAPPINGS if isinstance(found.get(key), Mapping)), None)
+        inner = next(
+            (found[key] for key in _WRAPPINGS if isinstance(found.get(key), Mapping)), None
+        )
         if inner is None:
             break
         found = inner
@@ -174,7 +186,9 @@ def fit_weights(encoder: nn.Module, tensors: Mapping[str, Tensor], path: Path) -
             f"{', '.join(sorted(tensors)[:3])}",
             "choose the encoder that the weights were trained in (model.encoder.kind, backbone)",
         )
-    broken = next((name for name, new in taken.items() if not bool(torch.isfinite(new).all())), None)
+    broken = next(
+        (name for name, new in taken.items() if not bool(torch.isfinite(new).all())), None
+    )
     if broken is not None:
         raise _refused(path, f"{broken} holds NaN or infinite values", "fetch it again")
     encoder.load_state_dict(taken, strict=False)
@@ -207,9 +221,7 @@ def _fitting(
     )
 
 
-def _namings(
-    own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
-) -> Iterator[dict[str, str]]:
+def _namings(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Iterator[dict[str, str]]:
     """Every known way to call the file's tensors by the encoder's names."""
     theirs = sorted({_prefix(name, depth) for name in tensors for depth in range(4)})
     ours = sorted({_prefix(name, depth) for name in own for depth in range(3)})

@@ -14,7 +14,10 @@ from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
 from pcrnet.data.seeds import derive_seed
 from pcrnet.models.blueprint import NetworkBlueprint
+from pcrnet.models.encoders.backbone import MonaiEncoder
 from pcrnet.models.joint_head import joint_log_cells
+from pcrnet.models.network import PcrNet
+from pcrnet.training.lightning.layer_rates import layer_rates
 from pcrnet.training.lightning.losses import joint_negative_log_likelihood
 
 
@@ -84,6 +87,9 @@ class PcrModule(LightningModule):
         # Not once an epoch: Lightning calls no on_train_epoch_start in the first resumed epoch.
         rank = self.global_rank
         own = (rank,) if rank else ()  # processes that share a batch drop units of their own
+        for part in self.network.modules():
+            if isinstance(part, MonaiEncoder):
+                part.frozen = self._is_frozen()
         torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx, *own))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -125,6 +131,21 @@ class PcrModule(LightningModule):
         self.log(name, loss, on_step=False, on_epoch=True, batch_size=weight, sync_dist=True)
         return loss
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave what came from a file as it is for as long as it is frozen.
+
+        Without a gradient the optimiser passes a parameter by: neither step nor decay nor moment.
+        """
+        if not self._is_frozen():
+            return
+        frozen = pretrained_names(self.network)
+        for name, parameter in self.network.named_parameters():
+            if name in frozen:
+                parameter.grad = None
+
+    def _is_frozen(self) -> bool:
+        return self.current_epoch < self.config.freeze_epochs
+
     def configure_gradient_clipping(
         self,
         optimizer: torch.optim.Optimizer,
@@ -146,7 +167,12 @@ class PcrModule(LightningModule):
     def configure_optimizers(self) -> dict[str, object]:
         """AdamW; warm-up, then a cosine to zero over the planned number of steps."""
         optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, self.config.weight_decay),
+            parameter_groups(
+                self.network,
+                self.config.weight_decay,
+                self.learning_rate,
+                layer_rates(self.network, self.config.layer_decay),
+            ),
             lr=self.learning_rate,
             fused=True,
         )
@@ -174,14 +200,31 @@ def learning_rate_factor(step: int, warmup: int, steps: int) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay for matrices and filters; none for biases, gains and embeddings."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
+def parameter_groups(
+    network: nn.Module, weight_decay: float, learning_rate: float, rates: Mapping[str, float]
+) -> list[dict[str, object]]:
+    """Weight decay for matrices and filters, none for biases, gains and embeddings; by rate.
+
+    Args:
+        network: Whose parameters.
+        weight_decay: Of matrices and filters.
+        learning_rate: Of what ``rates`` does not name.
+        rates: Name to a factor of the learning rate.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, parameter in network.named_parameters():
         is_map = parameter.ndim >= 2 and name.endswith("weight")
-        (decayed if is_map else free).append(parameter)
+        groups.setdefault((rates.get(name, 1.0), is_map), []).append(parameter)
     return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": weight_decay if is_map else 0.0,
+            "lr": learning_rate * rate,
+        }
+        for (rate, is_map), parameters in groups.items()
     ]
+
+
+def pretrained_names(network: nn.Module) -> frozenset[str]:
+    """Names of the parameters that came from a file."""
+    return network.pretrained if isinstance(network, PcrNet) else frozenset()

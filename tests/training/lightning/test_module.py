@@ -39,7 +39,8 @@ def test_weights_of_maps_decay_and_nothing_else_does() -> None:
         {"conv": nn.Conv3d(1, 2, 3), "norm": nn.LayerNorm(4), "linear": nn.Linear(4, 3)}
     )
     network.embedding = nn.Parameter(torch.zeros(5, 4))
-    decayed, free = parameter_groups(network, 0.02)
+    decayed, free = parameter_groups(network, 0.02, 0.5, {})
+    assert decayed["lr"] == free["lr"] == 0.5
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     assert decayed["weight_decay"] == 0.02
     assert free["weight_decay"] == 0.0
