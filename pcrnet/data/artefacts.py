@@ -244,7 +244,8 @@ def _within_radius(size: Sequence[int], cut: float, device: torch.device) -> Ten
         places = torch.arange(length, device=device) - length // 2
         squared = squared + (places**2).reshape(shape)
     radius: float = (1.0 - cut) * max(size) * 2**0.5 / 2
-    return squared <= radius**2
+    inside: Tensor = squared <= radius**2
+    return inside
 
 
 def _resolved(

@@ -99,9 +99,9 @@ class LibraryAugmenter:
     ) -> None:
         self._config = config
         self._kinds = [imaging.channel_kind(name) for name in data.channels]
+        named: Sequence[TorchioTransform | MonaiTransform] = config.transforms
         reach = [
-            _channels(index, one, data.channels, self._kinds)
-            for index, one in enumerate(config.transforms)
+            _channels(index, one, data.channels, self._kinds) for index, one in enumerate(named)
         ]
         self._library: Images = (
             _Torchio(config.transforms, reach, imaging.spacing_mm)
@@ -271,7 +271,7 @@ class _Monai:
                 stacked = torch.cat(list(values.values()))
                 sizes = [len(tensor) for tensor in values.values()]
                 moved = _plain(transform(stacked), stacked, index, name)
-                values = dict(zip(values, moved.split(sizes), strict=True))
+                values = dict(zip(values, torch.split(moved, sizes), strict=True))
                 if mask is not None:
                     how = {} if name == "RandFlip" else {"mode": "nearest"}
                     labels = transform(mask[None].float(), randomize=False, **how)

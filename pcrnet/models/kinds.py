@@ -1,59 +1,26 @@
-"""The kinds of models, one line each: how each is fitted and read back.
+"""The kinds of models: how each is fitted and read back.
 
-A new kind is a module that satisfies :class:`~pcrnet.models.contract.FittedModel`, a section of
-settings with its own ``kind`` in :mod:`pcrnet.config.model`, and a line in :data:`KINDS`.
+A new kind is one module with a :class:`~pcrnet.config.kinds.ModelKind`, and a line in
+:data:`pcrnet.config.model.RIVAL_MODULES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import (
-    ClinicalConfig,
-    ModelConfig,
-    MonaiConfig,
-    NetworkConfig,
-    QuantitativeConfig,
-)
+from pcrnet.config.kinds import ModelKind
+from pcrnet.config.model import RIVALS, ModelConfig, NetworkConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.models.contract import FitRequest, FittedModel
-from pcrnet.models.monai_network import MonaiNetwork
 from pcrnet.models.network import PcrNet
 from pcrnet.models.network_model import Beginning, NetworkModel, begin
-from pcrnet.models.pretraining import begin_with_weights
-from pcrnet.models.rivals.tabular import TabularModel
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a kind of model is made from its settings.
-
-    Attributes:
-        fit: Settings and request to a fitted model.
-        read: Folder, settings, timepoints with channels, and imaging to the model written there.
-        build: Makes an untrained network for patients whose covariates are encoded so; None where
-            the kind trains no network, and is fitted in seconds.
-        begin: Settings and request to one such network before its training, for whoever trains it
-            with a loop of their own; None as for ``build``.
-    """
-
-    fit: Callable[[Any, FitRequest], FittedModel]
-    read: Callable[[Path, Any, DataConfig, ImagingConfig], FittedModel]
-    build: Callable[[Any, DataConfig, ImagingConfig, ClinicalEncoding], nn.Module] | None = None
-    begin: Callable[[Any, FitRequest], Beginning] | None = None
-
-    @property
-    def trains(self) -> bool:
-        """Whether fitting takes a network's training loop."""
-        return self.build is not None
+from pcrnet.models.pretraining import begin_with_weights, beginnings
 
 
 def _network(
@@ -71,20 +38,11 @@ def _network_with_weights(
     return network
 
 
-def _monai(
-    config: MonaiConfig, data: DataConfig, imaging: ImagingConfig, encoding: ClinicalEncoding
-) -> nn.Module:
-    return MonaiNetwork(config, data)
-
-
 def _fit_network(config: NetworkConfig, request: FitRequest) -> FittedModel:
     build = partial(_network_with_weights, config, request.data, request.imaging)
     corrects = config.start == "quantitative"
     model = NetworkModel.fit(request, build, networks=config.networks, corrects=corrects)
-    encoding = ClinicalEncoding(())
-    begun = begin_with_weights(
-        _network(config, request.data, request.imaging, encoding), config, request.data
-    )
+    begun = beginnings(config, request.data, request.imaging)
     return replace(model, pretrained={branch: one.to_dict() for branch, one in begun.items()})
 
 
@@ -101,47 +59,28 @@ def _read_network(
     return NetworkModel.read(path, build, data, imaging, corrects=corrects)
 
 
-def _fit_monai(config: MonaiConfig, request: FitRequest) -> FittedModel:
-    build = partial(_monai, config, request.data, request.imaging)
-    request = replace(request, covariates=())  # it looks at scans alone
-    return NetworkModel.fit(request, build, networks=1, corrects=False)
-
-
-def _begin_monai(config: MonaiConfig, request: FitRequest) -> Beginning:
-    build = partial(_monai, config, request.data, request.imaging)
-    return begin(replace(request, covariates=()), build, corrects=False)
-
-
-def _read_monai(
-    path: Path, config: MonaiConfig, data: DataConfig, imaging: ImagingConfig
-) -> FittedModel:
-    build = partial(_monai, config, data, imaging)
-    return NetworkModel.read(path, build, data, imaging, corrects=False)
-
-
-def _fit_table(config: QuantitativeConfig | ClinicalConfig, request: FitRequest) -> FittedModel:
-    return TabularModel.fit(request, quantities=config.kind == "quantitative")
-
-
-def _read_table(
-    path: Path,
-    config: QuantitativeConfig | ClinicalConfig,
-    data: DataConfig,
-    imaging: ImagingConfig,
-) -> FittedModel:
-    return TabularModel.read(path, data, imaging)
-
-
-KINDS: dict[str, Kind] = {
-    "network": Kind(_fit_network, _read_network, _network, _begin_network),
-    "quantitative": Kind(_fit_table, _read_table),
-    "clinical": Kind(_fit_table, _read_table),
-    "monai": Kind(_fit_monai, _read_monai, _monai, _begin_monai),
+KINDS: dict[str, ModelKind] = {
+    "network": ModelKind(
+        NetworkConfig,
+        made="Networks that correct what they start from. Their factors say how much is kept: with "
+        "several networks and a quantitative start they were chosen on patients whom neither had "
+        "seen, else they are 1.",
+        fit=_fit_network,
+        read=_read_network,
+        build=_network,
+        begin=_begin_network,
+    ),
+    **RIVALS,
 }
+"""Name to kind of model."""
 
 
 def fit_model(config: ModelConfig, request: FitRequest) -> FittedModel:
-    """Fit a model of the kind that the settings name."""
+    """Fit a model of the kind that the settings name.
+
+    Raises:
+        PcrnetError: As the kind; a size that its encoder cannot divide, for example.
+    """
     return KINDS[config.kind].fit(config, request)
 
 

@@ -74,20 +74,34 @@ def begin_with_weights(
     return found
 
 
+def beginnings(
+    config: NetworkConfig, data: DataConfig, imaging: ImagingConfig
+) -> Mapping[str, Pretraining]:
+    """What :func:`begin_with_weights` gives of any network of these settings.
+
+    torch's global generator is left as it was.
+
+    Raises:
+        ConfigError: As there.
+    """
+    if not begins_with_weights(config):
+        return {}
+    with torch.random.fork_rng(devices=[]):
+        return begin_with_weights(PcrNet(data, imaging, config), config, data)
+
+
 def weight_tables(config: ModelConfig, data: DataConfig, imaging: ImagingConfig) -> list[str]:
     """What a reader should know before training: what of each file fits, as a table.
 
     Raises:
         ConfigError: As :func:`begin_with_weights`.
     """
-    if not isinstance(config, NetworkConfig) or not begins_with_weights(config):
+    if not isinstance(config, NetworkConfig):
         return []
-    with torch.random.fork_rng(devices=[]):
-        found = begin_with_weights(PcrNet(data, imaging, config), config, data)
     return [
         f"the encoder of {branch} begins with weights of sha256 {one.sha256[:16]}\n"
         f"{one.table.text()}"
-        for branch, one in found.items()
+        for branch, one in beginnings(config, data, imaging).items()
     ]
 
 

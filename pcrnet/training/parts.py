@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
 
 import numpy as np
+from torch import nn
 
 from pcrnet.cohort.table import Patient
 from pcrnet.config.training import EarlyStopping
+from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.datamodule import FitDataModule
 from pcrnet.data.dataset import PatientDataset
 from pcrnet.data.seeds import derive_seed
@@ -93,5 +94,11 @@ def module_and_data(
     return PcrModule.training_of(begun.network, blueprint, job.training, seed), data
 
 
-def _never_called(*_: object) -> NoReturn:
+def _never_called(
+    part: str,
+    network: nn.Module,
+    patients: Sequence[Patient],
+    encoding: ClinicalEncoding,
+    offset: Logits,
+) -> None:
     raise AssertionError("nothing is trained before its trainer is there")

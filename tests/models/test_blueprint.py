@@ -7,16 +7,13 @@ import torch
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import (
-    ClinicalConfig,
-    GatedFusionConfig,
-    MonaiConfig,
-    NetworkConfig,
-    ResNetConfig,
-)
+from pcrnet.config.model import GatedFusionConfig, NetworkConfig
 from pcrnet.data.clinical import CategoricalEncoding, ClinicalEncoding, NumericEncoding
 from pcrnet.errors import IntegrityError
 from pcrnet.models.blueprint import NetworkBlueprint
+from pcrnet.models.encoders.resnet import ResNetConfig
+from pcrnet.models.monai_rival import MonaiConfig
+from pcrnet.models.rivals.clinical import ClinicalConfig
 
 _ENCODING = ClinicalEncoding(
     (NumericEncoding("age", 50.0, 9.0), CategoricalEncoding("grade", ("high", "low")))

@@ -7,15 +7,11 @@ from safetensors.torch import save_file
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import (
-    GatedFusionConfig,
-    MonaiEncoderConfig,
-    NetworkConfig,
-    ResNetConfig,
-    without_weights,
-)
+from pcrnet.config.model import GatedFusionConfig, NetworkConfig, without_weights
 from pcrnet.errors import ConfigError
 from pcrnet.models.encoders.build import build_encoder
+from pcrnet.models.encoders.monai import MonaiEncoderConfig
+from pcrnet.models.encoders.resnet import ResNetConfig
 from pcrnet.models.network import PcrNet
 from pcrnet.models.pretraining import begin_with_weights, weight_tables, weights_digests
 from pcrnet.storage import sha256_file
@@ -82,7 +78,7 @@ def test_a_branch_has_an_encoder_of_its_own_and_grids_meet_in_the_coarsest(weigh
 def test_an_encoder_of_no_branch_and_grids_that_do_not_fit_are_refused():
     with pytest.raises(ConfigError, match="no branch ct"):
         PcrNet(_DATA, _IMAGING, _model(_OWN, ct=_OWN))
-    from pcrnet.config.model import ViTConfig
+    from pcrnet.models.encoders.vit import ViTConfig
 
     odd = _model(_OWN, pet=ViTConfig(stem_width=4, patch=3, heads=4))
     with pytest.raises(ConfigError, match="do not fit into each other"):

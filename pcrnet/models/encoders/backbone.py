@@ -15,56 +15,42 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pcrnet.config.model import Backbone, MonaiEncoderConfig
-from pcrnet.errors import ConfigError
 from pcrnet.models.encoders.layers import channels_last
+from pcrnet.models.encoders.monai import (
+    MonaiEncoderConfig,
+    backbone_stride,
+    family,
+    stage_count,
+)
 
 _VIT_PATCH, _VIT_WIDTH = 16, 768
-_STAGES: dict[str, tuple[tuple[tuple[str, ...], ...], tuple[int, ...]]] = {
+_STAGES: dict[str, tuple[tuple[str, ...], ...]] = {
     "resnet": (
-        (("conv1", "bn1", "act", "maxpool", "layer1"), ("layer2",), ("layer3",), ("layer4",)),
-        (4, 8, 16, 32),
+        ("conv1", "bn1", "act", "maxpool", "layer1"),
+        ("layer2",),
+        ("layer3",),
+        ("layer4",),
     ),
     "DenseNet": (
-        (
-            tuple(
-                f"features.{name}" for name in ("conv0", "norm0", "relu0", "pool0", "denseblock1")
-            ),
-            *(
-                (f"features.transition{index}", f"features.denseblock{index + 1}")
-                for index in (1, 2, 3)
-            ),
+        tuple(f"features.{name}" for name in ("conv0", "norm0", "relu0", "pool0", "denseblock1")),
+        *(
+            (f"features.transition{index}", f"features.denseblock{index + 1}")
+            for index in (1, 2, 3)
         ),
-        (4, 8, 16, 32),
     ),
-    "SE": ((("layer0", "layer1"), ("layer2",), ("layer3",), ("layer4",)), (4, 8, 16, 32)),
+    "SE": (("layer0", "layer1"), ("layer2",), ("layer3",), ("layer4",)),
     "SegResNet": (
-        (("convInit", "down_layers.0"), *((f"down_layers.{index}",) for index in (1, 2, 3))),
-        (1, 2, 4, 8),
+        ("convInit", "down_layers.0"),
+        *((f"down_layers.{index}",) for index in (1, 2, 3)),
     ),
-    "BasicUNet": (
-        (("conv_0",), *((f"down_{index}",) for index in (1, 2, 3, 4))),
-        (1, 2, 4, 8, 16),
-    ),
+    "BasicUNet": (("conv_0",), *((f"down_{index}",) for index in (1, 2, 3, 4))),
     "SwinTransformer": (
-        (
-            ("patch_embed", "pos_drop", "layers1.0"),
-            *((f"layers{index}.0",) for index in (2, 3, 4)),
-        ),
-        (4, 8, 16, 32),
+        ("patch_embed", "pos_drop", "layers1.0"),
+        *((f"layers{index}.0",) for index in (2, 3, 4)),
     ),
-    "ViT": (((),), (_VIT_PATCH,)),
+    "ViT": ((),),
 }
-"""Family of backbones to the layers of each stage, one after the other, and the stride after it."""
-
-
-def backbone_stride(config: MonaiEncoderConfig) -> int:
-    """Voxels of the input along one edge of a cell of the feature grid.
-
-    Raises:
-        ConfigError: The backbone has fewer stages than are asked for.
-    """
-    return _STAGES[_family(config.backbone)][1][_count(config) - 1]
+"""Family of backbones to the layers of each stage, one after the other."""
 
 
 class MonaiEncoder(nn.Module):
@@ -89,7 +75,7 @@ class MonaiEncoder(nn.Module):
         self, config: MonaiEncoderConfig, channels: int, size: tuple[int, int, int], width: int
     ) -> None:
         super().__init__()
-        stages = _STAGES[_family(config.backbone)][0][: _count(config)]
+        stages = _STAGES[family(config.backbone)][: stage_count(config)]
         self.frozen = False
         self.network = _build(config, channels, size)
         self.grid: tuple[int, ...] | None = None
@@ -129,27 +115,12 @@ class MonaiEncoder(nn.Module):
         return int(self._features(torch.zeros(1, channels, stride, stride, stride)).shape[1])
 
 
-def _family(backbone: Backbone) -> str:
-    return next(family for family in _STAGES if backbone.startswith(family))
-
-
-def _count(config: MonaiEncoderConfig) -> int:
-    there = len(_STAGES[_family(config.backbone)][1])
-    if config.stages is not None and config.stages > there:
-        raise ConfigError(
-            f"{config.backbone} has {there} stages, found {config.stages}",
-            field="model.encoder.stages",
-            remedy=f"choose 1 to {there}, or null for all",
-        )
-    return config.stages or there
-
-
 def _build(config: MonaiEncoderConfig, channels: int, size: tuple[int, int, int]) -> nn.Module:
     from monai.networks import nets
     from monai.networks.nets.swin_unetr import SwinTransformer
 
     arguments: dict[str, Any]
-    match _family(config.backbone):
+    match family(config.backbone):
         case "resnet":
             arguments = {
                 "n_input_channels": channels,

@@ -9,31 +9,15 @@ normalises over space either, which would take the absolute scale from SUV and A
 
 from __future__ import annotations
 
-from typing import assert_never
-
+import torch
 from torch import Tensor, nn
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import (
-    ConvNeXtConfig,
-    DenseNetConfig,
-    EncoderConfig,
-    MonaiEncoderConfig,
-    NetworkConfig,
-    ResNetConfig,
-    SwinConfig,
-    ViTConfig,
-)
+from pcrnet.config.kinds import EncoderSettings
+from pcrnet.config.model import ENCODERS, EncoderConfig, NetworkConfig
 from pcrnet.errors import ConfigError
-from pcrnet.models.encoders.backbone import MonaiEncoder, backbone_stride
-from pcrnet.models.encoders.convnext import ConvNeXt
 from pcrnet.models.encoders.layers import STEM_STRIDE, Stem, VisitEncoder
-from pcrnet.models.encoders.monai import DenseNet, Swin, ViT
-from pcrnet.models.encoders.resnet import ResNet
-
-StemmedConfig = ResNetConfig | ConvNeXtConfig | DenseNetConfig | ViTConfig | SwinConfig
-"""Encoders that begin with pcrnet's own stem."""
 
 
 def build_encoders(
@@ -70,8 +54,7 @@ def common_stride(model: NetworkConfig, data: DataConfig) -> int:
         )
     strides = {branch: encoder_stride(model.encoder_of(branch)) for branch in data.branches}
     coarsest = max(strides.values())
-    odd = [branch for branch, stride in strides.items() if coarsest % stride]
-    if odd:
+    if any(coarsest % stride for stride in strides.values()):
         raise ConfigError(
             f"the encoders end in grids that do not fit into each other: strides {strides}",
             field="model.encoders",
@@ -92,7 +75,7 @@ class Coarsened(nn.Module):
         """Image (N, C, X, Y, Z) and presence bool (N, C) to (N, W, x, y, z)."""
         features: Tensor = self.encoder(image, present)
         for axis in (2, 3, 4):  # deterministic on every device, as 3D pooling is not
-            features = features.unflatten(axis, (-1, self.factor)).mean(dim=axis + 1)
+            features = torch.unflatten(features, axis, (-1, self.factor)).mean(dim=axis + 1)
         return features
 
 
@@ -118,41 +101,17 @@ def build_encoder(
             field="imaging.size",
             remedy=f"choose sizes such as {[-(-length // stride) * stride for length in size]}",
         )
-    if isinstance(config, MonaiEncoderConfig):
-        return MonaiEncoder(config, channels, size, width)
+    kind = ENCODERS[config.kind]
+    if kind.whole is not None:
+        return kind.whole(config, channels, size, width)
+    if kind.body is None or not isinstance(config, EncoderSettings):
+        raise TypeError(f"the encoder {config.kind} declares neither a body nor a whole")
     stem = Stem(channels, config.stem_width)
     inner = (size[0] // STEM_STRIDE, size[1] // STEM_STRIDE, size[2] // STEM_STRIDE)
-    return VisitEncoder(stem, _build_body(config, inner, width))
-
-
-def _build_body(config: StemmedConfig, size: tuple[int, int, int], width: int) -> nn.Module:
-    match config:
-        case ResNetConfig():
-            return ResNet(config, width)
-        case ConvNeXtConfig():
-            return ConvNeXt(config, width)
-        case DenseNetConfig():
-            return DenseNet(config, width)
-        case ViTConfig():
-            return ViT(config, size, width)
-        case SwinConfig():
-            return Swin(config, width)
-        case _:
-            assert_never(config)
+    return VisitEncoder(stem, kind.body(config, inner, width))
 
 
 def encoder_stride(config: EncoderConfig) -> int:
     """Voxels of the input along one edge of a cell of the feature grid."""
-    match config:
-        case ResNetConfig() | ConvNeXtConfig():
-            return int(STEM_STRIDE * 2 ** len(config.widths))
-        case DenseNetConfig():
-            return int(STEM_STRIDE * 2 ** (len(config.blocks) + 1))
-        case ViTConfig():
-            return STEM_STRIDE * config.patch
-        case SwinConfig():
-            return int(STEM_STRIDE * 2 ** (len(config.depths) + 1))
-        case MonaiEncoderConfig():
-            return backbone_stride(config)
-        case _:
-            assert_never(config)
+    kind = ENCODERS[config.kind]
+    return kind.stride(config) * (STEM_STRIDE if kind.whole is None else 1)

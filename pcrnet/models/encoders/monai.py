@@ -1,104 +1,106 @@
-"""MONAI's networks as encoders."""
+"""MONAI's backbones whole, as published weights expect them."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
-from pcrnet.config.model import DenseNetConfig, SwinConfig, ViTConfig
+from pcrnet.config.kinds import BranchEncoderSettings, EncoderKind
+from pcrnet.config.section import PositiveInt
 from pcrnet.errors import ConfigError
 
+if TYPE_CHECKING:
+    from torch import nn
 
-class DenseNet(nn.Module):
-    """MONAI's densely connected encoder; its 3D pooling is not deterministic on CUDA.
+Backbone = Literal[
+    "resnet10",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnet200",
+    "DenseNet121",
+    "DenseNet169",
+    "DenseNet201",
+    "SEResNet50",
+    "SEResNet101",
+    "SEResNet152",
+    "SEResNext50",
+    "SEResNext101",
+    "SegResNet",
+    "BasicUNet",
+    "SwinTransformer",
+    "ViT",
+]
+"""Networks of MONAI's in three dimensions, by the names of their classes or makers."""
 
-    Its group norms take the absolute scale, which then reaches the fusion through the intensity
-    summaries alone.
+_STRIDES = {
+    "resnet": (4, 8, 16, 32),
+    "DenseNet": (4, 8, 16, 32),
+    "SE": (4, 8, 16, 32),
+    "SegResNet": (1, 2, 4, 8),
+    "BasicUNet": (1, 2, 4, 8, 16),
+    "SwinTransformer": (4, 8, 16, 32),
+    "ViT": (16,),
+}
+"""Family of backbones to the stride after each of its stages."""
+
+
+class MonaiEncoderConfig(BranchEncoderSettings):
+    """A backbone of MONAI's from its first layer on, as published weights expect it; of U-shaped
+    networks the encoder."""
+
+    kind: Literal["monai"] = "monai"
+    backbone: Backbone = "resnet18"
+    """Its class. ResNets bear MedicalNet's layers and names, SwinTransformer those of MONAI's
+    self-supervised Swin UNETR, ViT those of masked autoencoders."""
+    stages: PositiveInt | None = None
+    """How many of its stages are used; fewer keep a finer grid of features; null: all."""
+    shortcut: Literal["A", "B"] = "B"
+    """Shortcuts of a resnet that change width: padded with zeros, or convolved. MedicalNet's 18 and
+    34 have A, its others B."""
+
+
+def family(backbone: Backbone) -> str:
+    """The networks that are built alike."""
+    return next(name for name in _STRIDES if backbone.startswith(name))
+
+
+def stage_count(config: MonaiEncoderConfig) -> int:
+    """How many stages are used.
+
+    Raises:
+        ConfigError: The backbone has fewer than are asked for.
     """
-
-    def __init__(self, config: DenseNetConfig, width: int) -> None:
-        super().__init__()
-        from monai.networks.nets import DenseNet as MonaiDenseNet
-
-        network = MonaiDenseNet(
-            spatial_dims=3,
-            in_channels=config.stem_width,
-            out_channels=1,
-            init_features=config.initial_width,
-            growth_rate=config.growth,
-            block_config=config.blocks,
-            norm=("group", {"num_groups": 4}),
+    there = len(_STRIDES[family(config.backbone)])
+    if config.stages is not None and config.stages > there:
+        raise ConfigError(
+            f"{config.backbone} has {there} stages, found {config.stages}",
+            field="model.encoder.stages",
+            remedy=f"choose 1 to {there}, or null for all",
         )
-        self.features = network.features
-        outputs: int = network.class_layers.out.in_features
-        self.project = nn.Conv3d(outputs, width, 1)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
-        projected: Tensor = self.project(self.features(values))
-        return projected
+    return config.stages or there
 
 
-class ViT(nn.Module):
-    """MONAI's vision transformer without its class token, whose head ends in a tanh."""
+def backbone_stride(config: MonaiEncoderConfig) -> int:
+    """Voxels of the input along one edge of a cell of the feature grid.
 
-    def __init__(self, config: ViTConfig, size: tuple[int, int, int], width: int) -> None:
-        super().__init__()
-        from monai.networks.nets import ViT as MonaiViT
-
-        if width % config.heads:
-            raise ConfigError(
-                f"model.width must be a multiple of the encoder's heads, found {width} and "
-                f"{config.heads}",
-                field="model.encoder.heads",
-                remedy="choose heads that divide model.width",
-            )
-        self.network = MonaiViT(
-            in_channels=config.stem_width,
-            img_size=size,
-            patch_size=config.patch,
-            hidden_size=width,
-            mlp_dim=2 * width,
-            num_layers=config.depth,
-            num_heads=config.heads,
-            spatial_dims=3,
-        )
-        self.grid = tuple(length // config.patch for length in size)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
-        tokens, _ = self.network(values)  # (N, x·y·z, W)
-        return torch.unflatten(tokens.transpose(1, 2), 2, self.grid)
+    Raises:
+        ConfigError: The backbone has fewer stages than are asked for.
+    """
+    return _STRIDES[family(config.backbone)][stage_count(config) - 1]
 
 
-class Swin(nn.Module):
-    """MONAI's shifted-window transformer, last stage."""
+def _whole(
+    config: MonaiEncoderConfig, channels: int, size: tuple[int, int, int], width: int
+) -> nn.Module:
+    from pcrnet.models.encoders.backbone import MonaiEncoder
 
-    def __init__(self, config: SwinConfig, width: int) -> None:
-        super().__init__()
-        from monai.networks.nets.swin_unetr import SwinTransformer
+    return MonaiEncoder(config, channels, size, width)
 
-        network = SwinTransformer(
-            in_chans=config.stem_width,
-            embed_dim=config.width,
-            window_size=(config.window,) * 3,
-            patch_size=(2, 2, 2),
-            depths=config.depths,
-            num_heads=config.heads,
-            spatial_dims=3,
-        )
-        # MONAI's own forward wants exactly four stages and a layer norm after each, which would
-        # hide the absolute scale; its stages are used one after the other instead.
-        self.embed = network.patch_embed
-        self.stages = nn.ModuleList(
-            getattr(network, f"layers{stage + 1}")[0] for stage in range(len(config.depths))
-        )
-        self.project = nn.Conv3d(config.width * 2 ** len(config.depths), width, 1)
 
-    def forward(self, values: Tensor) -> Tensor:
-        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
-        values = self.embed(values)
-        for stage in self.stages:
-            values = stage(values.contiguous())
-        projected: Tensor = self.project(values)
-        return projected
+# Their 3D pooling has no deterministic gradient on CUDA, and their norms weigh the absolute scale
+# as they were trained to: the intensity summaries alone are sure to keep it.
+KIND = EncoderKind(
+    MonaiEncoderConfig, backbone_stride, deterministic=False, absolute=False, whole=_whole
+)

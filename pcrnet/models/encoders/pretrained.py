@@ -118,7 +118,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise _refused(path, "there is no such file", "check the path")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return dict(load_file(path))
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, EOFError, ValueError, KeyError, RuntimeError) as error:
         raise _refused(

@@ -144,7 +144,7 @@ class PcrModule(LightningModule):
                 parameter.grad = None
 
     def _is_frozen(self) -> bool:
-        return self.current_epoch < self.config.freeze_epochs
+        return bool(self.current_epoch < self.config.freeze_epochs)
 
     def configure_gradient_clipping(
         self,

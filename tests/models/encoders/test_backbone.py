@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from pcrnet.config.model import MonaiEncoderConfig
 from pcrnet.errors import ConfigError
-from pcrnet.models.encoders.backbone import MonaiEncoder, backbone_stride
+from pcrnet.models.encoders.backbone import MonaiEncoder
+from pcrnet.models.encoders.monai import MonaiEncoderConfig, backbone_stride
 
 _PRESENT = torch.ones(2, 2, dtype=torch.bool)
 

@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from pcrnet.config.model import MonaiEncoderConfig, ResNetConfig
 from pcrnet.errors import ConfigError
 from pcrnet.models.encoders.build import build_encoder
+from pcrnet.models.encoders.monai import MonaiEncoderConfig
 from pcrnet.models.encoders.pretrained import fit_weights, read_weights
+from pcrnet.models.encoders.resnet import ResNetConfig
 
 _SIZE = (16, 16, 16)
 _FILE = Path("weights.pth")
