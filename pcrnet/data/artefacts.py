@@ -232,7 +232,8 @@ def _in_k_space(
         shape = [1, 1, 1, 1]
         shape[1 + axis] = -1
         spectrum = spectrum * weight.reshape(shape)
-    return torch.fft.ifftn(torch.fft.ifftshift(spectrum, dim=(1, 2, 3)), dim=(1, 2, 3)).real
+    changed: Tensor = torch.fft.ifftn(torch.fft.ifftshift(spectrum, dim=(1, 2, 3)), dim=(1, 2, 3))
+    return changed.real
 
 
 def _within_radius(size: Sequence[int], cut: float, device: torch.device) -> Tensor:

@@ -112,7 +112,9 @@ class MonaiEncoder(nn.Module):
         if self.grid is not None:
             return _VIT_WIDTH
         self.network.eval()
-        return int(self._features(torch.zeros(1, channels, stride, stride, stride)).shape[1])
+        found = self._features(torch.zeros(1, channels, stride, stride, stride))
+        self.network.train()
+        return int(found.shape[1])
 
 
 def _build(config: MonaiEncoderConfig, channels: int, size: tuple[int, int, int]) -> nn.Module:
