@@ -41,6 +41,7 @@ def test_every_snippet_of_the_page_runs_in_its_order(tiny_trial, tmp_path, monke
     assert (forecasts[:, 2] <= forecasts[:, :2].amin(dim=1) + 1e-6).all()
     assert list(Path("workbench").rglob("metrics.csv"))
     assert list(Path("workbench").rglob("events.out.tfevents*"))
+    assert len(page["found"].results["lr"]) == 30
     assert page["data"].batch_size == 4  # 2, doubled in the second trial
 
     best = torch.load(page["best"].best_model_path, weights_only=True)["state_dict"]

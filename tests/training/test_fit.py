@@ -565,3 +565,22 @@ def test_a_fit_is_named_by_the_content_of_its_weights_and_not_by_their_place(
     save_file(changed, other)
     with pytest.raises(RunError, match="is finished, but"):
         run_fit(PLAN, moved)
+
+
+def test_double_precision_trains_and_ships_in_single(make_job: MakeJob) -> None:
+    settings = ("model.dropout=0", "training.average_decay=0", "augmentation.enabled=false")
+    single = make_job(*settings, folder="single")
+    double = make_job(*settings, "training.trainer.precision=64-true", folder="double")
+    assert replace(double, precision="32").training == double.training
+    run_fit(PLAN, single)
+    run_fit(PLAN, double)
+    for name, value in weights(double).items():
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, weights(single)[name], atol=2e-3, rtol=0)
+
+
+def test_a_settled_precision_overrules_lightnings_word(make_job: MakeJob) -> None:
+    job = make_job("training.trainer.precision=bf16-mixed")
+    assert replace(job, precision="32").training.trainer.precision is None
+    assert replace(job, precision="32").training.precision == "32"
+    assert job.training.trainer.precision == "bf16-mixed"

@@ -89,11 +89,18 @@ class WeightTable:
         lines.append(f"{self.share:.1%} of the encoder's values come from the file")
         for state in ("other shape", "left random"):
             lines += _listed(state, [row.name for row in self.rows if row.state == state])
-        lines += _listed("not used of the file", self.unused)
+        blocks_unused = Counter(_block(name) for name in self.unused)
+        lines += _listed(
+            "not used of the file",
+            [
+                block if count == 1 else f"{block} ({count})"
+                for block, count in blocks_unused.items()
+            ],
+        )
         return "\n".join(lines)
 
 
-def _listed(title: str, names: tuple[str, ...] | list[str]) -> list[str]:
+def _listed(title: str, names: list[str]) -> list[str]:
     if not names:
         return []
     more = f", and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""

@@ -68,3 +68,18 @@ def test_dropout_repeats_with_seed_epoch_and_batch_whatever_was_drawn_before(
     assert torch.equal(first, draws(7, 3, 0, before=11))
     for other in (draws(7, 4, 0), draws(8, 3, 0), draws(7, 3, 1)):
         assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(("algorithm", "largest"), [("value", 0.5), ("norm", None), (None, None)])
+def test_gradients_are_clipped_by_value_or_by_norm(algorithm: str | None, largest: float | None):
+    network = nn.Linear(3, 1, bias=False)
+    network.weight.grad = torch.tensor([[3.0, 0.1, -4.0]])
+    module = PcrModule({}, {}, 0, built=network)
+    module.configure_gradient_clipping(None, 0.5, algorithm)
+    found = network.weight.grad
+    if largest is not None:
+        torch.testing.assert_close(found, torch.tensor([[0.5, 0.1, -0.5]]))
+    else:
+        assert found.norm().item() == pytest.approx(0.5, rel=1e-4)
+    module.configure_gradient_clipping(None, None, algorithm)
+    assert network.weight.grad is found
