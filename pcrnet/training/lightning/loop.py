@@ -19,7 +19,7 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import make_splits
-from pcrnet.errors import RunError
+from pcrnet.errors import IntegrityError, RunError
 from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.contract import Logits
 from pcrnet.storage import atomic_path, sha256_file
@@ -88,7 +88,12 @@ class TrainingLoop:
             if self.training.trainer.devices > 1:
                 self._require_share_for_each(part, patients)
                 train_in_ranks(self, part, network, patients, encoding, offset, start)
-                _take_trained(network, folder, self.fingerprint)
+                if not _take_trained(network, folder, self.fingerprint):
+                    raise IntegrityError(
+                        "what the processes of a fit have trained cannot be read back",
+                        file=folder,
+                        remedy="check the disk, and start again: the fit goes on where it was",
+                    )
             else:
                 self.train(part, network, patients, encoding, offset, start)
             require_finite(f"{self.fit}, {part}", network)
