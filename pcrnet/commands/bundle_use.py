@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pcrnet.run.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    from pcrnet.deploy.bundle import Bundle
     from pcrnet.deploy.predictor import PredictionTable
 
 
@@ -26,8 +27,8 @@ def add_digest(command: argparse.ArgumentParser) -> None:
 
 def predicted(
     bundle: Path, cohort: Path, device: str, sha256: str | None
-) -> tuple[PredictionTable, str]:
-    """The predictions of a cohort, and the digest of the bundle that made them."""
+) -> tuple[PredictionTable, Bundle]:
+    """The predictions of a cohort, and the bundle that made them."""
     from pcrnet.deploy.predictor import load_predictor
 
     predictor = load_predictor(bundle, device, sha256=sha256)
@@ -37,7 +38,7 @@ def predicted(
         sys.stderr.write(f"refused: {reason}\n")
     if predictor.bundle.manifest.simulated:
         sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
-    return table, predictor.bundle.sha256
+    return table, predictor.bundle
 
 
 def took_part(patients: Sequence[str]) -> str:

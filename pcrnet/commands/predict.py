@@ -35,7 +35,8 @@ def _predict(options: argparse.Namespace) -> None:
     from pcrnet.deploy.prediction_files import check_destination, write_record
 
     check_destination(options.out)
-    table, digest = predicted(options.bundle, options.cohort, options.device, options.sha256)
+    table, bundle = predicted(options.bundle, options.cohort, options.device, options.sha256)
+    digest = bundle.sha256
     table.write(options.out)
     write_record(options.out, bundle_sha256=digest, cohort=options.cohort, device=options.device)
     if table.trained_on:

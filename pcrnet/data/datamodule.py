@@ -157,7 +157,7 @@ class FitDataModule(LightningDataModule):
             augmentation,
             imaging,
             physics.branch,
-            physics.suv,
+            self._physics.suv,
             distort,
         )
         return plain._replace(image=image, present=present)

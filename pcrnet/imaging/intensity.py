@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from pcrnet.imaging.volume import Unit, Volume
 
 _BODY_FRACTION = 0.1
 _MAX_SAMPLES = 500_000
+_THRESHOLDS: WeakKeyDictionary[Volume, float] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,17 @@ def above_air(array: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
     return np.asarray(np.maximum(array + np.float32(1000.0), np.float32(0.0)))
 
 
+def tissue_threshold(volume: Volume) -> float:
+    """:func:`body_threshold` of a volume's values :func:`above_air`, found once.
+
+    A patient's scans are asked several times.
+    """
+    known = _THRESHOLDS.get(volume)
+    if known is None:
+        known = _THRESHOLDS[volume] = body_threshold(above_air(volume.array, volume.unit))
+    return known
+
+
 def _standardised(volume: Volume) -> Scaling:
     body = _body(volume)
     mean, deviation = float(body.mean(dtype=np.float64)), float(body.std(dtype=np.float64))
@@ -114,7 +127,7 @@ def _relative(volume: Volume) -> Scaling:
 
 def _body(volume: Volume) -> NDArray[np.float32]:
     sample = _sample(volume.array)
-    threshold = body_threshold(volume.array)
+    threshold = tissue_threshold(volume)
     if threshold <= 0:
         raise _no_contrast()
     return np.asarray(sample[sample > threshold])

@@ -24,7 +24,7 @@ from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.contract import Logits
 from pcrnet.storage import atomic_path, sha256_file
 from pcrnet.training.devices import require_deterministic_layers
-from pcrnet.training.events import EpochReport, Measured, Remark
+from pcrnet.training.events import FitEvent, Remark
 from pcrnet.training.lightning.finite import require_finite
 from pcrnet.training.lightning.ranks import Rank, train_in_ranks
 from pcrnet.training.lightning.resume import Start, find_start, forget
@@ -61,7 +61,7 @@ class TrainingLoop:
     directory: Path
     device_index: int
     epochs: int
-    listen: Callable[[EpochReport | Measured | Remark], None]
+    listen: Callable[[FitEvent], None]
     _done: int = 0
 
     def __call__(
@@ -122,6 +122,7 @@ class TrainingLoop:
             ResumePoint,
         )
         from pcrnet.training.lightning.checkpoints import Checkpoints
+        from pcrnet.training.lightning.clock import StepClock
         from pcrnet.training.lightning.meter import Meter
         from pcrnet.training.lightning.module import PcrModule
         from pcrnet.training.lightning.named import logger_of, named_callbacks
@@ -159,6 +160,7 @@ class TrainingLoop:
             meter,
             EpochReporter(self.fit, self.epochs, self.listen, self._done, meter),
             finite,
+            StepClock(data, self.fit, self.listen),
             *named_callbacks(config, folder),
             *Checkpoints.asked_for(config.checkpoints, folder),
             ResumePoint(folder, start.fingerprint),
