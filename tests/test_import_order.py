@@ -34,7 +34,7 @@ _FLOORS_WITHIN = {
     "deploy": ("export",),
     "models": ("encoders rivals",),
     "simulation": ("pattern",),
-    "training": ("lightning",),
+    "training": ("lightning trackers",),
     "sweeps": ("engines report",),
 }
 """Sub-packages in the same way. Modules beside them stand where their imports put them."""
