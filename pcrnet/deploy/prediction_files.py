@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from pcrnet import __version__
 from pcrnet.errors import OutputError
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
-from pcrnet.storage import is_stream, require_writable, sha256_file, write_json
+from pcrnet.storage import ballast, is_stream, require_writable, sha256_file, write_json
 
 RECORD_SUFFIX = ".record.json"
 """``predictions.csv.record.json`` lies beside ``predictions.csv``."""
+_TABLE_BYTES, _PATIENT_BYTES = 1 << 16, 1 << 12
+"""Room for the header and the record, and for a patient with all scans and names."""
 
 
 def check_destination(path: Path) -> None:
@@ -40,6 +44,48 @@ def write_table(path: Path, predictions: Predictions) -> None:
         write_json(path, _objects(predictions))
     else:
         write_predictions(path, predictions)
+
+
+def room_for(path: Path, patients: int) -> AbstractContextManager[None]:
+    """Hold the room that a table of so many patients will need, until the block ends.
+
+    Raises:
+        OutputError: There is not enough of it.
+    """
+    return ballast(path, _TABLE_BYTES + _PATIENT_BYTES * patients)
+
+
+def write_or_keep(path: Path, predictions: Predictions) -> None:
+    """Write a table; should that fail, keep it elsewhere rather than lose hours of work.
+
+    Raises:
+        OutputError: It could not be written; the text says where it was kept instead, in a folder
+            that only the user can read, or that it was lost.
+    """
+    try:
+        write_table(path, predictions)
+    except OutputError as error:
+        kept = _kept(path.name, predictions)
+        if kept is None:
+            error.problem += f"; {len(predictions)} computed predictions are lost"
+            raise
+        raise OutputError(
+            f"{error.problem}; the {len(predictions)} computed predictions are in {kept}",
+            file=path,
+            remedy="move that file to its place: nothing has to be computed again",
+        ) from error
+
+
+def _kept(name: str, predictions: Predictions) -> Path | None:
+    with suppress(OSError, OutputError):
+        folder = Path(tempfile.mkdtemp(prefix="pcrnet-"))  # 0700
+        try:
+            write_table(folder / name, predictions)
+        except OutputError:
+            folder.rmdir()
+            raise
+        return folder / name
+    return None
 
 
 def write_record(path: Path, *, bundle_sha256: str, cohort: Path, device: str) -> Path | None:
