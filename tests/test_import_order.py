@@ -21,6 +21,7 @@ _FLOORS = (
     "training deploy",
     "run",
     "public guard",
+    "commands",
     "cli",
 )
 """Packages, and modules beside them, from the ground up: each imports from the floors below it."""

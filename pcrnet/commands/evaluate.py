@@ -1,0 +1,94 @@
+"""``pcrnet evaluate``: judge predictions of a run, a table or a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pcrnet.commands.bundle_use import add_digest, predicted, took_part
+from pcrnet.commands.registry import Commands
+from pcrnet.config.layers import load_experiment
+from pcrnet.errors import PcrnetError
+from pcrnet.evaluation.tables.command import add_table_options, columns_of
+from pcrnet.run_layout import PREDICTIONS_FILE, ReportLayout, RunLayout
+from pcrnet.storage import require_writable
+
+
+def register(commands: Commands) -> None:
+    """Add the command and its options."""
+    evaluate = commands.add(
+        "evaluate", _evaluate, "judge predictions: a run, a table, or a bundle", overrides=True
+    )
+    # One list, since argparse cannot tell a run from a setting where the run is left out.
+    evaluate.add_argument("words", nargs="*", metavar="RUN, CONFIG.yaml or section.key=value")
+    evaluate.add_argument(
+        "--predictions",
+        type=Path,
+        action="append",
+        metavar="P.csv",
+        help="a table, CSV or XLSX; give the option again for each repeat of cross-validation",
+    )
+    add_table_options(evaluate)
+    evaluate.add_argument("--bundle", type=Path, metavar="BUNDLE")
+    evaluate.add_argument("--cohort", type=Path, metavar="COHORT.csv")
+    add_digest(evaluate)
+    evaluate.add_argument("--out", type=Path, metavar="DIR")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
+
+    columns = columns_of(options)
+    runs = [Path(word) for word in options.words if not _is_setting(word)]
+    overrides = [word for word in options.words if _is_setting(word)] + options.overrides
+    external = options.bundle is not None and options.cohort is not None
+    if len(runs) + bool(options.predictions) + external != 1:
+        raise PcrnetError(
+            "name one thing to evaluate",
+            remedy="give a run folder, or --predictions P.csv, or --bundle B --cohort COHORT.csv",
+        )
+    if runs:
+        settings = [str(RunLayout(runs[0]).config), *overrides]
+        report = evaluate_run(runs[0], load_experiment(settings).evaluation, progress=_say)
+    elif options.out is None:
+        raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
+    else:
+        config = load_experiment(overrides).evaluation
+        require_writable(ReportLayout(options.out).page)
+        tables = options.predictions or [options.out / PREDICTIONS_FILE]
+        if external:
+            _predict_others(options.bundle, options.cohort, options.sha256, tables[0])
+        report = evaluate_table(
+            tables[0],
+            options.out,
+            config,
+            repeats=tables[1:],
+            columns=columns,
+            progress=_say,
+        )
+    sys.stdout.write(f"report: {report}\n")
+
+
+def _predict_others(bundle: Path, cohort: Path, sha256: str | None, out: Path) -> None:
+    """Predict patients who took no part in training, for an external validation."""
+    from pcrnet.deploy.prediction_files import check_destination, write_record
+
+    check_destination(out)
+    table, digest = predicted(bundle, cohort, "cpu", sha256)
+    if table.trained_on:
+        raise PcrnetError(
+            took_part(table.trained_on),
+            file=cohort.name,
+            remedy="leave them out; how well they were predicted is in the report of their own run",
+        )
+    table.write(out)
+    write_record(out, bundle_sha256=digest, cohort=cohort, device="cpu")
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+
+
+def _is_setting(word: str) -> bool:
+    return not Path(word).is_dir() and ("=" in word or word.endswith((".yaml", ".yml")))
