@@ -20,6 +20,7 @@ from pcrnet.commands import (
     predict,
     simulate,
     train,
+    verify,
 )
 from pcrnet.commands.registry import Commands
 from pcrnet.guard import guarded
@@ -33,6 +34,7 @@ _COMMANDS = (
     simulate,
     predict,
     evaluate,
+    verify,
 )
 """In the order of the help."""
 

@@ -2,7 +2,7 @@
 
 ``bundle.json`` (input contract, preprocessing, network, calibrator, operating points), the weights
 of the model as plain tensors, golden cases with their answers, a model card, and the SHA-256 of
-every file. Nothing in it is executed or unpickled.
+every file; a signature where it was asked for. Nothing in it is executed or unpickled.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pcrnet.storage import read_record, sha256_file
 
 MANIFEST_FILE = "bundle.json"
 CHECKSUMS_FILE = "checksums.json"
+SIGNATURE_FILE = "signature.json"
 GOLDEN_FOLDER = "golden"
 MODEL_FOLDER = "model"
 EXPECTED_FILE = "expected.csv"
@@ -148,7 +149,8 @@ def bundle_digest(directory: Path) -> str:
 def _verify(directory: Path) -> None:
     expected = read_record(directory / CHECKSUMS_FILE, remedy=_RESTORE)
     files = (path for path in directory.rglob("*") if path.is_file())
-    found = {path.relative_to(directory).as_posix() for path in files} - {CHECKSUMS_FILE}
+    found = {path.relative_to(directory).as_posix() for path in files}
+    found -= {CHECKSUMS_FILE, SIGNATURE_FILE}
     for name in sorted(found | set(expected)):
         if name not in expected:
             problem = "is in the bundle, but was not written with it"

@@ -97,7 +97,9 @@ def _believable_answers(golden: Path, manifest: Manifest) -> Predictions:
     """The answers that were written: every case, every head, the thresholds of the manifest."""
     expected = read_predictions(golden / EXPECTED_FILE)
     enough = manifest.data.minimum_scans
-    answered = tuple(p for p, scans in zip(_PATIENTS, _scans(golden), strict=True) if scans >= enough)
+    answered = tuple(
+        p for p, scans in zip(_PATIENTS, _scans(golden), strict=True) if scans >= enough
+    )
     if expected.patient_id != answered:
         raise _implausible(f"{EXPECTED_FILE} answers other cases")
     if tuple(expected.prob) != HEADS or tuple(expected.uncalibrated_prob) != HEADS:
@@ -132,7 +134,7 @@ def _believable_inputs(golden: Path, manifest: Manifest) -> dict[str, Any]:
             isinstance(case, dict)
             and set(case) == {"scans", "days", "centre_mm", "covariates", "quantities"}
             and isinstance(case["scans"], dict)
-            and 0 < len(case["scans"])
+            and len(case["scans"]) > 0
             and set(case["scans"]) <= known
             and all(_numbers(moments, 5) for moments in case["scans"].values())
             and _numbers(case["centre_mm"], 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -21,6 +21,7 @@ from pcrnet.deploy.golden_inputs import describe_inputs
 from pcrnet.deploy.outcome_definition import require_same_outcome
 from pcrnet.deploy.patient_inputs import read_inputs
 from pcrnet.deploy.prediction_files import write_or_keep
+from pcrnet.deploy.signing import read_public_key, require_signature
 from pcrnet.errors import (
     ConfigError,
     InsufficientScansError,
@@ -30,6 +31,8 @@ from pcrnet.errors import (
 )
 from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient, scans_present
+from pcrnet.processes import Progress, silent
+
 
 @dataclass(frozen=True)
 class PredictionTable:
@@ -46,15 +49,20 @@ class PredictionTable:
     refused: tuple[PcrnetError, ...]
     trained_on: tuple[str, ...] = ()
 
-    def write(self, path: Path) -> None:
-        """Write the predictions as CSV, or as JSON where the name ends so.
+    def write(self, path: Path, *, as_json: bool | None = None) -> None:
+        """Write the predictions as CSV or JSON.
+
+        Args:
+            path: Where to.
+            as_json: In which form; by default as the name ends.
 
         Raises:
+            OutputError: They cannot be written; its text says where they were kept instead.
             ProblemListError: There is nothing to write, because every patient was refused.
         """
         if self.predictions is None:
             raise ProblemListError("no patient could be predicted", self.refused)
-        write_or_keep(path, self.predictions)
+        write_or_keep(path, self.predictions, as_json=as_json)
 
 
 class Predictor:
@@ -75,27 +83,43 @@ class Predictor:
         return self.predict_table(Path(cohort))
 
     def predict_table(
-        self,
-        cohort: Path,
-        *,
-        progress: Callable[[int, int], None] = lambda done, total: None,
-        workers: int | None = None,
+        self, cohort: Path, *, progress: Progress = silent, workers: int | None = None
     ) -> PredictionTable:
-        """Predict every patient of a cohort table.
+        """Read a cohort table and predict its patients.
+
+        Arguments as :meth:`read_patients` and :meth:`predict_patients`, as are errors.
+        """
+        return self.predict_patients(self.read_patients(cohort), progress=progress, workers=workers)
+
+    def read_patients(self, cohort: Path) -> tuple[Patient, ...]:
+        """Read the patients of a cohort table.
 
         Args:
             cohort: ``cohort.csv`` with the timepoints, channels and covariates of the bundle;
                 outcomes, where given, are carried over.
-            progress: Called with patients done and patients in all.
-            workers: Processes that read scans; by default as many as are worth it.
 
         Raises:
             BundleError: The table's outcomes are by another definition than the bundle's.
             ProblemListError: The table cannot be used as it stands.
         """
+        require_same_outcome(cohort, self.bundle.manifest.outcome.definition)
+        return self._read(cohort)
+
+    def predict_patients(
+        self,
+        patients: Sequence[Patient],
+        *,
+        progress: Progress = silent,
+        workers: int | None = None,
+    ) -> PredictionTable:
+        """Predict patients.
+
+        Args:
+            patients: As :meth:`read_patients` reads them.
+            progress: Called with patients done and patients in all.
+            workers: Processes that read scans; by default as many as are worth it.
+        """
         manifest = self.bundle.manifest
-        require_same_outcome(cohort, manifest.outcome.definition)
-        patients = self._read(cohort)
         needs = self.bundle.model.needs()
         answers: dict[int, NDArray[np.float64]] = {}
         scans: dict[int, tuple[str, ...]] = {}
@@ -183,19 +207,22 @@ class Predictor:
         )
 
 
-def load_predictor(directory: Path, device: str = "cpu", *, sha256: str | None = None) -> Predictor:
+def load_predictor(
+    directory: Path, device: str = "cpu", *, sha256: str | None = None, key: Path | None = None
+) -> Predictor:
     """Read a bundle, check every file, and make sure that it still gives its golden answers.
 
     Args:
         directory: The bundle.
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         sha256: The digest that the bundle must have (:func:`~pcrnet.deploy.bundle.bundle_digest`).
+        key: Public key of whoever must have signed it (:mod:`pcrnet.deploy.signing`).
 
     Raises:
         BundleError: The folder is no bundle.
-        ConfigError: There is no such device.
-        IntegrityError: It is another bundle than ``sha256`` says, a file was altered, or this
-            machine answers the golden cases otherwise.
+        ConfigError: There is no such device, or no such key.
+        IntegrityError: It is another bundle than ``sha256`` says, lacks the signature, a file was
+            altered, or this machine answers the golden cases otherwise.
     """
     require_device(device)
     if sha256 is not None and bundle_digest(directory) != sha256.strip().lower():
@@ -204,6 +231,8 @@ def load_predictor(directory: Path, device: str = "cpu", *, sha256: str | None =
             file=directory,
             remedy="find the bundle that was meant; this one was made anew or altered",
         )
+    if key is not None:
+        require_signature(directory, read_public_key(key))
     predictor = Predictor(Bundle.read(directory), device)
     require_golden_answers(predictor, directory)
     return predictor
