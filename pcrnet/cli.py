@@ -18,6 +18,7 @@ from pcrnet.commands import (
     importing,
     kinetics,
     predict,
+    serve,
     simulate,
     train,
     verify,
@@ -33,6 +34,7 @@ _COMMANDS = (
     importing,
     simulate,
     predict,
+    serve,
     evaluate,
     verify,
 )

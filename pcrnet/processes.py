@@ -312,6 +312,11 @@ class _Context(SpawnContext):
     Process = _Process
 
 
+def process_context() -> SpawnContext:
+    """What starts a process afresh that never imports the main script."""
+    return _Context()
+
+
 _hiding = threading.Lock()
 
 

@@ -19,7 +19,7 @@ _FLOORS = (
     "importers review simulation data decision",
     "models",
     "training deploy",
-    "run",
+    "run serve",
     "public guard",
     "commands",
     "cli",

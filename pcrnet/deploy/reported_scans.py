@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet.cohort.table import Patient
-from pcrnet.errors import CohortError
+from pcrnet.deploy.one_person import require_one_identity
 from pcrnet.imaging.dicom.series import open_series
 from pcrnet.imaging.dicom.tags import quiet, word
 from pcrnet.imaging.digests import DigestMemo
@@ -105,14 +105,7 @@ def reported_patient(patient: Patient, used: Sequence[str]) -> ReportedPatient:
             scans.append(ReportedScan(tuple(names), instances, ""))
         else:
             scans.append(ReportedScan(tuple(names), (), DigestMemo(None).digest(path)))
-    if len({word(header, "PatientID") for header in headers}) > 1:
-        raise CohortError(
-            "its DICOM series are of several persons, so that no report can be filed",
-            patient=patient.patient_id,
-            file=patient.location,
-            field="PatientID",
-            remedy="give every row the series of one person",
-        )
+    require_one_identity(patient, (word(header, "PatientID") for header in headers))
     identity = _identity(headers[-1] if headers else None, patient.patient_id)
     return ReportedPatient(identity, tuple(scans), in_archive=bool(headers))
 

@@ -20,6 +20,7 @@ from pcrnet.cohort.table import Patient
 from pcrnet.deploy.reported_scans import ReportedPatient, ReportedScan, reported_patient
 from pcrnet.errors import PcrnetError, ProblemListError
 from pcrnet.extras import require_extra
+from pcrnet.imaging.dicom.tags import quiet
 from pcrnet.processes import Progress, silent
 from pcrnet.storage import atomic_path
 
@@ -96,7 +97,8 @@ def write_reports(
             problems.append(error.located(patient=name))
         else:
             path = _free_name(folder, name, written)
-            report = make_report(bundle, predictions, row, reported)
+            with quiet():  # highdicom's warnings quote the name of a patient
+                report = make_report(bundle, predictions, row, reported)
             with atomic_path(path) as temporary:
                 report.save_as(temporary, enforce_file_format=True)
             written.append(path)
@@ -129,7 +131,8 @@ def make_report(
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
-    content[0].ContentSequence.append(_library(reported.scans))
+    # TID 1500 has the library before the measurements.
+    content[0].ContentSequence.insert(-1, _library(reported.scans))
     warnings = [RESEARCH_ONLY, *([SIMULATED] if bundle.manifest.simulated else [])]
     content[0].ContentSequence.extend(_text(codes.DCM.Comment, warning) for warning in warnings)
     own = _own_evidence(reported)

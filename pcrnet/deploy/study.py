@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet.csv_text import csv_of_records
-from pcrnet.errors import BundleError, CohortError
+from pcrnet.errors import BundleError
 from pcrnet.importers.dicom_tree import PHASES, UNDATED, ListedSeries, list_dicom_tree
 from pcrnet.importers.series_proposal import DYNAMIC
 from pcrnet.processes import Progress
@@ -78,13 +78,10 @@ def match_studies(
         if name not in data.timepoints:
             raise BundleError(
                 f"the bundle knows no timepoint {name[:100]}",
-                field="--timepoints",
+                field="timepoints",
                 remedy=f"its timepoints are {', '.join(data.timepoints)}",
             )
-    try:
-        series = list_dicom_tree(source, listing, timepoints=names, progress=progress)
-    except CohortError as error:
-        raise error.located(field="STUDY_FOLDER") from None
+    series = list_dicom_tree(source, listing, timepoints=names, progress=progress)
     rows: dict[str, dict[str, str]] = defaultdict(dict)
     left_out: Counter[str] = Counter()
     for line in series:

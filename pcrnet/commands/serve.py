@@ -1,0 +1,95 @@
+"""``pcrnet serve``: a bundle behind HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from pcrnet.commands.bundle_use import add_bundle_checks
+from pcrnet.commands.registry import Commands
+from pcrnet.errors import ConfigError
+from pcrnet.serve.limits import Limits
+
+_HELP = {
+    "upload_mb": "megabytes of a request",
+    "unpacked_mb": "megabytes that it may unpack to",
+    "files": "files in its archive",
+    "seconds": "for one prediction, and as many for its upload",
+    "waiting": "requests that may wait",
+}
+_SHORTEST_TOKEN = 16
+
+
+def register(commands: Commands) -> None:
+    """Add the command and its options."""
+    serve = commands.add("serve", _serve, "answer requests over HTTP with a bundle")
+    serve.add_argument("bundle", type=Path, metavar="BUNDLE")
+    serve.add_argument("--host", default="127.0.0.1", help="address (default: this machine alone)")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument("--workers", type=int, default=1, help="processes that predict (default: 1)")
+    serve.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    serve.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="its first line is what a client has to send as Authorization: Bearer",
+    )
+    for limit in fields(Limits):
+        serve.add_argument(
+            f"--max-{limit.name.replace('_', '-')}",
+            dest=limit.name,
+            type=int,
+            default=limit.default,
+            metavar="N",
+            help=f"{_HELP[limit.name]} (default: {limit.default})",
+        )
+    add_bundle_checks(serve)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from pcrnet.extras import require_extra
+
+    require_extra("serve", "fastapi", "uvicorn", "python_multipart", purpose="the server")
+    if options.workers < 1:
+        raise ConfigError("at least one process has to predict", field="--workers")
+    limits = Limits(**{limit.name: getattr(options, limit.name) for limit in fields(Limits)})
+    token = None if options.token_file is None else _token(options.token_file)
+
+    import uvicorn
+
+    from pcrnet.serve.answering import BundleChoice
+    from pcrnet.serve.app import describe, log_to_stderr, make_app
+
+    bundle = BundleChoice(options.bundle, options.device, options.sha256, options.key)
+    metadata = describe(bundle, limits)
+    log_to_stderr()
+    sys.stderr.write(
+        f"{metadata['name']}, bundle sha256 {metadata['bundle_sha256']}\n"
+        f"http://{options.host}:{options.port}/docs\n"
+    )
+    if metadata["simulated"]:
+        sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
+    uvicorn.run(
+        make_app(bundle, metadata, limits, workers=options.workers, token=token),
+        host=options.host,
+        port=options.port,
+        access_log=False,  # ours knows no paths
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _token(path: Path) -> str:
+    from pcrnet.storage import read_bounded
+
+    lines = read_bounded(path, max_bytes=1 << 16).decode("ascii", "replace").splitlines()
+    if not lines or len(lines[0]) < _SHORTEST_TOKEN:
+        raise ConfigError(
+            f"the token has fewer than {_SHORTEST_TOKEN} characters",
+            field="--token-file",
+            remedy="make one: openssl rand -hex 32",
+        )
+    return lines[0]
