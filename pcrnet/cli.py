@@ -18,6 +18,7 @@ from pcrnet.commands import (
     importing,
     kinetics,
     predict,
+    sbom,
     serve,
     simulate,
     train,
@@ -37,6 +38,7 @@ _COMMANDS = (
     serve,
     evaluate,
     verify,
+    sbom,
 )
 """In the order of the help."""
 

@@ -39,6 +39,7 @@ _MEANING: dict[Head, str] = {
     "yN0": "Complete response of the axillary nodes after therapy",
     "yT0yN0": "Complete response of breast and axillary nodes after therapy",
 }
+_DOUBTS = ("near_threshold", "unlike_training")
 _BREAST, _NODE = ("76752008", "Breast structure"), ("68171009", "Axillary lymph node structure")
 _SITES: dict[Head, tuple[tuple[str, str], ...]] = {
     "yT0": (_BREAST,),
@@ -116,7 +117,8 @@ def make_report(
     Args:
         bundle: What predicted.
         predictions: A table of predictions. Further columns ``low_<head>`` and ``high_<head>`` are
-            the limits of a probability's 95 % interval.
+            the limits of a probability's interval, and ``near_threshold`` and ``unlike_training``
+            are repeated as they stand.
         row: Of the patient in it.
         reported: Whose report it is, and the scans.
     """
@@ -134,6 +136,11 @@ def make_report(
     # TID 1500 has the library before the measurements.
     content[0].ContentSequence.insert(-1, _library(reported.scans))
     warnings = [RESEARCH_ONLY, *([SIMULATED] if bundle.manifest.simulated else [])]
+    warnings += [
+        f"{name.replace('_', ' ').capitalize()}: {predictions.other[name][row]}"
+        for name in _DOUBTS
+        if predictions.other.get(name, [""] * (row + 1))[row]
+    ]
     content[0].ContentSequence.extend(_text(codes.DCM.Comment, warning) for warning in warnings)
     own = _own_evidence(reported)
     report = Comprehensive3DSR(
@@ -192,8 +199,8 @@ def _group(bundle: Bundle, predictions: Predictions, row: int, head: Head) -> An
     )
     numbers = {"probability": ("Probability of complete response", prob)}
     for name, meaning in (
-        ("low", "Lower limit of the 95 % interval of the probability"),
-        ("high", "Upper limit of the 95 % interval of the probability"),
+        ("low", "Lower limit of the interval of the probability"),
+        ("high", "Upper limit of the interval of the probability"),
     ):
         numbers[name] = (meaning, _further(predictions.other, f"{name}_{head}", row))
     numbers["threshold"] = ("Threshold above which complete response is called", threshold)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 UPLOAD_FILE = "upload.zip"
 _IMAGES = "images"
+_DOUBTS = ("near_threshold", "unlike_training")
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ def answer(predictor: Predictor, folder: Path, text: str, limits: Limits) -> dic
         "probabilities": {head: row[f"prob_{head}"] for head in calls},
         "calls": calls,
         "thresholds": dict(manifest.operating_points),
+        "intervals": {head: _interval(row, head) for head in calls},
+        "doubts": {name: row[name] for name in _DOUBTS if row.get(name)},
         "scans": row.get("scans", []),
         "left_out": {} if matched is None else dict(matched.left_out),
         "took_part_in_training": bool(found.trained_on),
@@ -135,6 +138,12 @@ def answer(predictor: Predictor, folder: Path, text: str, limits: Limits) -> dic
         "research_only": True,
         "bundle_sha256": predictor.bundle.sha256,
     }
+
+
+def _interval(row: Mapping[str, Any], head: str) -> list[float] | None:
+    """Limits of a probability, where the bundle gives any."""
+    low, high = row.get(f"low_{head}"), row.get(f"high_{head}")
+    return [float(low), float(high)] if low and high else None
 
 
 def _say_nothing() -> None:

@@ -22,6 +22,10 @@ class Answer(_Documented):
     calls: dict[str, bool | None]
     """Whether the probability exceeds the threshold; null where none is locked."""
     thresholds: dict[str, float | None]
+    intervals: dict[str, tuple[float, float] | None]
+    """Limits of each probability; null where the bundle gives none."""
+    doubts: dict[str, str]
+    """``near_threshold`` and ``unlike_training``, where there is something to be said."""
     scans: list[str]
     """``timepoint.channel`` that the model was shown."""
     left_out: dict[str, int]
