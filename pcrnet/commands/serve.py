@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pcrnet.commands.bundle_use import add_bundle_checks
 from pcrnet.commands.registry import Commands
 from pcrnet.errors import ConfigError
 from pcrnet.serve.limits import Limits
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _HELP = {
     "upload_mb": "megabytes of a request",
@@ -57,29 +62,51 @@ def _serve(options: argparse.Namespace) -> None:
     limits = Limits(**{limit.name: getattr(options, limit.name) for limit in fields(Limits)})
     token = None if options.token_file is None else _token(options.token_file)
 
-    import uvicorn
-
     from pcrnet.serve.answering import BundleChoice
     from pcrnet.serve.app import describe, log_to_stderr, make_app
 
+    door = _door(options.host, options.port)
     bundle = BundleChoice(options.bundle, options.device, options.sha256, options.key)
     metadata = describe(bundle, limits)
     log_to_stderr()
-    sys.stderr.write(
-        f"{metadata['name']}, bundle sha256 {metadata['bundle_sha256']}\n"
-        f"http://{options.host}:{options.port}/docs\n"
-    )
+    address = f"http://{options.host}:{door.getsockname()[1]}/docs"
+    sys.stderr.write(f"{metadata['name']}, bundle sha256 {metadata['bundle_sha256']}\n{address}\n")
     if metadata["simulated"]:
         sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
-    uvicorn.run(
-        make_app(bundle, metadata, limits, workers=options.workers, token=token),
-        host=options.host,
-        port=options.port,
+    app = make_app(bundle, metadata, limits, workers=options.workers, token=token)
+    _run(app, door)
+
+
+def _door(host: str, port: int) -> socket.socket:
+    """Where requests come in, opened before the bundle is read."""
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"nobody can listen there ({getattr(error, 'strerror', None) or error})",
+            field="--host, --port",
+            remedy="name another address or port, or end who listens there",
+        ) from error
+
+
+def _run(app: FastAPI, door: socket.socket) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
         access_log=False,  # ours knows no paths
-        log_level="warning",
+        log_level="critical",  # and no text of an error, which might quote what was sent
         server_header=False,
         timeout_graceful_shutdown=5,
     )
+    try:
+        uvicorn.Server(config).run(sockets=[door])
+    finally:
+        failure = getattr(app.state, "failure", None)
+        if failure is not None:
+            raise failure
 
 
 def _token(path: Path) -> str:

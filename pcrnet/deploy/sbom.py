@@ -141,7 +141,7 @@ def _role(name: str) -> str:
 
 
 def _needed(package: str) -> dict[str, tuple[str, ...]]:
-    """Installed library to what it requires here, from a package on; extras are left out."""
+    """Installed library to what it requires here, from a package on with its extras."""
     from packaging.requirements import Requirement
 
     found: dict[str, tuple[str, ...]] = {}
@@ -154,16 +154,22 @@ def _needed(package: str) -> dict[str, tuple[str, ...]]:
             texts = distribution(name).requires or []
         except PackageNotFoundError:  # asked for in other environments than this one
             continue
-        wanted = [Requirement(text) for text in texts]
+        extras = ["", *(_extras(name) if name == package else ())]
         found[name] = tuple(
             dict.fromkeys(
                 _normal(each.name)
-                for each in wanted
-                if each.marker is None or each.marker.evaluate({"extra": ""})
+                for each in map(Requirement, texts)
+                if each.marker is None or any(each.marker.evaluate({"extra": e}) for e in extras)
             )
         )
         waiting += found[name]
     return found
+
+
+def _extras(package: str) -> list[str]:
+    """What may have been installed with it to run; never what is for development."""
+    offered = distribution(package).metadata.get_all("Provides-Extra") or []
+    return [extra for extra in offered if extra != "dev"]
 
 
 def _distributions(names: Mapping[str, object]) -> Iterator[tuple[str, Distribution]]:

@@ -62,6 +62,9 @@ def answer_requests(connection: Connection, bundle: BundleChoice, limits: Limits
     except PcrnetError as error:
         connection.send(error)
         return
+    except Exception as error:
+        connection.send(ServerFaultError(type(error).__name__))
+        return
     connection.send(None)
     while True:
         try:

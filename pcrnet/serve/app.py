@@ -71,7 +71,11 @@ def make_app(
     async def running(_: FastAPI) -> AsyncIterator[None]:
         with server_folder() as folder:
             place.append(folder)
-            await pool.start()
+            try:
+                await pool.start()
+            except PcrnetError as error:
+                app.state.failure = error
+                raise
             try:
                 yield
             finally:

@@ -80,6 +80,7 @@ async def _take(request: Request, place: Path, limits: Limits) -> str:
     """Keep the file of a form; returns the question."""
     from starlette.datastructures import UploadFile
     from starlette.exceptions import HTTPException
+    from starlette.formparsers import MultiPartException
 
     # The form is spooled to files without a name, which vanish with the request.
     counted = _Counted(request, limits)
@@ -94,7 +95,7 @@ async def _take(request: Request, place: Path, limits: Limits) -> str:
         raise UploadError(
             f"the upload took longer than {limits.seconds} s", remedy="send it again"
         ) from None
-    except HTTPException:  # its text may quote what was sent
+    except (HTTPException, MultiPartException):  # its text may quote what was sent
         raise _no_form("the form cannot be read") from None
 
 

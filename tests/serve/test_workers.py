@@ -51,9 +51,7 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "answer_requests", stub.answer_requests)
 
 
-def in_pool(
-    run: Callable[[WorkerPool], Awaitable[None]], *, size: int = 1, **limits: int
-) -> None:
+def in_pool(run: Callable[[WorkerPool], Awaitable[None]], *, size: int = 1, **limits: int) -> None:
     async def all_of_it() -> None:
         pool = WorkerPool(BundleChoice(Path("bundle")), Limits(**limits), size)
         await pool.start()
@@ -88,10 +86,10 @@ def test_a_refusal_is_raised_here_and_the_process_stays() -> None:
     in_pool(run)
 
 
-@pytest.mark.parametrize(("question", "kind"), [("die", ProcessEndedError), ("sleep 60", TooSlowError)])
-def test_a_process_that_dies_or_hangs_is_replaced(
-    question: str, kind: type[PcrnetError]
-) -> None:
+@pytest.mark.parametrize(
+    ("question", "kind"), [("die", ProcessEndedError), ("sleep 60", TooSlowError)]
+)
+def test_a_process_that_dies_or_hangs_is_replaced(question: str, kind: type[PcrnetError]) -> None:
     async def run(pool: WorkerPool) -> None:
         before = await pool.ask(HERE, "one")
         with pytest.raises(kind):
