@@ -45,6 +45,7 @@ def audit(lock: str) -> bool:
 
 
 def main() -> int:
+    """Look at every lock file; returns the exit code."""
     sound = [audit(lock) for lock in sys.argv[1:]]
     return 0 if all(sound) else 1
 

@@ -146,7 +146,7 @@ def finished_run(tiny_trial: TinyTrial, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of one untrained network: PET and ADC at two visits, two covariates. Only read it."""
+    """A bundle of one untrained network: PET and ADC, two visits, two covariates. Only read it."""
     folder = ROOT / "benchmarks"
     sys.path.insert(0, str(folder))
     try:

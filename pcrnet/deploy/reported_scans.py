@@ -139,7 +139,7 @@ def _identity(header: Dataset | None, pseudonym: str) -> Dataset:
         if keyword not in identity:
             setattr(identity, keyword, "")
     if not identity.get("PatientID"):
-        identity.PatientID = pseudonym
+        identity.PatientID = pseudonym[:64]  # as many as the tag takes
     if not identity.get("StudyInstanceUID"):
         identity.StudyInstanceUID = generate_uid()
     return identity

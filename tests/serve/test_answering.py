@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,13 @@ def test_the_answer_is_that_of_the_bundle_and_stays_in_its_folder(
     assert json.loads(json.dumps(found)) == found
 
 
-def test_a_patient_without_scans_is_refused(
-    predictor: Predictor, scans, make_zip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_patient_with_too_few_scans_is_refused(
+    predictor: Predictor, scans, make_zip, tmp_path: Path
 ) -> None:
     (tmp_path / UPLOAD_FILE).write_bytes(make_zip(scans))
-    data = predictor.bundle.manifest.data.model_copy(update={"minimum_scans": 2})
-    manifest = predictor.bundle.manifest.model_copy(update={"data": data})
-    strict = Predictor(
-        type(predictor.bundle)(manifest, predictor.bundle.model, predictor.bundle.calibrator)
-    )
+    bundle = predictor.bundle
+    data = bundle.manifest.data.model_copy(update={"minimum_scans": 2})
+    strict = Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update={"data": data})))
     one = json.dumps({"scans": {"baseline.pet": "baseline/pet.nii.gz"}})
     with pytest.raises(InsufficientScansError):
         answer(strict, tmp_path, one, Limits())

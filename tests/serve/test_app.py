@@ -27,7 +27,7 @@ import pytest
 from pcrnet.deploy.predictor import load_predictor
 
 CANARY = "Kanarienvogel4711"
-TOKEN = "only-for-this-test-4711"
+TOKEN = "only-for-this-test-4711"  # noqa: S105 - of this test
 
 
 @dataclass(frozen=True)
