@@ -183,14 +183,16 @@ def _normal(name: str) -> str:
 
 
 def _library(name: str, found: Distribution, kind: Any = None) -> Component:  # noqa: ANN401
-    from cyclonedx.factory.license import LicenseFactory
     from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.license import DisjunctiveLicense
+    from cyclonedx.spdx import is_supported_id
 
     version = __version__ if name == _PACKAGE else found.version
     stated = str(found.metadata.get("License-Expression") or found.metadata.get("License") or "")
     licences = []
     if stated and "\n" not in stated and len(stated) <= _LONGEST_LICENCE:
-        licences = [LicenseFactory().make_from_string(stated)]
+        known = {"id": stated} if is_supported_id(stated) else {"name": stated}
+        licences = [DisjunctiveLicense(**known)]
     return Component(
         name=name,
         version=version,

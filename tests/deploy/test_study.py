@@ -59,9 +59,7 @@ def test_a_single_study_is_what_it_is_said_to_be(save_adc, tmp_path: Path) -> No
         matched(tmp_path / "in", tmp_path, timepoints=("surgery",))
 
 
-def test_what_is_left_out_is_counted_with_its_reason(
-    study: Path, save_adc, tmp_path: Path
-) -> None:
+def test_what_is_left_out_is_counted_with_its_reason(study: Path, save_adc, tmp_path: Path) -> None:
     save_adc(study / "again", study="1.2.3", StudyDate="20240101")
     save_adc(study / "third", study="1.2.5", StudyDate="20240501")
     save_adc(study / "undated", study="1.2.6")
