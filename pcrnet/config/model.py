@@ -1,98 +1,49 @@
-"""Settings of the models: the network with its encoders and fusion, and its rivals."""
+"""Settings of the models: the network with its encoders and fusion, and its rivals.
+
+An encoder and a rival are a module each, registered by a line in :data:`ENCODER_MODULES` or
+:data:`RIVAL_MODULES`; whatever lists them, and the values that a configuration may hold, follows.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pcrnet.config.section import NonNegativeInt, Positive, PositiveInt, Section, same_length
+from pcrnet.config.kinds import EncoderKind, EncoderSettings, ModelKind, ModelSettings, declared
+from pcrnet.config.section import Positive, PositiveInt, Section
 
+ENCODER_MODULES = (
+    "pcrnet.models.encoders.resnet",
+    "pcrnet.models.encoders.convnext",
+    "pcrnet.models.encoders.densenet",
+    "pcrnet.models.encoders.vit",
+    "pcrnet.models.encoders.swin",
+)
+"""The encoders, one line each: modules with a ``KIND``; the first is the default."""
 
-class ResNetConfig(Section):
-    """Normaliser-free residual encoder; the stem and every stage halve the grid."""
+RIVAL_MODULES = (
+    "pcrnet.models.rivals.clinical",
+    "pcrnet.models.rivals.quantitative",
+    "pcrnet.models.monai_rival",
+)
+"""The kinds of models beside the network, one line each: modules with a ``KIND``."""
 
-    kind: Literal["resnet"] = "resnet"
-    stem_width: PositiveInt = 12
-    """Channels of the stem."""
-    widths: tuple[PositiveInt, ...] = (24, 48)
-    """Channels of each stage."""
-    blocks: tuple[NonNegativeInt, ...] = (1, 1)
-    """Residual blocks of each stage."""
+ENCODERS = declared(EncoderKind, ENCODER_MODULES)
+"""Name to encoder."""
+RIVALS = declared(ModelKind, RIVAL_MODULES)
+"""Name to kind of model."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        return same_length(self, "widths", "blocks")
-
-
-class ConvNeXtConfig(Section):
-    """ConvNeXt blocks in 3D: depthwise 5×5×5, layer norm, inverted bottleneck."""
-
-    kind: Literal["convnext"] = "convnext"
-    stem_width: PositiveInt = 16
-    """Channels of the stem."""
-    widths: tuple[PositiveInt, ...] = (32, 64)
-    """Channels of each stage."""
-    blocks: tuple[NonNegativeInt, ...] = (1, 1)
-    """Blocks of each stage."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        return same_length(self, "widths", "blocks")
-
-
-class DenseNetConfig(Section):
-    """MONAI's densely connected blocks."""
-
-    kind: Literal["densenet"] = "densenet"
-    stem_width: PositiveInt = 16
-    """Channels of the stem."""
-    growth: PositiveInt = 8
-    """Channels that each layer adds."""
-    blocks: tuple[PositiveInt, ...] = (2, 2)
-    """Layers of each dense block."""
-    initial_width: PositiveInt = 16
-    """Channels before the first dense block."""
-
-
-class ViTConfig(Section):
-    """Vision transformer on patches of the stem's feature map."""
-
-    kind: Literal["vit"] = "vit"
-    stem_width: PositiveInt = 16
-    """Channels of the stem."""
-    patch: PositiveInt = 4
-    """Edge of a patch, in voxels of the stem's map."""
-    depth: PositiveInt = 2
-    """Transformer layers."""
-    heads: PositiveInt = 4
-    """Attention heads of each layer."""
-
-
-class SwinConfig(Section):
-    """MONAI's shifted-window transformer."""
-
-    kind: Literal["swin"] = "swin"
-    stem_width: PositiveInt = 12
-    """Channels of the stem."""
-    width: PositiveInt = 16
-    """Channels of the first stage; each later one doubles them."""
-    depths: tuple[PositiveInt, ...] = (2,)
-    """Blocks of each stage."""
-    heads: tuple[PositiveInt, ...] = (2,)
-    """Attention heads of each stage."""
-    window: Annotated[int, Field(ge=1, le=12)] = 4
-    """Edge of an attention window."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        return same_length(self, "depths", "heads")
-
-
-EncoderConfig = Annotated[
-    ResNetConfig | ConvNeXtConfig | DenseNetConfig | ViTConfig | SwinConfig,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    EncoderConfig = EncoderSettings
+    ModelConfig = ModelSettings
+    Rival = str
+else:
+    EncoderConfig = Annotated[
+        Union[tuple(kind.settings for kind in ENCODERS.values())],  # noqa: UP007 - made of a tuple
+        Field(discriminator="kind"),
+    ]
+    Rival = Literal[tuple(RIVALS)]
 
 
 class ConcatFusionConfig(Section):
@@ -128,9 +79,10 @@ FusionConfig = Annotated[
 ]
 
 
-class NetworkConfig(Section):
+class NetworkConfig(ModelSettings):
     """The dual-branch network, as a correction of what it starts from."""
 
+    title: ClassVar[str] = "the network"
     kind: Literal["network"] = "network"
     start: Literal["quantitative", "frequencies"] = "quantitative"
     """What the network corrects: the quantitative model, or nothing but how often each outcome
@@ -142,47 +94,22 @@ class NetworkConfig(Section):
     """Length of every token."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     """Chance that a unit is left out while training."""
-    encoder: EncoderConfig = ResNetConfig()
+    encoder: EncoderConfig = next(iter(ENCODERS.values())).settings()
     """What turns the scans of one branch and visit into a token."""
     fusion: FusionConfig = TransformerFusionConfig()
     """What turns the tokens that are present into one vector."""
 
 
-class QuantitativeConfig(Section):
-    """Ridge regression on measured quantities and the clinical covariates."""
+SETTINGS: dict[str, type[ModelSettings]] = {
+    "network": NetworkConfig,
+    **{name: kind.settings for name, kind in RIVALS.items()},
+}
+"""Name of every kind of model to its settings."""
 
-    kind: Literal["quantitative"] = "quantitative"
-
-
-class ClinicalConfig(Section):
-    """Ridge regression on the clinical covariates alone."""
-
-    kind: Literal["clinical"] = "clinical"
+if not TYPE_CHECKING:
+    ModelConfig = Annotated[Union[tuple(SETTINGS.values())], Field(discriminator="kind")]  # noqa: UP007
 
 
-class MonaiConfig(Section):
-    """A classifier of MONAI's on all scans side by side."""
-
-    kind: Literal["monai"] = "monai"
-    backbone: Literal["densenet121", "resnet10"] = "densenet121"
-    """Which of them."""
-    features: PositiveInt = 32
-    """Features that the backbone ends in, before the linear layer."""
-
-
-ModelConfig = Annotated[
-    NetworkConfig | QuantitativeConfig | ClinicalConfig | MonaiConfig,
-    Field(discriminator="kind"),
-]
-Rival = Literal["clinical", "quantitative", "monai"]
-
-
-def rival_config(kind: Rival) -> QuantitativeConfig | ClinicalConfig | MonaiConfig:
+def rival_config(kind: Rival) -> ModelSettings:
     """The default settings of a kind of model that the main one is held against."""
-    match kind:
-        case "clinical":
-            return ClinicalConfig()
-        case "quantitative":
-            return QuantitativeConfig()
-        case "monai":
-            return MonaiConfig()
+    return RIVALS[kind].settings()

@@ -7,15 +7,7 @@ from typing import Any
 
 from pcrnet.data.clinical import FEWEST_OF_A_CATEGORY
 from pcrnet.deploy.bundle import Manifest
-
-_MADE = {
-    "network": "Networks that correct what they start from. Their factors say how much is kept: "
-    "with several networks and a quantitative start they were chosen on patients whom neither had "
-    "seen, else they are 1.",
-    "quantitative": "Ridge regression on measured quantities and clinical covariates.",
-    "clinical": "Ridge regression on clinical covariates.",
-    "monai": "One of MONAI's classifiers.",
-}
+from pcrnet.models.kinds import KINDS
 
 
 def model_card(manifest: Manifest) -> str:
@@ -66,7 +58,8 @@ The positive class is {manifest.positive_class}.
 
 ## How it was made
 
-{_MADE[manifest.model.kind]} It learned from every patient of the cohort; its logits are calibrated
+{KINDS[manifest.model.kind].made} It learned from every patient of the cohort; its logits are \
+calibrated
 ({manifest.calibrator.get("kind", "none")}) on those that models of the same kind, each fitted
 without one fold, gave to the patients they had not seen. Splits: `{manifest.splits_sha256[:16]}`.
 

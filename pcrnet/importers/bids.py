@@ -5,17 +5,19 @@ PET in Bq/mL is brought to SUVbw by its sidecar and written beside the table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pcrnet.cohort.outcome import OUTCOME_COLUMNS
-from pcrnet.errors import ImageError, IntegrityError
+from pcrnet.errors import CohortError, ImageError, IntegrityError
 from pcrnet.imaging.nifti.file import read_nifti, write_nifti
 from pcrnet.imaging.volume import Volume
 from pcrnet.importers.bids_pet import participant_weight_kg, read_sidecar, suv_factor
+from pcrnet.importers.layout import Layout
 from pcrnet.importers.spreadsheet import known, read_sheet
 from pcrnet.importers.table_writer import (
     ImportedPatient,
@@ -160,3 +162,31 @@ def _patient(
 
 def _timepoint(session: Path, subject: Path) -> str:
     return _SINGLE_SESSION if session == subject else session.name.removeprefix("ses-")
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        dest="files",
+        metavar="CHANNEL=GLOB",
+        help="files of a channel below a session's folder, as 't2=anat/*_T2w.nii*'; repeatable",
+    )
+
+
+def _run(
+    options: argparse.Namespace, source: Path, table: Path, progress: Progress
+) -> Sequence[str]:
+    files = {**DEFAULT_FILES, **dict(map(_channel_files, options.files))}
+    return import_bids(source, table, files=files, progress=progress).lines()
+
+
+def _channel_files(text: str) -> tuple[str, str]:
+    channel, _, pattern = text.partition("=")
+    if not channel or not pattern:
+        raise CohortError("expected CHANNEL=GLOB", field="--file")
+    return channel, pattern
+
+
+LAYOUT = Layout(_run, _add_options)

@@ -8,6 +8,7 @@ the tag ClinicalTrialTimePointID or in the name of the study's folder. The clini
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Literal
 from pcrnet.errors import CohortError, ImageError
 from pcrnet.imaging.dicom.tags import word
 from pcrnet.importers.analysis_mask import convert_analysis_mask
+from pcrnet.importers.layout import Layout
 from pcrnet.importers.series_folders import SeriesFolder, find_series
 from pcrnet.importers.spreadsheet import known, read_sheet
 from pcrnet.importers.table_writer import (
@@ -187,3 +189,27 @@ def _patient(
         outcome={"yT0yN0": known(facts.get("pCR", ""))},
         covariates={name: known(facts.get(of, "")) for of, name in _COVARIATES.items()},
     )
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clinical", type=Path, metavar="TABLE.xlsx", help="the clinical table")
+    parser.add_argument(
+        "--analysis-mask",
+        choices=("zero", "nonzero"),
+        help="convert the analysis masks: lesion is where they are zero (as published), or not",
+    )
+
+
+def _run(
+    options: argparse.Namespace, source: Path, table: Path, progress: Progress
+) -> Sequence[str]:
+    return import_ispy2(
+        source,
+        table,
+        clinical=options.clinical,
+        analysis_mask=options.analysis_mask,
+        progress=progress,
+    ).lines()
+
+
+LAYOUT = Layout(_run, _add_options)

@@ -7,6 +7,7 @@ Source: Garrucho et al., Sci Data 2025, doi:10.1038/s41597-025-04707-4.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Literal
 
 from pcrnet.config.imaging import DicomConfig
 from pcrnet.errors import CohortError
+from pcrnet.importers.layout import Layout
 from pcrnet.importers.spreadsheet import find_file, known, read_sheet
 from pcrnet.importers.table_writer import (
     ImportedPatient,
@@ -22,6 +24,7 @@ from pcrnet.importers.table_writer import (
     Unmapped,
     write_import,
 )
+from pcrnet.processes import Progress
 
 _TABLES = ("clinical_and_imaging_info.xlsx", "clinical_and_imaging_info.csv")
 _PHASE = re.compile(r"(?P<patient>.+)_(?P<phase>\d{4})\.nii(?:\.gz)?", re.IGNORECASE)
@@ -175,3 +178,16 @@ def _patient(
         outcome={"yT0yN0": known(row.get("pcr", ""))},
         covariates=covariates,
     )
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--segmentations", choices=("expert", "automatic"), default="expert")
+
+
+def _run(
+    options: argparse.Namespace, source: Path, table: Path, progress: Progress
+) -> Sequence[str]:
+    return import_mama_mia(source, table, segmentations=options.segmentations).lines()
+
+
+LAYOUT = Layout(_run, _add_options)

@@ -2,7 +2,7 @@
 
 Nested estimation, calibration, ablation, rivals, report and bundle know a model by this alone. The
 logits are ℓ₁ of yT0, ℓ₂ of yN0 given yT0 and ℓ₃ of yN0 given residual tumour. A kind of model is
-registered in one line of :mod:`pcrnet.models.kinds`.
+one module, registered by one line of :mod:`pcrnet.config.model`.
 
 Shapes: n patients, T timepoints, C channels, 3 logits, 4 outcome cells.
 """

@@ -1,67 +1,30 @@
-"""The kinds of models, one line each: how each is fitted and read back.
+"""The kinds of models: how each is fitted and read back.
 
-A new kind is a module that satisfies :class:`~pcrnet.models.contract.FittedModel`, a section of
-settings with its own ``kind`` in :mod:`pcrnet.config.model`, and a line in :data:`KINDS`.
+A new kind is one module with a :class:`~pcrnet.config.kinds.ModelKind`, and a line in
+:data:`pcrnet.config.model.RIVAL_MODULES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import (
-    ClinicalConfig,
-    ModelConfig,
-    MonaiConfig,
-    NetworkConfig,
-    QuantitativeConfig,
-)
+from pcrnet.config.kinds import ModelKind
+from pcrnet.config.model import RIVALS, ModelConfig, NetworkConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.models.contract import FitRequest, FittedModel
-from pcrnet.models.monai_network import MonaiNetwork
 from pcrnet.models.network import PcrNet
 from pcrnet.models.network_model import NetworkModel
-from pcrnet.models.rivals.tabular import TabularModel
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a kind of model is made from its settings.
-
-    Attributes:
-        fit: Settings and request to a fitted model.
-        read: Folder, settings, timepoints with channels, and imaging to the model written there.
-        build: Makes an untrained network for patients whose covariates are encoded so; None where
-            the kind trains no network, and is fitted in seconds.
-    """
-
-    fit: Callable[[Any, FitRequest], FittedModel]
-    read: Callable[[Path, Any, DataConfig, ImagingConfig], FittedModel]
-    build: Callable[[Any, DataConfig, ImagingConfig, ClinicalEncoding], nn.Module] | None = None
-
-    @property
-    def trains(self) -> bool:
-        """Whether fitting takes a network's training loop."""
-        return self.build is not None
 
 
 def _network(
     config: NetworkConfig, data: DataConfig, imaging: ImagingConfig, encoding: ClinicalEncoding
 ) -> nn.Module:
     return PcrNet(data, imaging, config, encoding.covariate_of_feature, len(encoding.covariates))
-
-
-def _monai(
-    config: MonaiConfig, data: DataConfig, imaging: ImagingConfig, encoding: ClinicalEncoding
-) -> nn.Module:
-    return MonaiNetwork(config, data)
 
 
 def _fit_network(config: NetworkConfig, request: FitRequest) -> FittedModel:
@@ -78,42 +41,27 @@ def _read_network(
     return NetworkModel.read(path, build, data, imaging, corrects=corrects)
 
 
-def _fit_monai(config: MonaiConfig, request: FitRequest) -> FittedModel:
-    build = partial(_monai, config, request.data, request.imaging)
-    request = replace(request, covariates=())  # it looks at scans alone
-    return NetworkModel.fit(request, build, networks=1, corrects=False)
-
-
-def _read_monai(
-    path: Path, config: MonaiConfig, data: DataConfig, imaging: ImagingConfig
-) -> FittedModel:
-    build = partial(_monai, config, data, imaging)
-    return NetworkModel.read(path, build, data, imaging, corrects=False)
-
-
-def _fit_table(config: QuantitativeConfig | ClinicalConfig, request: FitRequest) -> FittedModel:
-    return TabularModel.fit(request, quantities=config.kind == "quantitative")
-
-
-def _read_table(
-    path: Path,
-    config: QuantitativeConfig | ClinicalConfig,
-    data: DataConfig,
-    imaging: ImagingConfig,
-) -> FittedModel:
-    return TabularModel.read(path, data, imaging)
-
-
-KINDS: dict[str, Kind] = {
-    "network": Kind(_fit_network, _read_network, _network),
-    "quantitative": Kind(_fit_table, _read_table),
-    "clinical": Kind(_fit_table, _read_table),
-    "monai": Kind(_fit_monai, _read_monai, _monai),
+KINDS: dict[str, ModelKind] = {
+    "network": ModelKind(
+        NetworkConfig,
+        made="Networks that correct what they start from. Their factors say how much is kept: with "
+        "several networks and a quantitative start they were chosen on patients whom neither had "
+        "seen, else they are 1.",
+        fit=_fit_network,
+        read=_read_network,
+        build=_network,
+    ),
+    **RIVALS,
 }
+"""Name to kind of model."""
 
 
 def fit_model(config: ModelConfig, request: FitRequest) -> FittedModel:
-    """Fit a model of the kind that the settings name."""
+    """Fit a model of the kind that the settings name.
+
+    Raises:
+        PcrnetError: As the kind; a size that its encoder cannot divide, for example.
+    """
     return KINDS[config.kind].fit(config, request)
 
 

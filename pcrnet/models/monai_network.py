@@ -7,11 +7,15 @@ Shapes: B patients, T timepoints, C channels, X Y Z voxels.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from pcrnet.config.data import DataConfig
-from pcrnet.config.model import MonaiConfig
+
+if TYPE_CHECKING:
+    from pcrnet.models.monai_rival import MonaiConfig
 
 _SMALLEST = {"densenet121": 32, "resnet10": 1}
 """Voxels along an axis below which a backbone has nothing left to pool."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pcrnet.config.experiment import Experiment
-from pcrnet.config.model import rival_config
+from pcrnet.config.model import RIVALS, rival_config
 from pcrnet.decision.nested import FittedDecision
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
@@ -215,7 +215,7 @@ def _judge_rivals(
         settled = settle_precision(rival, place / run.precision.name, listen)
         rival = replace(rival, precision=settled)
         _fit(rival, judged_fits(evaluation.folds, evaluation.mode), _renamed(listen, kind))
-        seen = scans if kind != "clinical" else dict.fromkeys(scans, ())
+        seen = scans if RIVALS[kind].rests_on_scans else dict.fromkeys(scans, ())
         write_predictions(run.variant(BASELINES, kind), judge(rival, seen).predictions)
 
 

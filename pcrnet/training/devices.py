@@ -8,10 +8,11 @@ from typing import Literal
 import torch
 
 from pcrnet.config.experiment import Experiment
-from pcrnet.config.model import MonaiConfig, NetworkConfig
+from pcrnet.config.model import ENCODERS, NetworkConfig
 from pcrnet.config.training import TrainingConfig
 from pcrnet.errors import ConfigError
 from pcrnet.machine import available_cores
+from pcrnet.models.kinds import KINDS
 
 _OVERRULING = "PL_TRAINER_"
 """Variables by which Lightning fills whatever argument of a trainer was left out."""
@@ -53,16 +54,18 @@ def require_deterministic_layers(experiment: Experiment) -> None:
     """Refuse an encoder that CUDA cannot train deterministically, where that is asked for.
 
     Raises:
-        ConfigError: MONAI's networks with 3D pooling, which has no such gradient.
+        ConfigError: A kind that declares itself not to be, such as MONAI's networks, whose 3D
+            pooling has no such gradient.
     """
     config = experiment.training
     model = experiment.model
-    pools = isinstance(model, MonaiConfig) or (
-        isinstance(model, NetworkConfig) and model.encoder.kind == "densenet"
-    )
-    if config.deterministic and uses_gpu(config) and pools:
+    deterministic = KINDS[model.kind].deterministic
+    if isinstance(model, NetworkConfig):
+        deterministic &= ENCODERS[model.encoder.kind].deterministic
+    if config.deterministic and uses_gpu(config) and not deterministic:
         raise ConfigError(
-            "a network with MONAI's pooling has no deterministic gradient on a GPU",
+            "a layer of this network, such as MONAI's pooling, has no deterministic gradient on a "
+            "GPU",
             field="training.deterministic",
             remedy="set training.deterministic=false, or choose another encoder or model",
         )

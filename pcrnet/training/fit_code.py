@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from pcrnet.config.model import ENCODER_MODULES, RIVAL_MODULES
 from pcrnet.source_code import digest_of_sources, sources_behind
 
 _ROOMS = ("pcrnet.training", "pcrnet.models", "pcrnet.data")
@@ -22,4 +23,8 @@ def fit_sources() -> set[Path]:
     Not what plans, watches or judges fits. The code behind the tensors has its place in their keys,
     and that behind the settings shows in the settings.
     """
-    return sources_behind("pcrnet.training.fit", *_ROOMS)
+    found = sources_behind("pcrnet.training.fit", *_ROOMS)
+    # Kinds are found by their names, which no import statement shows.
+    for module in (*ENCODER_MODULES, *RIVAL_MODULES):
+        found |= sources_behind(module, *_ROOMS)
+    return found

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
-from pcrnet.config.model import ConvNeXtConfig, GatedFusionConfig, ViTConfig
+from pcrnet.config.model import GatedFusionConfig
 from pcrnet.errors import ConfigError
+from pcrnet.models.encoders.convnext import ConvNeXtConfig
+from pcrnet.models.encoders.vit import ViTConfig
 
 
 def test_without_arguments_every_value_is_its_default():

@@ -1,12 +1,18 @@
-"""Small DICOM series in the layout of an archive's download."""
+"""Small DICOM series and images in the layouts of archives."""
 
+import importlib.util
 import itertools
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, SegmentationStorage
+
+from pcrnet.imaging.nifti.file import write_nifti
+from pcrnet.imaging.volume import Volume
 
 _numbers = itertools.count(1)
 
@@ -93,3 +99,29 @@ def save_mask():
         return folder
 
     return save
+
+
+def _save_image(path, scale=1.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = scale * np.random.default_rng(0).uniform(0.5, 5.0, (6, 6, 6)).astype(np.float32)
+    write_nifti(Volume(values, np.eye(4), "arbitrary"), path)
+
+
+@pytest.fixture
+def write_example(save_mr):
+    """Writes the smallest data set of a layout into a folder; returns what to import.
+
+    The example of a layout is the function ``write(folder, make)`` in ``examples/<layout>.py``.
+    ``make.image(path, scale)`` writes NIfTI of 6³ voxels, ``make.mr(folder, phases, **tags)`` a
+    DICOM series.
+    """
+
+    def write(layout, folder):
+        path = Path(__file__).parent / "examples" / f"{layout.replace('-', '_')}.py"
+        assert path.is_file(), f"give the layout {layout} an example: {path}"
+        spec = importlib.util.spec_from_file_location(f"example_{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.write(folder, SimpleNamespace(image=_save_image, mr=save_mr))
+
+    return write

@@ -1,15 +1,12 @@
 """``pcrnet import`` as it is typed."""
 
 import csv
-import json
 
 import numpy as np
 import pytest
 import yaml
 
 from pcrnet.cli import main
-from pcrnet.imaging.nifti.file import write_nifti
-from pcrnet.imaging.volume import Volume
 
 
 def _rows(path):
@@ -17,36 +14,14 @@ def _rows(path):
         return list(csv.DictReader(stream))
 
 
-def _image(path, scale=1.0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = scale * np.random.default_rng(0).uniform(0.5, 5.0, (6, 6, 6)).astype(np.float32)
-    write_nifti(Volume(values, np.eye(4), "arbitrary"), path)
+@pytest.fixture
+def mama_mia(tmp_path, write_example):
+    return write_example("mama-mia", tmp_path / "mm")
 
 
 @pytest.fixture
-def mama_mia(tmp_path):
-    for phase in range(4):
-        _image(tmp_path / "mm" / "images" / "DUKE_001" / f"duke_001_{phase:04d}.nii.gz")
-    _image(tmp_path / "mm" / "segmentations" / "automatic" / "duke_001.nii.gz")
-    (tmp_path / "mm" / "clinical_and_imaging_info.csv").write_text(
-        'patient_id,dataset,pcr,age,acquisition_times\nDUKE_001,DUKE,1,50,"[0, 100, 200, 400]"\n'
-    )
-    return tmp_path / "mm"
-
-
-@pytest.fixture
-def bids(tmp_path):
-    pet = tmp_path / "bids" / "sub-01" / "ses-baseline" / "pet" / "sub-01_ses-baseline_pet.nii.gz"
-    _image(pet, 5000.0)
-    sidecar = {
-        "TracerName": "FDG", "TracerRadionuclide": "F18", "Units": "Bq/mL",
-        "InjectedRadioactivity": 350, "InjectedRadioactivityUnits": "MBq", "InjectionStart": 0,
-        "ImageDecayCorrected": True, "ImageDecayCorrectionTime": 3600, "BodyWeight": 70,
-    }  # fmt: skip
-    pet.with_name("sub-01_ses-baseline_pet.json").write_text(json.dumps(sidecar))
-    _image(pet.parents[1] / "anat" / "sub-01_ses-baseline_acq-fat_T2w.nii.gz")
-    _image(pet.parents[1] / "anat" / "sub-01_ses-baseline_acq-water_T2w.nii.gz")
-    return tmp_path / "bids"
+def bids(tmp_path, write_example):
+    return write_example("bids", tmp_path / "bids")
 
 
 @pytest.fixture
@@ -147,11 +122,3 @@ def test_what_is_no_such_data_set_ends_with_a_message(arguments, told, tmp_path,
     assert told in shown.err
     assert "Traceback" not in shown.err
     assert not (tmp_path / "out").exists()
-
-
-def test_every_layout_explains_itself(capsys):
-    for layout in ("mama-mia", "ispy2", "bids", "dicom"):
-        with pytest.raises(SystemExit) as end:
-            main(["import", layout, "--help"])
-        assert end.value.code == 0
-        assert f"usage: pcrnet import {layout}" in capsys.readouterr().out

@@ -14,15 +14,11 @@ from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import (
+    ENCODERS,
     ConcatFusionConfig,
-    ConvNeXtConfig,
-    DenseNetConfig,
     GatedFusionConfig,
     NetworkConfig,
-    ResNetConfig,
-    SwinConfig,
     TransformerFusionConfig,
-    ViTConfig,
 )
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
 from pcrnet.imaging.quantify.specs import quantity_specs
@@ -30,13 +26,17 @@ from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.contract import FitRequest
 from pcrnet.models.network import NetworkInput, PcrNet
 
-_ENCODERS = {
-    "resnet": ResNetConfig(stem_width=6, widths=(8, 12)),
-    "convnext": ConvNeXtConfig(stem_width=6, widths=(8, 12)),
-    "densenet": DenseNetConfig(stem_width=8, growth=4, blocks=(2,), initial_width=8),
-    "vit": ViTConfig(stem_width=6, depth=1),
-    "swin": SwinConfig(stem_width=6, width=8),
+_SMALLER = {
+    "resnet": {"stem_width": 6, "widths": (8, 12)},
+    "convnext": {"stem_width": 6, "widths": (8, 12)},
+    "densenet": {"stem_width": 8, "growth": 4, "blocks": (2,), "initial_width": 8},
+    "vit": {"stem_width": 6, "depth": 1},
+    "swin": {"stem_width": 6, "width": 8},
 }
+_ENCODERS = {
+    name: kind.settings.model_validate(_SMALLER.get(name, {})) for name, kind in ENCODERS.items()
+}
+"""Every encoder that is registered; one that is not made smaller has its defaults."""
 _FUSIONS = {
     "concat": ConcatFusionConfig(hidden=16),
     "gated": GatedFusionConfig(hidden=16),
@@ -160,7 +160,7 @@ class FakeScans:
         return [
             spec.name
             for spec in quantity_specs(self.data, self.imaging)
-            if not spec.scans <= there or (spec.group == "days" and spec.name not in there)
+            if not spec.scans <= there or (spec.unit == "days" and spec.name not in there)
         ]
 
 

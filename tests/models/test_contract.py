@@ -10,18 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pcrnet.cohort.outcome import CELLS, Outcome
-from pcrnet.config.model import (
-    ClinicalConfig,
-    ConcatFusionConfig,
-    MonaiConfig,
-    NetworkConfig,
-    QuantitativeConfig,
-    ResNetConfig,
-)
+from pcrnet.config.model import SETTINGS, ConcatFusionConfig, NetworkConfig
 from pcrnet.data.clinical import CategoricalEncoding, NumericEncoding
 from pcrnet.errors import IntegrityError
 from pcrnet.models.contract import Needs
+from pcrnet.models.encoders.resnet import ResNetConfig
 from pcrnet.models.kinds import KINDS, fit_model, read_model
+from pcrnet.models.monai_rival import MonaiConfig
 
 _NETWORK = NetworkConfig(
     width=8,
@@ -29,24 +24,20 @@ _NETWORK = NetworkConfig(
     encoder=ResNetConfig(stem_width=4, widths=(8,), blocks=(0,)),
     fusion=ConcatFusionConfig(hidden=8),
 )
-SMALL = {
+_SMALL = {
     "network": (_NETWORK, _NETWORK.model_copy(update={"networks": 2, "start": "frequencies"})),
-    "quantitative": (QuantitativeConfig(),),
-    "clinical": (ClinicalConfig(),),
     "monai": (MonaiConfig(backbone="resnet10", features=4),),
 }
-"""Small settings of every kind, such that what is learned is kept."""
+"""Small settings of what is large by default, such that what is learned is kept."""
+EXAMINED = {
+    f"{name}-{number}": config
+    for name in KINDS
+    for number, config in enumerate(_SMALL.get(name, (SETTINGS[name](),)))
+}
+"""Settings of every kind that is registered; without small ones, its defaults."""
 
 
-def test_every_kind_is_examined():
-    assert set(SMALL) == set(KINDS), "give the new kind small settings, and it is examined here"
-
-
-@pytest.fixture(
-    scope="module",
-    params=[config for configs in SMALL.values() for config in configs],
-    ids=[f"{kind}-{i}" for kind, configs in SMALL.items() for i, _ in enumerate(configs)],
-)
+@pytest.fixture(scope="module", params=EXAMINED.values(), ids=EXAMINED)
 def config(request):
     return request.param
 

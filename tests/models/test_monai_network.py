@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import MonaiConfig
 from pcrnet.models.monai_network import MonaiNetwork, _padded
+from pcrnet.models.monai_rival import MonaiConfig
 
 
 @pytest.fixture(params=["densenet121", "resnet10"])

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from pcrnet.cohort.outcome import Outcome
-from pcrnet.config.model import ModelConfig, MonaiConfig, rival_config
+from pcrnet.config.model import ModelConfig, rival_config
 from pcrnet.errors import NotFiniteError, RunError
 from pcrnet.models.kinds import read_model
+from pcrnet.models.monai_rival import MonaiConfig
 from pcrnet.storage import read_json
 from pcrnet.training import fit
 from pcrnet.training.events import EpochReport, Remark

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pcrnet.config.model import ClinicalConfig, ModelConfig, MonaiConfig
+from pcrnet.config.model import ModelConfig
+from pcrnet.models.monai_rival import MonaiConfig
+from pcrnet.models.rivals.clinical import ClinicalConfig
 from pcrnet.training.fit import FitJob
 from pcrnet.training.memory import estimate_memory
 from pcrnet.training.rehearsal import rehearse

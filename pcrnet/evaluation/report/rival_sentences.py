@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pcrnet.cohort.outcome import Head
+from pcrnet.config.model import SETTINGS
 from pcrnet.evaluation.metrics import Metrics
 from pcrnet.evaluation.patients import listed
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, ComparedHead
@@ -19,12 +20,6 @@ _SHOWN: tuple[Head, ...] = ("yT0yN0", "yT0")
 _LOGITS = ("yT0", "yN0 after yT0", "yN0 with residue in the breast")
 _HALF_WIDTH = 48.0
 """Of the drawing of an interval, in its own units."""
-_MODELS = {
-    "network": "the network",
-    "quantitative": "the model of measured quantities",
-    "clinical": "the clinical model",
-    "monai": "the standard network",
-}
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,9 @@ def kept_sentence(analysis: Analysis) -> str:
 
 def model_name(kind: str) -> str:
     """A kind of model within a sentence."""
-    return _MODELS.get(kind, f"the model {kind.replace('_', ' ')}" if kind else "this prediction")
+    if kind in SETTINGS:
+        return SETTINGS[kind].title
+    return f"the model {kind.replace('_', ' ')}" if kind else "this prediction"
 
 
 def _compared(analysis: Analysis) -> dict[str, dict[Head, ComparedHead]]:

@@ -36,14 +36,12 @@ QUANTITIES = (
         "node_strongest_ln",
         "strongest hot spot above its surroundings, in units of the far body",
         "ln 1",
-        "nodes",
         compared=True,
     ),
     Quantity(
         "node_summed_ln_ml",
         "uptake of hot spots above their surroundings, in units of the far body, summed",
         "ln mL",
-        "nodes",
         compared=True,
     ),
 )
@@ -52,7 +50,6 @@ TRACKED = (
         "node_tracked_ln_ratio",
         "hot spots of the first visit, where they lay then: height now over height then",
         "ln 1",
-        "nodes",
     ),
 )
 

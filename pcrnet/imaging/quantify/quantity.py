@@ -19,7 +19,6 @@ class Quantity:
         name: With the unit at its end, without visit and channel.
         meaning: One line.
         unit: As in :class:`~pcrnet.imaging.quantify.specs.QuantitySpec`.
-        group: Quantities that measure the same thing in different ways.
         modelled: Whether it is meant for a model: compressed, robust, not said by another.
         modelled_later: Whether it is meant for a model at the later visits, where it tells how the
             lesion went; at the first it tells little.
@@ -29,7 +28,6 @@ class Quantity:
     name: str
     meaning: str
     unit: str
-    group: str
     modelled: bool = field(default=True, kw_only=True)
     modelled_later: bool = field(default=False, kw_only=True)
     compared: bool = field(default=False, kw_only=True)

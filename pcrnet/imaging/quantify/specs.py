@@ -31,7 +31,6 @@ class QuantitySpec:
         unit: ``ln`` of something, ``SUV``, ``mL``, ``1e-3 mm2/s``, ``mm``, ``1``, ``days``.
         scans: The ``timepoint.channel`` that it rests on: without one of them it is NaN, with all
             of them it can be measured. A mask counts only for what cannot do without it.
-        group: Quantities that measure the same thing in different ways.
         modelled: Whether it is meant for a model: compressed, robust, and no mere restatement.
     """
 
@@ -39,7 +38,6 @@ class QuantitySpec:
     meaning: str
     unit: str
     scans: frozenset[str]
-    group: str
     modelled: bool
 
 
@@ -80,7 +78,6 @@ def quantity_specs(data: DataConfig, imaging: ImagingConfig) -> tuple[QuantitySp
             "volume of the lesion mask of the first visit",
             "ln mL",
             frozenset({f"{first}.mask"}),
-            "volume",
             True,
         )
     ]
@@ -89,9 +86,7 @@ def quantity_specs(data: DataConfig, imaging: ImagingConfig) -> tuple[QuantitySp
     for timepoint in later:
         specs += _change(timepoint, first, channels)
     specs += [
-        QuantitySpec(
-            f"{t}.days", "days from the start of therapy", "days", frozenset(), "days", t != first
-        )
+        QuantitySpec(f"{t}.days", "days from the start of therapy", "days", frozenset(), t != first)
         for t in data.timepoints
     ]
     return tuple(specs)
@@ -147,4 +142,4 @@ def _change(timepoint: str, first: str, channels: Channels) -> Iterator[Quantity
 
 
 def _spec(name: str, quantity: Quantity, scans: frozenset[str], *, modelled: bool) -> QuantitySpec:
-    return QuantitySpec(name, quantity.meaning, quantity.unit, scans, quantity.group, modelled)
+    return QuantitySpec(name, quantity.meaning, quantity.unit, scans, modelled)

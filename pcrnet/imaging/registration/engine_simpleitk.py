@@ -38,6 +38,10 @@ def climb(fixed: WorkingScan, moving: WorkingScan, start: Transform) -> Transfor
         (start[:3, :3] @ fixed.centre_mm + start[:3, 3] - fixed.centre_mm).tolist()
     )
     method = SimpleITK.ImageRegistrationMethod()
+    # Threads add in any order, and a climb carries the last digits on: equal scans would give
+    # tensors that differ. Patients are what runs in parallel.
+    method.SetNumberOfThreads(1)
+    method.SetNumberOfWorkUnits(1)
     method.SetMetricAsMattesMutualInformation(BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
     sizes = [fixed.values.size / shrink**3 for shrink in _SHRINK]

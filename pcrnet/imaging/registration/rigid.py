@@ -153,7 +153,7 @@ def _engine(name: RegistrationEngine) -> Engine:
 
 def _align(fixed: WorkingScan, moving: WorkingScan, climb: Engine) -> Alignment:
     start = max(_starts(fixed, moving), key=lambda t: similarity(fixed, moving, t, _STARTING_MM))
-    # Threads add in any order: the last digits differ from run to run, a nanometre at most.
+    # Libraries of other machines differ in the last digits, by a nanometre at most.
     found = np.round(climb(fixed, moving, start), 7)
     before, after = (similarity(fixed, moving, t) for t in (np.eye(4), found))
     if before >= after:

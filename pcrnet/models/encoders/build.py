@@ -9,23 +9,9 @@ normalises over space either, which would take the absolute scale from SUV and A
 
 from __future__ import annotations
 
-from typing import assert_never
-
-from torch import nn
-
-from pcrnet.config.model import (
-    ConvNeXtConfig,
-    DenseNetConfig,
-    EncoderConfig,
-    ResNetConfig,
-    SwinConfig,
-    ViTConfig,
-)
+from pcrnet.config.model import ENCODERS, EncoderConfig
 from pcrnet.errors import ConfigError
-from pcrnet.models.encoders.convnext import ConvNeXt
 from pcrnet.models.encoders.layers import STEM_STRIDE, Stem, VisitEncoder
-from pcrnet.models.encoders.monai import DenseNet, Swin, ViT
-from pcrnet.models.encoders.resnet import ResNet
 
 
 def build_encoder(
@@ -52,35 +38,9 @@ def build_encoder(
         )
     stem = Stem(channels, config.stem_width)
     inner = (size[0] // STEM_STRIDE, size[1] // STEM_STRIDE, size[2] // STEM_STRIDE)
-    return VisitEncoder(stem, _build_body(config, inner, width))
-
-
-def _build_body(config: EncoderConfig, size: tuple[int, int, int], width: int) -> nn.Module:
-    match config:
-        case ResNetConfig():
-            return ResNet(config, width)
-        case ConvNeXtConfig():
-            return ConvNeXt(config, width)
-        case DenseNetConfig():
-            return DenseNet(config, width)
-        case ViTConfig():
-            return ViT(config, size, width)
-        case SwinConfig():
-            return Swin(config, width)
-        case _:
-            assert_never(config)
+    return VisitEncoder(stem, ENCODERS[config.kind].body(config, inner, width))
 
 
 def encoder_stride(config: EncoderConfig) -> int:
     """Voxels of the input along one edge of a cell of the feature grid."""
-    match config:
-        case ResNetConfig() | ConvNeXtConfig():
-            return int(STEM_STRIDE * 2 ** len(config.widths))
-        case DenseNetConfig():
-            return int(STEM_STRIDE * 2 ** (len(config.blocks) + 1))
-        case ViTConfig():
-            return STEM_STRIDE * config.patch
-        case SwinConfig():
-            return int(STEM_STRIDE * 2 ** (len(config.depths) + 1))
-        case _:
-            assert_never(config)
+    return STEM_STRIDE * ENCODERS[config.kind].stride(config)

@@ -6,6 +6,8 @@ W token width.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -84,3 +86,92 @@ def activation(values: Tensor) -> Tensor:
     """GELU with the variance of its input."""
     # 1.7015 is 1 / standard deviation of GELU of a standard normal: it keeps the variance at 1.
     return functional.gelu(values) * 1.7015
+
+
+class Activation(nn.Module):
+    """:func:`activation` as a layer."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Any shape."""
+        return activation(values)
+
+
+class Downsample(nn.Module):
+    """Activation, then a convolution that halves the grid: (N, I, X, Y, Z) to (N, O, X/2, …)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = ScaledConv3d(inputs, outputs, 3, stride=2)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, I, X, Y, Z) to (N, O, X/2, Y/2, Z/2)."""
+        halved: Tensor = self.convolution(activation(values))
+        return halved
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside the identity, activation first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = ScaledConv3d(width, width, 3)
+        self.second = ScaledConv3d(width, width, 3)
+        # Starting near the identity replaces what normalisation does for trainability.
+        self.skip_gain = nn.Parameter(torch.tensor(0.2))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, O, X, Y, Z) to the same shape."""
+        inner: Tensor = self.second(activation(self.first(activation(values))))
+        return values + self.skip_gain * inner
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise 5×5×5, layer norm over channels and an inverted bottleneck beside the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial = nn.Conv3d(width, width, 5, padding=2, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 4 * width)
+        self.contract = nn.Linear(4 * width, width)
+        self.layer_scale = nn.Parameter(torch.full((width,), 0.1))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, O, X, Y, Z) to the same shape."""
+        inner: Tensor = self.norm(self.spatial(values).movedim(1, -1))  # (N, X, Y, Z, O)
+        inner = self.layer_scale * self.contract(functional.gelu(self.expand(inner)))
+        return values + inner.movedim(-1, 1)
+
+
+class PatchGrid(nn.Module):
+    """The tokens of a network of patches, back on their grid.
+
+    Args:
+        network: From (N, H, X, Y, Z) to tokens (N, x·y·z, W), and something beside them.
+        grid: (x, y, z).
+    """
+
+    def __init__(self, network: nn.Module, grid: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.network = network
+        self.grid = grid
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
+        tokens, _ = self.network(values)
+        return torch.unflatten(tokens.transpose(1, 2), 2, self.grid)
+
+
+class ContiguousStages(nn.ModuleList):
+    """Stages one after the other, each given its input in one piece of memory."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, I, X, Y, Z) to what the last stage makes of it."""
+        for stage in self:
+            values = stage(values.contiguous())
+        return values
+
+
+def named_sequence(**layers: nn.Module) -> nn.Sequential:
+    """Layers one after the other; their names are those of the weights in a file."""
+    return nn.Sequential(OrderedDict(layers))

@@ -2,51 +2,60 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal, Self
 
-from pcrnet.config.model import ResNetConfig
-from pcrnet.models.encoders.layers import ScaledConv3d, activation
+from pydantic import model_validator
 
+from pcrnet.config.kinds import EncoderKind, EncoderSettings
+from pcrnet.config.section import NonNegativeInt, PositiveInt, same_length
 
-class ResNet(nn.Module):
-    """Normaliser-free pre-activation residual encoder; each stage begins by halving the grid."""
-
-    def __init__(self, config: ResNetConfig, width: int) -> None:
-        super().__init__()
-        stages: list[nn.Module] = []
-        previous = config.stem_width
-        for stage_width, count in zip(config.widths, config.blocks, strict=True):
-            stages.append(_Downsample(previous, stage_width))
-            stages.extend(_ResidualBlock(stage_width) for _ in range(count))
-            previous = stage_width
-        self.stages = nn.Sequential(*stages)
-        self.project = ScaledConv3d(previous, width, 1)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """(N, H, X, Y, Z) to (N, W, x, y, z)."""
-        projected: Tensor = self.project(activation(self.stages(values)))
-        return projected
+if TYPE_CHECKING:
+    from torch import nn
 
 
-class _ResidualBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = ScaledConv3d(width, width, 3)
-        self.second = ScaledConv3d(width, width, 3)
-        # Starting near the identity replaces what normalisation does for trainability.
-        self.skip_gain = nn.Parameter(torch.tensor(0.2))
+class ResNetConfig(EncoderSettings):
+    """Normaliser-free residual encoder; the stem and every stage halve the grid."""
 
-    def forward(self, values: Tensor) -> Tensor:
-        inner: Tensor = self.second(activation(self.first(activation(values))))
-        return values + self.skip_gain * inner
+    kind: Literal["resnet"] = "resnet"
+    stem_width: PositiveInt = 12
+    """Channels of the stem."""
+    widths: tuple[PositiveInt, ...] = (24, 48)
+    """Channels of each stage."""
+    blocks: tuple[NonNegativeInt, ...] = (1, 1)
+    """Residual blocks of each stage."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        return same_length(self, "widths", "blocks")
 
 
-class _Downsample(nn.Module):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.convolution = ScaledConv3d(inputs, outputs, 3, stride=2)
+def _stride(config: ResNetConfig) -> int:
+    return int(2 ** len(config.widths))
 
-    def forward(self, values: Tensor) -> Tensor:
-        halved: Tensor = self.convolution(activation(values))
-        return halved
+
+def _body(config: ResNetConfig, size: tuple[int, int, int], width: int) -> nn.Module:
+    """Pre-activation residual blocks; each stage begins by halving the grid."""
+    from torch import nn
+
+    from pcrnet.models.encoders.layers import (
+        Activation,
+        Downsample,
+        ResidualBlock,
+        ScaledConv3d,
+        named_sequence,
+    )
+
+    stages: list[nn.Module] = []
+    previous = config.stem_width
+    for stage_width, count in zip(config.widths, config.blocks, strict=True):
+        stages.append(Downsample(previous, stage_width))
+        stages.extend(ResidualBlock(stage_width) for _ in range(count))
+        previous = stage_width
+    return named_sequence(
+        stages=nn.Sequential(*stages),
+        activation=Activation(),
+        project=ScaledConv3d(previous, width, 1),
+    )
+
+
+KIND = EncoderKind(ResNetConfig, _stride, _body)

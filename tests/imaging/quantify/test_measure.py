@@ -211,7 +211,7 @@ def test_any_visits_and_channels_have_specifications_of_their_own(timepoints, br
     possible = {f"{t}.{c}" for t in timepoints for c in (*data.channels, "mask")}
     for spec in specs:
         assert spec.scans <= possible
-        assert spec.scans or spec.group == "days"
+        assert spec.scans or spec.unit == "days"
         assert spec.meaning
         assert spec.unit
     assert not any("dce" in spec.name for spec in specs) or "dce_1" in data.channels

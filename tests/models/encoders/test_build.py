@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from pcrnet.config.model import ResNetConfig, ViTConfig
+from pcrnet.config.model import ENCODERS
 from pcrnet.errors import ConfigError
 from pcrnet.models.encoders.build import build_encoder, encoder_stride
+from pcrnet.models.encoders.resnet import ResNetConfig
+from pcrnet.models.encoders.vit import ViTConfig
 
 _WIDTH = 16
 
@@ -65,15 +67,14 @@ def test_visits_do_not_see_each_other(encoder):
         torch.testing.assert_close(together[index : index + 1], alone, atol=1e-5, rtol=1e-4)
 
 
-def test_the_absolute_scale_reaches_the_features_of_all_encoders_but_densenet(encoder_config):
+def test_the_absolute_scale_reaches_the_features_where_that_is_declared(encoder_config):
     torch.manual_seed(1)
     encoder = build_encoder(encoder_config, 2, (16, 16, 16), _WIDTH).eval()
     image = torch.rand(1, 2, 16, 16, 16)
     features = encoder(image, _all_present(1))
     doubled = encoder(2.0 * image, _all_present(1))
     survives = bool((doubled - features).norm() > 0.02 * features.norm())
-    # MONAI's DenseNet needs a normaliser; with it the intensity summaries alone keep the scale.
-    assert survives == (encoder_config.kind != "densenet")
+    assert survives == ENCODERS[encoder_config.kind].absolute
 
 
 def test_gradients_reach_every_parameter_and_are_finite(encoder_config):

@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from pcrnet.config.model import ModelConfig, MonaiConfig, NetworkConfig, ResNetConfig
+from pcrnet.config.model import ModelConfig, NetworkConfig
 from pcrnet.config.training import EarlyStopping
 from pcrnet.errors import RunError
 from pcrnet.models.contract import FitRequest
+from pcrnet.models.encoders.resnet import ResNetConfig
 from pcrnet.models.kinds import KINDS, fit_model
+from pcrnet.models.monai_rival import MonaiConfig
 from pcrnet.training.fit import FitJob
 from pcrnet.training.lightning.loop import (
     TrainingLoop,

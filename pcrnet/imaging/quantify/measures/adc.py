@@ -15,25 +15,20 @@ QUANTITIES = (
         "mean_1e3_mm2_s",
         "mean ADC of the lesion",
         UNIT,
-        "diffusion",
         modelled=False,
         compared=True,
     ),
-    Quantity(
-        "p10_1e3_mm2_s", "10th percentile of ADC in the lesion", UNIT, "diffusion", compared=True
-    ),
+    Quantity("p10_1e3_mm2_s", "10th percentile of ADC in the lesion", UNIT, compared=True),
     Quantity(
         "p50_1e3_mm2_s",
         "median ADC of the lesion",
         UNIT,
-        "diffusion",
         compared=True,
     ),
     Quantity(
         "spread_1e3_mm2_s",
         "90th less 10th percentile of ADC in the lesion",
         UNIT,
-        "pattern",
         compared=True,
     ),
 )

@@ -23,14 +23,12 @@ RESIDUE = (
         "residue_ln_fraction",
         "volume above half of the first visit's peak over its volume then",
         "ln 1",
-        "extent",
     ),
     *(
         Quantity(
             f"residue_{q.name}",
             f"of what is above half of the first visit's peak: {q.meaning}",
             q.unit,
-            "residue",
             modelled=q.modelled or q.modelled_later,
         )
         for q in (*shape.MOMENTS, *shape.REGION)
@@ -40,24 +38,17 @@ RESIDUE = (
 
 def _voxelwise(unit: str, suffix: str) -> tuple[Quantity, ...]:
     return (
-        Quantity(
-            f"voxel_p10_{suffix}", "10th percentile of the change voxel by voxel", unit, "voxel"
-        ),
+        Quantity(f"voxel_p10_{suffix}", "10th percentile of the change voxel by voxel", unit),
         Quantity(
             f"voxel_p50_{suffix}",
             "median of the change voxel by voxel",
             unit,
-            "voxel",
             modelled=False,
         ),
-        Quantity(
-            f"voxel_p90_{suffix}", "90th percentile of the change voxel by voxel", unit, "voxel"
-        ),
-        Quantity(
-            f"voxel_spread_{suffix}", "90th less 10th percentile of the change", unit, "voxel"
-        ),
-        Quantity("voxel_depth_r", "correlation of the change with depth in the bed", "1", "voxel"),
-        Quantity("voxel_pattern_r", "correlation of the two visits voxel by voxel", "1", "voxel"),
+        Quantity(f"voxel_p90_{suffix}", "90th percentile of the change voxel by voxel", unit),
+        Quantity(f"voxel_spread_{suffix}", "90th less 10th percentile of the change", unit),
+        Quantity("voxel_depth_r", "correlation of the change with depth in the bed", "1"),
+        Quantity("voxel_pattern_r", "correlation of the two visits voxel by voxel", "1"),
     )
 
 
@@ -72,7 +63,6 @@ def of(quantities: Iterable[Quantity]) -> tuple[Quantity, ...]:
             f"change_{q.name}",
             f"later less first visit: {q.meaning}",
             q.unit,
-            q.group,
             modelled=q.modelled,
         )
         for q in quantities

@@ -26,53 +26,44 @@ QUANTITIES = (
         "ftv_ml",
         "volume with early enhancement of 70 % or more (functional tumour volume)",
         "mL",
-        "extent",
         modelled=False,
     ),
-    Quantity(
-        "pe_fraction", "mean early enhancement of the lesion", "1", "enhancement", modelled=False
-    ),
-    Quantity("pe_ln", "mean early enhancement of the lesion", "ln 1", "enhancement", compared=True),
+    Quantity("pe_fraction", "mean early enhancement of the lesion", "1", modelled=False),
+    Quantity("pe_ln", "mean early enhancement of the lesion", "ln 1", compared=True),
     Quantity(
         "pe_to_near_ln",
         "mean early enhancement over that of near tissue",
         "ln 1",
-        "enhancement",
         compared=True,
     ),
     Quantity(
         "pe90_ln",
         "90th percentile of early enhancement in the bed",
         "ln 1",
-        "enhancement",
         compared=True,
     ),
     Quantity(
         "ftv_ln_ml",
         "volume with early enhancement of 70 % or more",
         "ln mL",
-        "extent",
         compared=True,
     ),
     Quantity(
         "excess_ln_ml",
         "early enhancement above near tissue, summed over the bed",
         "ln mL",
-        "extent",
         compared=True,
     ),
     Quantity(
         "rim_to_core_ln",
         "enhancement of the lesion's outer half over that of its inner half",
         "ln 1",
-        "pattern",
         compared=True,
     ),
     Quantity(
         "cv_ln",
         "standard deviation over mean in the lesion",
         "ln 1",
-        "pattern",
         modelled=False,
         compared=True,
     ),
@@ -85,7 +76,6 @@ WASHOUT = (
         "median signal enhancement ratio of the voxels that enhance at least half as much as the "
         "lesion's strongest",
         "1",
-        "washout",
         compared=True,
     ),
 )

@@ -15,18 +15,16 @@ LOW_ADC = 1.2
 _SMOOTHING_MM = 2.0
 
 QUANTITIES = (
-    Quantity("correlation_r", "correlation of uptake and ADC over the bed", "1", "joint"),
+    Quantity("correlation_r", "correlation of uptake and ADC over the bed", "1"),
     Quantity(
         "weighted_adc_1e3_mm2_s",
         "ADC of the bed weighted by its uptake above near tissue",
         UNIT,
-        "joint",
     ),
     Quantity(
         "hot_dense_fraction",
         "share of the bed with uptake above half and ADC below 1.2",
         "1",
-        "joint",
     ),
 )
 

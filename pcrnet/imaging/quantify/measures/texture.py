@@ -22,21 +22,18 @@ QUANTITIES = (
         "glcm_joint_entropy_bit",
         "joint entropy (IBSI TU9B) in the lesion",
         "bit",
-        "texture",
         modelled=False,
     ),
     Quantity(
         "glcm_correlation_r",
         "correlation of neighbours (IBSI NI2N) in the lesion",
         "1",
-        "texture",
         modelled=False,
     ),
     Quantity(
         "glcm_inverse_difference_1",
         "inverse difference of neighbours (IBSI IB1Z) in the lesion",
         "1",
-        "texture",
         modelled=False,
     ),
 )

@@ -14,58 +14,46 @@ from pcrnet.imaging.quantify.sampled import Sampled, near_level
 FLOOR_SUV = 0.1
 
 QUANTITIES = (
-    Quantity(
-        "suvpeak_suv", "highest mean of a 1 mL sphere in the bed", "SUV", "uptake", modelled=False
-    ),
-    Quantity("suvmax_suv", "highest voxel of the bed", "SUV", "uptake", modelled=False),
+    Quantity("suvpeak_suv", "highest mean of a 1 mL sphere in the bed", "SUV", modelled=False),
+    Quantity("suvmax_suv", "highest voxel of the bed", "SUV", modelled=False),
     Quantity(
         "mtv_ml",
         "volume above half between near tissue and SUVpeak",
         "mL",
-        "extent",
         modelled=False,
     ),
-    Quantity("suvpeak_ln_suv", "SUVpeak", "ln SUV", "uptake", compared=True),
-    Quantity("suvmean_ln_suv", "mean uptake of the lesion", "ln SUV", "uptake", compared=True),
-    Quantity(
-        "peak_to_near_ln", "SUVpeak over the median of near tissue", "ln 1", "uptake", compared=True
-    ),
+    Quantity("suvpeak_ln_suv", "SUVpeak", "ln SUV", compared=True),
+    Quantity("suvmean_ln_suv", "mean uptake of the lesion", "ln SUV", compared=True),
+    Quantity("peak_to_near_ln", "SUVpeak over the median of near tissue", "ln 1", compared=True),
     Quantity(
         "mean_to_near_ln",
         "mean uptake over the median of near tissue",
         "ln 1",
-        "uptake",
         compared=True,
     ),
-    Quantity(
-        "peak_to_far_ln", "SUVpeak over the median of the far body", "ln 1", "uptake", compared=True
-    ),
+    Quantity("peak_to_far_ln", "SUVpeak over the median of the far body", "ln 1", compared=True),
     Quantity(
         "mtv_ln_ml",
         "volume above half between near tissue and SUVpeak",
         "ln mL",
-        "extent",
         compared=True,
     ),
     Quantity(
         "tlg_to_near_ln_ml",
         "uptake above near tissue, in units of near tissue, summed over the bed",
         "ln mL",
-        "extent",
         compared=True,
     ),
     Quantity(
         "rim_to_core_ln",
         "uptake of the lesion's outer half over that of its inner half",
         "ln 1",
-        "pattern",
         compared=True,
     ),
     Quantity(
         "cv_ln",
         "standard deviation over mean in the lesion",
         "ln 1",
-        "pattern",
         modelled=False,
         compared=True,
     ),

@@ -1,0 +1,118 @@
+"""What a kind of encoder or of model declares of itself, and finding what is declared.
+
+A kind is one module that holds its settings and how it is made of them; a line in
+:mod:`pcrnet.config.model` registers it. The module imports no network at its top, since every
+command reads the settings; what makes the network imports what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from pcrnet.config.section import Section
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pcrnet.config.data import DataConfig
+    from pcrnet.config.imaging import ImagingConfig
+    from pcrnet.data.clinical import ClinicalEncoding
+    from pcrnet.models.contract import FitRequest, FittedModel
+
+_KindT = TypeVar("_KindT", "EncoderKind", "ModelKind")
+
+
+class EncoderSettings(Section):
+    """What the settings of every encoder hold; each states both fields anew, with its defaults."""
+
+    kind: str = ""
+    stem_width: int = 1
+
+
+class ModelSettings(Section):
+    """What the settings of every kind of model hold.
+
+    Attributes:
+        title: The model's name in a sentence of the report, as in ``the clinical model``.
+    """
+
+    title: ClassVar[str]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class EncoderKind:
+    """How an encoder is made from its settings.
+
+    Attributes:
+        settings: Their class; the default of its ``kind`` names the encoder.
+        stride: Settings to how many cells of the stem's grid lie along one edge of a cell of the
+            feature grid.
+        body: Settings, size of the stem's grid (X, Y, Z) and token width W to a module that takes
+            (N, H, X, Y, Z), with H the stem's channels, to (N, W, x, y, z).
+        deterministic: Whether CUDA has deterministic gradients of all its layers.
+        absolute: Whether a doubled intensity is told from the features: nothing in it normalises
+            over space.
+    """
+
+    settings: type[EncoderSettings]
+    stride: Callable[[Any], int]
+    body: Callable[[Any, tuple[int, int, int], int], nn.Module]
+    deterministic: bool = True
+    absolute: bool = True
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """How a kind of model is made from its settings.
+
+    Attributes:
+        settings: Their class; the default of its ``kind`` names the kind.
+        made: For the model card: what it is, in one sentence or more.
+        fit: Settings and request to a fitted model.
+        read: Folder, settings, timepoints with channels, and imaging to the model written there.
+        build: Makes an untrained network for patients whose covariates are encoded so; None where
+            the kind trains no network, and is fitted in seconds.
+        rests_on_scans: Whether scans, or what is measured in them, play any part.
+        deterministic: Whether CUDA has deterministic gradients of all its layers.
+    """
+
+    settings: type[ModelSettings]
+    made: str
+    fit: Callable[[Any, FitRequest], FittedModel]
+    read: Callable[[Path, Any, DataConfig, ImagingConfig], FittedModel]
+    build: Callable[[Any, DataConfig, ImagingConfig, ClinicalEncoding], nn.Module] | None = None
+    rests_on_scans: bool = True
+    deterministic: bool = True
+
+    @property
+    def trains(self) -> bool:
+        """Whether fitting takes a network's training loop."""
+        return self.build is not None
+
+
+def kind_name(settings: type[Section]) -> str:
+    """The value of ``kind`` that chooses these settings."""
+    return str(settings.model_fields["kind"].default)
+
+
+def declared(what: type[_KindT], modules: tuple[str, ...]) -> dict[str, _KindT]:
+    """Name to declaration of each module's ``KIND``, in the order of the modules.
+
+    Raises:
+        TypeError: A module declares no such kind, or two have one name.
+    """
+    found: dict[str, _KindT] = {}
+    for module in modules:
+        kind = getattr(import_module(module), "KIND", None)
+        if not isinstance(kind, what):
+            raise TypeError(f"{module} has no KIND of type {what.__name__}")
+        name = kind_name(kind.settings)
+        if name in found:
+            raise TypeError(f"{module}: there is another kind {name}")
+        found[name] = kind
+    return found
