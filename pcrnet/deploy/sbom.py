@@ -188,11 +188,14 @@ def _library(name: str, found: Distribution, kind: Any = None) -> Component:  # 
     from cyclonedx.spdx import is_supported_id
 
     version = __version__ if name == _PACKAGE else found.version
-    stated = str(found.metadata.get("License-Expression") or found.metadata.get("License") or "")
+    stated = _first(found, "License-Expression") or _first(found, "License")
     licences = []
     if stated and "\n" not in stated and len(stated) <= _LONGEST_LICENCE:
-        known = {"id": stated} if is_supported_id(stated) else {"name": stated}
-        licences = [DisjunctiveLicense(**known)]
+        licences = [
+            DisjunctiveLicense(id=stated)
+            if is_supported_id(stated)
+            else DisjunctiveLicense(name=stated)
+        ]
     return Component(
         name=name,
         version=version,
@@ -201,6 +204,10 @@ def _library(name: str, found: Distribution, kind: Any = None) -> Component:  # 
         purl=_purl(name, version),
         licenses=licences,
     )
+
+
+def _first(found: Distribution, field: str) -> str:
+    return str(next(iter(found.metadata.get_all(field) or ()), ""))
 
 
 def _purl(name: str, version: str) -> Any:  # noqa: ANN401 - packageurl has no types of its own
