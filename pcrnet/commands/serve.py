@@ -63,18 +63,13 @@ def _serve(options: argparse.Namespace) -> None:
     token = None if options.token_file is None else _token(options.token_file)
 
     from pcrnet.serve.answering import BundleChoice
-    from pcrnet.serve.app import describe, log_to_stderr, make_app
+    from pcrnet.serve.app import log_to_stderr, make_app
 
     door = _door(options.host, options.port)
     bundle = BundleChoice(options.bundle, options.device, options.sha256, options.key)
-    metadata = describe(bundle, limits)
     log_to_stderr()
-    address = f"http://{options.host}:{door.getsockname()[1]}/docs"
-    sys.stderr.write(f"{metadata['name']}, bundle sha256 {metadata['bundle_sha256']}\n{address}\n")
-    if metadata["simulated"]:
-        sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
-    app = make_app(bundle, metadata, limits, workers=options.workers, token=token)
-    _run(app, door)
+    sys.stderr.write(f"http://{options.host}:{door.getsockname()[1]}/docs\n")
+    _run(make_app(bundle, limits, workers=options.workers, token=token), door)
 
 
 def _door(host: str, port: int) -> socket.socket:

@@ -10,10 +10,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pcrnet import __version__
 from pcrnet.errors import PcrnetError
 from pcrnet.serve.limits import Limits
 
@@ -53,8 +54,8 @@ class BundleChoice:
 def answer_requests(connection: Connection, bundle: BundleChoice, limits: Limits) -> None:
     """Answer one request after the other, until the server hangs up: what a process runs.
 
-    First sends None, or the error that keeps the bundle from being served; then for each pair of a
-    folder and the text of a question a dictionary with the answer, or an error.
+    First sends what :func:`describe` says, or the error that keeps the bundle from being served;
+    then for each pair of a folder and the text of a question the answer, or an error.
     """
     _say_nothing()
     try:
@@ -65,7 +66,7 @@ def answer_requests(connection: Connection, bundle: BundleChoice, limits: Limits
     except Exception as error:
         connection.send(ServerFaultError(type(error).__name__))
         return
-    connection.send(None)
+    connection.send(describe(predictor, limits))
     while True:
         try:
             folder, text = connection.recv()
@@ -86,6 +87,28 @@ def answer_requests(connection: Connection, bundle: BundleChoice, limits: Limits
 
 class ServerFaultError(PcrnetError):
     """A fault of pcrnet itself, by the name of its kind; its text might quote a file."""
+
+
+def describe(predictor: Predictor, limits: Limits) -> dict[str, Any]:
+    """What a bundle is and asks for, as plain JSON."""
+    manifest = predictor.bundle.manifest
+    return {
+        "name": manifest.name,
+        "bundle_sha256": predictor.bundle.sha256,
+        "bundle_written_by": manifest.pcrnet_version,
+        "pcrnet": __version__,
+        "simulated": manifest.simulated,
+        "research_only": True,
+        "model": manifest.model.kind,
+        "outcome_definition": manifest.outcome.definition,
+        "positive_class": manifest.positive_class,
+        "thresholds": dict(manifest.operating_points),
+        "timepoints": list(manifest.data.timepoints),
+        "units": dict(manifest.units),
+        "covariates": list(manifest.covariates),
+        "minimum_scans": manifest.data.minimum_scans,
+        "limits": asdict(limits),
+    }
 
 
 def answer(predictor: Predictor, folder: Path, text: str, limits: Limits) -> dict[str, Any]:

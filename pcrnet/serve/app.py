@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ _STATUS: tuple[tuple[type[PcrnetError], int], ...] = (
     (ServerFaultError, 500),
     (PcrnetError, 422),
 )
-_OPEN = frozenset({"/health", "/docs", "/openapi.json"})
+_OPEN = frozenset({"/health", "/metadata", "/docs", "/openapi.json"})
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -48,21 +47,15 @@ _HEADERS = {
 
 
 def make_app(
-    bundle: BundleChoice,
-    metadata: Mapping[str, Any],
-    limits: Limits,
-    *,
-    workers: int = 1,
-    token: str | None = None,
+    bundle: BundleChoice, limits: Limits, *, workers: int = 1, token: str | None = None
 ) -> FastAPI:
     """The server of a bundle, to be run by any ASGI server.
 
     Args:
         bundle: What is served.
-        metadata: What ``/metadata`` says of it (:func:`describe`).
         limits: Of requests.
         workers: Processes that answer them.
-        token: Where given, ``/predict`` and ``/metadata`` ask for it (``Authorization: Bearer``).
+        token: Where given, ``/predict`` asks for it (``Authorization: Bearer``).
     """
     pool = WorkerPool(bundle, limits, workers)
     place: list[Path] = []
@@ -76,6 +69,10 @@ def make_app(
             except PcrnetError as error:
                 app.state.failure = error
                 raise
+            about = pool.metadata
+            _LOG.info("ready: %s, bundle sha256 %s", about["name"], about["bundle_sha256"])
+            if about["simulated"]:
+                _LOG.info("the bundle was trained on a simulated trial: not for patients")
             try:
                 yield
             finally:
@@ -99,7 +96,7 @@ def make_app(
 
     @app.get("/metadata", summary="What the bundle is and asks for", response_model=Metadata)
     async def about() -> JSONResponse:
-        return JSONResponse(dict(metadata))
+        return JSONResponse(dict(pool.metadata))
 
     @app.post(
         "/predict",
@@ -115,37 +112,11 @@ def make_app(
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(_page(app.openapi(), metadata))
+        # A plain form cannot send a token.
+        return HTMLResponse(_page(app.openapi(), pool.metadata, form=token is None))
 
     _guard(app, token)
     return app
-
-
-def describe(bundle: BundleChoice, limits: Limits) -> dict[str, Any]:
-    """What a bundle is and asks for, after it was checked whole.
-
-    Raises:
-        PcrnetError: As :func:`~pcrnet.deploy.predictor.load_predictor`.
-    """
-    loaded = bundle.load().bundle
-    manifest = loaded.manifest
-    return {
-        "name": manifest.name,
-        "bundle_sha256": loaded.sha256,
-        "bundle_written_by": manifest.pcrnet_version,
-        "pcrnet": __version__,
-        "simulated": manifest.simulated,
-        "research_only": True,
-        "model": manifest.model.kind,
-        "outcome_definition": manifest.outcome.definition,
-        "positive_class": manifest.positive_class,
-        "thresholds": dict(manifest.operating_points),
-        "timepoints": list(manifest.data.timepoints),
-        "units": dict(manifest.units),
-        "covariates": list(manifest.covariates),
-        "minimum_scans": manifest.data.minimum_scans,
-        "limits": asdict(limits),
-    }
 
 
 def _guard(app: FastAPI, token: str | None) -> None:
@@ -226,11 +197,15 @@ def _place_of(error: BaseException) -> str:
     return f"({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
 
 
-def _page(schema: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+def _page(schema: Mapping[str, Any], metadata: Mapping[str, Any], *, form: bool) -> str:
     from jinja2 import Environment
 
     template = files("pcrnet.serve").joinpath("templates", "docs.html").read_text(encoding="utf-8")
-    return Environment(autoescape=True).from_string(template).render(api=schema, about=metadata)
+    return (
+        Environment(autoescape=True)
+        .from_string(template)
+        .render(api=schema, about=metadata, with_form=form)
+    )
 
 
 def log_to_stderr() -> None:

@@ -41,11 +41,13 @@ class _Worker:
         self._process.start()
         theirs.close()
 
-    def wait_until_ready(self) -> None:
-        """Raises what keeps the bundle from being served."""
-        problem = self._receive(_START_SECONDS)
-        if isinstance(problem, PcrnetError):
-            raise problem
+    def wait_until_ready(self) -> Mapping[str, Any]:
+        """What the bundle is, or the error that keeps it from being served."""
+        reply = self._receive(_START_SECONDS)
+        if isinstance(reply, PcrnetError):
+            raise reply
+        found: Mapping[str, Any] = reply
+        return found
 
     def ask(self, folder: Path, question: str, seconds: float) -> Mapping[str, Any]:
         """The answer, or the error that was the answer."""
@@ -93,6 +95,8 @@ class WorkerPool:
 
     def __init__(self, bundle: BundleChoice, limits: Limits, size: int) -> None:
         self.size = size
+        self.metadata: Mapping[str, Any] = {}
+        """What the bundle is (:func:`~pcrnet.serve.answering.describe`), once it is served."""
         self._bundle = bundle
         self._limits = limits
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
@@ -117,7 +121,7 @@ class WorkerPool:
     async def _start_one(self) -> None:
         worker = await asyncio.to_thread(_Worker, self._bundle, self._limits)
         try:
-            await asyncio.to_thread(worker.wait_until_ready)
+            self.metadata = await asyncio.to_thread(worker.wait_until_ready)
         except PcrnetError:
             worker.end()
             raise

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pcrnet.deploy.bundle import bundle_digest
 from pcrnet.deploy.predictor import Predictor, load_predictor
 from pcrnet.errors import BundleError, InsufficientScansError, PcrnetError
 from pcrnet.evaluation.tables.predictions import read_predictions
@@ -84,7 +85,8 @@ def test_requests_are_answered_in_turn_until_the_server_hangs_up(
     line = Line((tmp_path / "a", question), (tmp_path / "b", question), (tmp_path / "c", question))
     answer_requests(line, BundleChoice(small_bundle), Limits())
     ready, refused, lost, answered = line.heard
-    assert ready is None
+    assert ready["bundle_sha256"] == bundle_digest(small_bundle)
+    assert ready["timepoints"] == ["baseline", "interim"]
     assert isinstance(refused, PcrnetError)
     assert isinstance(lost, PcrnetError)
     assert set(answered["probabilities"]) == {"yT0", "yN0", "yT0yN0"}

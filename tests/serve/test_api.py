@@ -23,7 +23,7 @@ def test_the_form_is_that_of_the_question_with_every_field_described() -> None:
 
 
 def test_the_schema_is_whole_and_names_every_way_to_be_refused() -> None:
-    app = make_app(BundleChoice(Path("bundle")), {}, Limits())
+    app = make_app(BundleChoice(Path("bundle")), Limits())
     schema = json.loads(json.dumps(app.openapi()))
     answers = schema["paths"]["/predict"]["post"]["responses"]
     assert {int(status) for status in answers} == {200, *ERRORS}

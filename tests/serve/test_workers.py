@@ -25,7 +25,7 @@ def answer_requests(connection, bundle, limits):
     if bundle.sha256 == "wrong":
         connection.send(BundleError("another bundle"))
         return
-    connection.send(None)
+    connection.send({"name": "stub"})
     while True:
         try:
             folder, question = connection.recv()
@@ -72,6 +72,7 @@ def test_answers_come_from_a_process_that_stays() -> None:
         again = await pool.ask(HERE, "two")
         assert first["process"] == again["process"] != os.getpid()
         assert again["question"] == "two"
+        assert pool.metadata == {"name": "stub"}
 
     in_pool(run)
 
