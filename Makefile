@@ -7,7 +7,7 @@ PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constr
 LOCK = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--constraint constraints.txt --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
-.PHONY: train test lint lock audit clean
+.PHONY: train test lint docs lock audit clean
 
 train: $(VENV)/.train
 	$(VENV)/bin/python train.py $(ARGS)
@@ -32,6 +32,10 @@ lock: $(VENV)/.train
 audit: $(VENV)/.train
 	$(PIP) pip-audit
 	$(VENV)/bin/python .ci/audit.py locks/run.txt locks/serve.txt
+
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+	@echo "read it: $(VENV)/bin/python -m http.server -d build/docs"
 
 $(VENV)/.train: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

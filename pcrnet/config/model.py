@@ -66,6 +66,9 @@ class TransformerFusionConfig(Section):
     """Self-attention over whatever tokens are present, read out by a query token."""
 
     kind: Literal["transformer"] = "transformer"
+    cells: PositiveInt = 64
+    """Cells of a branch's and visit's feature grid that become tokens, at most; of a finer grid,
+    neighbours are averaged."""
     depth: PositiveInt = 2
     """Layers."""
     heads: PositiveInt = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 import torch
@@ -30,6 +31,9 @@ class FitDataModule(LightningDataModule):
         fit: Name of the fit; with seed, epoch and patient it names every random number.
         training: The patients that the fit learns from.
         validation: A slice of its own training patients that early stopping watches.
+
+    Attributes:
+        received_at: By ``time.perf_counter``, when the loader handed over the last batch.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class FitDataModule(LightningDataModule):
         self.fit = fit
         self.training = training
         self.validation = validation
+        self.received_at = 0.0
         data, imaging = experiment.data, experiment.imaging
         self._is_suv = torch.tensor([imaging.channel_kind(name) == "suv" for name in data.channels])
         self._branch_of_channel = torch.tensor(
@@ -73,6 +78,7 @@ class FitDataModule(LightningDataModule):
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch | AugmentedBatch:
         """Draw the random numbers while the batch is on the CPU: nothing waits for the device."""
+        self.received_at = time.perf_counter()
         augmentation = self.experiment.augmentation
         if self.trainer is None or not self.trainer.training or not augmentation.enabled:
             return batch
@@ -97,7 +103,7 @@ class FitDataModule(LightningDataModule):
             self.experiment.augmentation,
             self.experiment.imaging,
             self._on(plain.image, self._branch_of_channel),
-            self._on(plain.image, self._is_suv),
+            self._is_suv,
         )
         return plain._replace(image=image, present=present)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
@@ -59,6 +59,8 @@ class Manifest(Section):
     positive_class: str = "complete response; called where the probability exceeds the threshold"
     splits_sha256: str
     units: dict[str, str]
+    case_mix: dict[str, Any] = Field(default_factory=dict)
+    """Who the model learned from, in counts and quartiles; empty in older bundles."""
     trained_on: tuple[str, ...] = ()
     """Marks of the scans that the model learned from (:mod:`pcrnet.imaging.known_scans`)."""
 

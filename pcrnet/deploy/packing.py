@@ -39,6 +39,7 @@ def describe_bundle(
     splits_sha256: str,
     simulated: bool,
     trained_on: Sequence[str] = (),
+    case_mix: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """The manifest of a trained model; paths of the training cohort stay behind."""
     imaging = experiment.imaging
@@ -60,6 +61,7 @@ def describe_bundle(
             name: channel_unit(imaging.channel_kind(name), imaging.dicom) for name in data.channels
         },
         trained_on=tuple(trained_on),
+        case_mix=dict(case_mix or {}),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from pcrnet.imaging.volume import Volume
 
 _BODY_FRACTION = 0.1
 _MAX_SAMPLES = 500_000
+_THRESHOLDS: WeakKeyDictionary[Volume, float] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,14 @@ def body_threshold(array: NDArray[np.float32]) -> float:
     return _BODY_FRACTION * float(np.percentile(_sample(array), 99))
 
 
+def tissue_threshold(volume: Volume) -> float:
+    """:func:`body_threshold` of a volume, found once: a patient's scans are asked several times."""
+    known = _THRESHOLDS.get(volume)
+    if known is None:
+        known = _THRESHOLDS[volume] = body_threshold(volume.array)
+    return known
+
+
 def _standardised(volume: Volume) -> Scaling:
     body = _body(volume)
     mean, deviation = float(body.mean(dtype=np.float64)), float(body.std(dtype=np.float64))
@@ -97,7 +107,7 @@ def _relative(volume: Volume) -> Scaling:
 
 def _body(volume: Volume) -> NDArray[np.float32]:
     sample = _sample(volume.array)
-    threshold = body_threshold(volume.array)
+    threshold = tissue_threshold(volume)
     if threshold <= 0:
         raise _no_contrast()
     return np.asarray(sample[sample > threshold])

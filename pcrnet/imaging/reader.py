@@ -153,8 +153,9 @@ def _check_suv(volume: Volume, lowest: float, highest: float) -> None:
 
 
 def _positive_percentile(volume: Volume, percent: float) -> float:
-    # Every third slice is enough to tell factors of 1000 apart.
-    sample = volume.array[..., :: 3 if volume.array.size > 1_000_000 else 1]
+    # Every third slice, and of it every third row, are enough to tell factors of 1000 apart.
+    step = 3 if volume.array.size > 1_000_000 else 1
+    sample = volume.array[:, ::step, ::step]
     positive = sample[sample > 0]
     return float(np.percentile(positive, percent)) if positive.size else 0.0
 

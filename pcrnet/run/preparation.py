@@ -15,7 +15,7 @@ from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.errors import InsufficientScansError, ProblemListError, RunError
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
-from pcrnet.imaging.tensors.cache import TensorCache
+from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.imaging.tensors.preprocess import scans_present
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.judging import check_calibration
@@ -41,10 +41,10 @@ def prepare(
     listen(StageStarted("Preprocessing"))
     patients, unused = _read(experiment, cohort, covariates, run, listen)
     _check_before_images(experiment, patients, cohort.name, unused, listen)
-    scans = _preprocess(experiment, patients, run, listen)
+    scans, verified = _preprocess(experiment, patients, run, listen)
     run.write_patients(patients, covariates)
     splits = splits_of_run(experiment, patients, run)
-    job = FitJob(experiment, covariates, patients, splits, run.folds)
+    job = FitJob(experiment, covariates, patients, splits, run.folds, verified=verified)
     check_calibration(job)
     job = replace(job, precision=settle_precision(job, run.precision, listen))
     run.write_environment(
@@ -160,8 +160,12 @@ def seed_of_repeat(experiment: Experiment, number: int) -> int:
 
 def _preprocess(
     experiment: Experiment, patients: Sequence[Patient], run: RunDirectory, listen: Listener
-) -> dict[str, tuple[str, ...]]:
-    """Make the tensors, write down the quantities; patient to the scans that a model is shown."""
+) -> tuple[dict[str, tuple[str, ...]], dict[str, Identity]]:
+    """Make the tensors and write down the quantities.
+
+    Returns:
+        Patient to the scans that a model is shown, and the files that were verified.
+    """
     data = experiment.data
     cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
     cache.build(patients, progress=lambda done, total: listen(Progressed(done, total)))
@@ -169,10 +173,11 @@ def _preprocess(
     names = [spec.name for spec in quantity_specs(data, experiment.imaging)]
     measured = {name: tensor.quantities.values for name, tensor in tensors.items()}
     write_quantities(run.quantities, names, measured)
-    return {
+    scans = {
         name: scans_present(tensor, data.timepoints, data.channels)
         for name, tensor in tensors.items()
     }
+    return scans, cache.verified
 
 
 def splits_of_run(experiment: Experiment, patients: Sequence[Patient], run: RunLayout) -> Splits:

@@ -47,6 +47,33 @@ class EpochReport:
 
 
 @dataclass(frozen=True)
+class FitTimed:
+    """A network of a fit is trained; where its seconds went, and how much memory it took.
+
+    Attributes:
+        fit: Name of the fit.
+        patients: Trained on, each time counted.
+        steps: Of the optimiser.
+        seconds: From the first epoch to the end of the last.
+        waiting: Of these, until batches were read.
+        augmentation: Of these, until they had been brought to the device and augmented.
+        step: Of these, in forward and backward pass and optimiser.
+        peak_bytes: Most memory that the process has taken so far; 0 where nothing tells.
+        gpu_peak_bytes: The same of the GPU, while this network was trained.
+    """
+
+    fit: str
+    patients: int
+    steps: int
+    seconds: float
+    waiting: float
+    augmentation: float
+    step: float
+    peak_bytes: int
+    gpu_peak_bytes: int
+
+
+@dataclass(frozen=True)
 class FitFinished:
     """A fit is on disk; ``trained`` is False where it was finished before this run began."""
 
@@ -54,5 +81,5 @@ class FitFinished:
     trained: bool
 
 
-RunEvent = StageStarted | Progressed | Remark | FitsPlanned | EpochReport | FitFinished
+RunEvent = StageStarted | Progressed | Remark | FitsPlanned | EpochReport | FitTimed | FitFinished
 Listener = Callable[[RunEvent], None]

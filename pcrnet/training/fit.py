@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +16,11 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import NetworkConfig
 from pcrnet.config.training import TrainingConfig
 from pcrnet.csv_text import csv_text
+from pcrnet.data.held import HeldTensors
 from pcrnet.data.splits import Splits
 from pcrnet.errors import IntegrityError, RunError
-from pcrnet.imaging.tensors.cache import TensorCache
+from pcrnet.imaging.tensors.cache import Identity, TensorCache
+from pcrnet.machine import keep_freed_memory
 from pcrnet.models.contract import FitRequest
 from pcrnet.models.kinds import KINDS, fit_model
 from pcrnet.storage import (
@@ -31,7 +33,7 @@ from pcrnet.storage import (
     write_text,
 )
 from pcrnet.training.devices import computing_device, lightning_precision
-from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.events import EpochReport, FitTimed, Remark
 from pcrnet.training.fit_code import code_digest
 from pcrnet.training.lightning.finite import require_finite_logits
 from pcrnet.training.lightning.loop import TrainingLoop, forget_trained
@@ -55,6 +57,7 @@ class FitJob:
         directory: ``folds/`` of the run directory.
         precision: What the run has settled on (:mod:`pcrnet.training.precision`); None takes the
             configuration's word.
+        verified: Files of the cache whose checksums the run has verified: no fit does so again.
     """
 
     experiment: Experiment
@@ -63,6 +66,7 @@ class FitJob:
     splits: Splits
     directory: Path
     precision: Literal["32", "bf16"] | None = None
+    verified: Mapping[str, Identity] = field(default_factory=dict)
 
     @property
     def training(self) -> TrainingConfig:
@@ -75,7 +79,12 @@ class FitJob:
     def cache(self) -> TensorCache:
         """The tensors of the cohort."""
         experiment = self.experiment
-        return TensorCache(experiment.cache_directory, experiment.data, experiment.imaging)
+        return TensorCache(
+            experiment.cache_directory,
+            experiment.data,
+            experiment.imaging,
+            verified=self.verified,
+        )
 
 
 def run_fit(
@@ -83,7 +92,7 @@ def run_fit(
     job: FitJob,
     *,
     device_index: int = 0,
-    listen: Callable[[EpochReport | Remark], None] = lambda event: None,
+    listen: Callable[[EpochReport | FitTimed | Remark], None] = lambda event: None,
 ) -> bool:
     """Fit one model, write it and its logits; a finished fit is left alone.
 
@@ -102,12 +111,14 @@ def run_fit(
     """
     directory = job.directory / plan.name
     training, left_out = partition(plan, job)
-    fingerprint = _fingerprint(plan, job, training)
+    cache = job.cache()
+    fingerprint = _fingerprint(plan, job, training, cache)
     if is_finished(directory, fingerprint):
         forget_trained(directory)  # it may have been killed just after its seal
         return False
     directory.mkdir(parents=True, exist_ok=True)
-    experiment, source = job.experiment, job.cache()
+    keep_freed_memory()
+    experiment, source = job.experiment, HeldTensors(cache)
     loop = TrainingLoop(
         experiment,
         job.training,
@@ -221,12 +232,14 @@ def partition(plan: FitPlan, job: FitJob) -> tuple[list[Patient], list[Patient]]
     return training, left_out
 
 
-def _fingerprint(plan: FitPlan, job: FitJob, training: Sequence[Patient]) -> str:
+def _fingerprint(
+    plan: FitPlan, job: FitJob, training: Sequence[Patient], cache: TensorCache
+) -> str:
     """What the weights depend on: code, settings, scans and table rows of the training patients.
 
     The patients left out are not part of it, and neither are their outcomes.
     """
-    experiment, cache = job.experiment, job.cache()
+    experiment = job.experiment
     return sha256_json(
         {
             "code": code_digest(),

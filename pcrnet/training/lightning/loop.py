@@ -23,7 +23,7 @@ from pcrnet.errors import RunError
 from pcrnet.models.contract import Logits
 from pcrnet.storage import atomic_path, sha256_file
 from pcrnet.training.devices import require_deterministic_layers
-from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.events import EpochReport, FitTimed, Remark
 from pcrnet.training.lightning.finite import require_finite
 from pcrnet.training.lightning.resume import Start, find_start, forget
 
@@ -59,7 +59,7 @@ class TrainingLoop:
     directory: Path
     device_index: int
     epochs: int
-    listen: Callable[[EpochReport | Remark], None]
+    listen: Callable[[EpochReport | FitTimed | Remark], None]
     _done: int = 0
 
     def __call__(
@@ -107,6 +107,7 @@ class TrainingLoop:
             History,
             ResumePoint,
         )
+        from pcrnet.training.lightning.clock import StepClock
         from pcrnet.training.lightning.module import PcrModule
         from pcrnet.training.lightning.trainer import interruptible, make_trainer, quiet_lightning
 
@@ -139,6 +140,7 @@ class TrainingLoop:
             history,
             EpochReporter(self.fit, self.epochs, self.listen, before=self._done),
             FiniteNumbers(f"{self.fit}, {part}"),
+            StepClock(data, self.fit, self.listen),
             ResumePoint(folder, start.fingerprint),
         ]
         module = PcrModule(network, config, seed)
