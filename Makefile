@@ -4,7 +4,7 @@ VENV ?= .venv
 ARGS ?=
 PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-LOCK = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+LOCK = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11.5 --generate-hashes \
 	--constraint constraints.txt --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 .PHONY: train test lint docs lock audit clean
