@@ -22,9 +22,12 @@ from pcrnet.commands import (
     kinetics,
     predict,
     preprocess,
+    sbom,
+    serve,
     simulate,
     sweep,
     train,
+    verify,
     work,
 )
 from pcrnet.commands.registry import Commands
@@ -41,10 +44,13 @@ _COMMANDS = (
     importing,
     simulate,
     predict,
+    serve,
     evaluate,
     compare,
     export,
     preprocess,
+    verify,
+    sbom,
 )
 """In the order of the help."""
 

@@ -13,14 +13,14 @@ _HEAVY = {"torch", "pytorch_lightning", "lightning", "monai", "torchio"}
 
 _FLOORS = (
     "errors machine csv_text identity __version__",
-    "storage processes table_file run_layout source_code",
+    "storage processes table_file run_layout source_code extras",
     "config cohort",
     "imaging evaluation",
     "importers review simulation data decision",
     "models",
     "training deploy",
     "doctor",
-    "run",
+    "run serve",
     "sweeps",
     "public guard",
     "commands",

@@ -2,7 +2,7 @@
 
 ``bundle.json`` (input contract, preprocessing, network, calibrator, operating points), the weights
 of the model as plain tensors, golden cases with their answers, a model card, and the SHA-256 of
-every file. Nothing in it is executed or unpickled.
+every file; a signature where it was asked for. Nothing in it is executed or unpickled.
 """
 
 from __future__ import annotations

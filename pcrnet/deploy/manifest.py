@@ -23,6 +23,7 @@ from pcrnet.storage import read_record, sha256_file
 
 MANIFEST_FILE = "bundle.json"
 CHECKSUMS_FILE = "checksums.json"
+SIGNATURE_FILE = "signature.json"
 GOLDEN_FOLDER = "golden"
 MODEL_FOLDER = "model"
 EXPECTED_FILE = "expected.csv"
@@ -119,7 +120,8 @@ def bundle_digest(directory: Path) -> str:
 def _verify(directory: Path) -> None:
     expected = read_record(directory / CHECKSUMS_FILE, remedy=RESTORE)
     files = (path for path in directory.rglob("*") if path.is_file())
-    found = {path.relative_to(directory).as_posix() for path in files} - {CHECKSUMS_FILE}
+    found = {path.relative_to(directory).as_posix() for path in files}
+    found -= {CHECKSUMS_FILE, SIGNATURE_FILE}
     for name in sorted(found | set(expected)):
         if name not in expected:
             problem = "is in the bundle, but was not written with it"

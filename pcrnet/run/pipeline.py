@@ -269,7 +269,8 @@ def _write_bundle(run: RunLayout, job: FitJob, final: FittedDecision, simulated:
     model = read_model(folder, experiment.model, experiment.data, experiment.imaging)
     manifest = describe_bundle(
         experiment,
-        covariates=job.covariates,
+        # Those that it makes use of: nobody shall be asked for others.
+        covariates=tuple(item.name for item in model.needs().covariates),
         about=model.describe(),
         calibrator=final.calibrator,
         operating_points=final.thresholds,
