@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcrnet.commands.bundle_use import add_digest
+from pcrnet.commands.bundle_use import add_bundle_checks, opened
 from pcrnet.commands.registry import Commands
 from pcrnet.errors import CohortError, PcrnetError
 from pcrnet.run.progress_bar import ProgressBar
@@ -38,7 +38,7 @@ def register(commands: Commands) -> None:
         default=20.0,
         help="edge of the blocks that are hidden; those that matter are divided (default: 20)",
     )
-    add_digest(explain)
+    add_bundle_checks(explain)
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -50,12 +50,13 @@ def _explain(options: argparse.Namespace) -> None:
         )
     require_writable(options.out / "index.html")
 
-    from pcrnet.deploy.predictor import load_predictor
     from pcrnet.explain.page import write_explanation
     from pcrnet.explain.patient import explain_patient
 
-    predictor = load_predictor(options.bundle, sha256=options.sha256)
-    patients = _chosen(predictor.read(options.cohort), options.patients, options.cohort.name)
+    predictor = opened(options)
+    patients = _chosen(
+        predictor.read_patients(options.cohort), options.patients, options.cohort.name
+    )
     refused = 0
     with ProgressBar("explaining") as bar:
         for done, patient in enumerate(patients):

@@ -11,8 +11,11 @@ from pcrnet import __version__
 from pcrnet.applicability.scrutiny import Applicability
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
+from pcrnet.config.model import without_weights
 from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
-from pcrnet.deploy.bundle import (
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.golden import write_golden_cohort
+from pcrnet.deploy.manifest import (
     APPLICABILITY_FOLDER,
     CHECKSUMS_FILE,
     EXPECTED_FILE,
@@ -20,10 +23,8 @@ from pcrnet.deploy.bundle import (
     INPUTS_FILE,
     MANIFEST_FILE,
     MODEL_FOLDER,
-    Bundle,
     Manifest,
 )
-from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.predictor import Predictor
 from pcrnet.imaging.units import channel_unit
@@ -54,7 +55,7 @@ def describe_bundle(
         data=data,
         covariates=tuple(covariates),
         imaging=experiment.imaging,
-        model=experiment.model,
+        model=without_weights(experiment.model),
         about=dict(about),
         calibrator=calibrator.to_dict(),
         operating_points={head: operating_points[head] for head in HEADS},

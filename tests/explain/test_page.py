@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def written(finished_run, tiny_trial, tmp_path_factory):
     predictor = load_predictor(finished_run.bundle)
-    patient = predictor.read(tiny_trial.cohort)[0]
+    patient = predictor.read_patients(tiny_trial.cohort)[0]
     found = explain_patient(predictor.bundle, patient, block_mm=60.0)
     out = tmp_path_factory.mktemp("page")
     return write_explanation(found, predictor.bundle, out), found, patient

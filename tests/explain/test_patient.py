@@ -19,7 +19,7 @@ def predictor(finished_run):
 
 @pytest.fixture(scope="module")
 def patient(predictor, tiny_trial):
-    return predictor.read(tiny_trial.cohort)[0]
+    return predictor.read_patients(tiny_trial.cohort)[0]
 
 
 @pytest.fixture(scope="module")
