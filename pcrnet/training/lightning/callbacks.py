@@ -28,6 +28,8 @@ _STEPS_BETWEEN_LOOKS = 25
 class AveragedWeights(WeightAveraging):
     """Exponential moving average of the weights, used for validation and as the result."""
 
+    _latest_update_step: int  # Lightning's own
+
     def __init__(self, decay: float) -> None:
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         super().__init__(multi_avg_fn=average, use_buffers=False)
