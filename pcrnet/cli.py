@@ -13,19 +13,28 @@ from collections.abc import Sequence
 from pcrnet import __version__
 from pcrnet.commands import (
     check,
+    compare,
     convert,
+    doctor,
     evaluate,
+    export,
     importing,
     kinetics,
     predict,
+    preprocess,
     simulate,
+    sweep,
     train,
+    work,
 )
 from pcrnet.commands.registry import Commands
 from pcrnet.guard import guarded
 
 _COMMANDS = (
+    doctor,
     train,
+    sweep,
+    work,
     check,
     convert,
     kinetics,
@@ -33,6 +42,9 @@ _COMMANDS = (
     simulate,
     predict,
     evaluate,
+    compare,
+    export,
+    preprocess,
 )
 """In the order of the help."""
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import Patient, label_column, read_cohort, site_column
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
-from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, INPUTS_FILE, Bundle, bundle_digest
+from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.golden_inputs import describe_inputs, input_difference
+from pcrnet.deploy.manifest import EXPECTED_FILE, GOLDEN_FOLDER, INPUTS_FILE, bundle_digest
 from pcrnet.deploy.prediction_files import write_table
 from pcrnet.errors import (
     ConfigError,
@@ -128,7 +129,7 @@ class Predictor:
             except InsufficientScansError:
                 tensors.append(None)
         scans = [f"{timepoint}.{name}" for timepoint in data.timepoints for name in data.channels]
-        return describe_inputs(patients, tensors, self.bundle.model, scans)
+        return describe_inputs(patients, tensors, self.bundle.model.needs().covariates, scans)
 
     def _read(self, cohort: Path) -> tuple[Patient, ...]:
         manifest = self.bundle.manifest
@@ -183,7 +184,7 @@ def load_predictor(directory: Path, device: str = "cpu", *, sha256: str | None =
     Args:
         directory: The bundle.
         device: ``cpu``, ``cuda`` or ``cuda:1``.
-        sha256: The digest that the bundle must have (:func:`~pcrnet.deploy.bundle.bundle_digest`).
+        sha256: Digest of the bundle (:func:`~pcrnet.deploy.manifest.bundle_digest`).
 
     Raises:
         BundleError: The folder is no bundle.
