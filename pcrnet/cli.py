@@ -13,22 +13,31 @@ from collections.abc import Sequence
 from pcrnet import __version__
 from pcrnet.commands import (
     check,
+    compare,
     convert,
+    doctor,
     evaluate,
+    export,
     importing,
     kinetics,
     predict,
+    preprocess,
     sbom,
     serve,
     simulate,
+    sweep,
     train,
     verify,
+    work,
 )
 from pcrnet.commands.registry import Commands
 from pcrnet.guard import guarded
 
 _COMMANDS = (
+    doctor,
     train,
+    sweep,
+    work,
     check,
     convert,
     kinetics,
@@ -37,6 +46,9 @@ _COMMANDS = (
     predict,
     serve,
     evaluate,
+    compare,
+    export,
+    preprocess,
     verify,
     sbom,
 )

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -47,7 +48,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{os.getpid()}.partial.{target.name}")
+        temporary = _beside(target)
         try:
             yield temporary
             if not temporary.exists():
@@ -60,6 +61,48 @@ def atomic_path(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
         _flush_folder(target.parent)
+
+
+def _beside(target: Path) -> Path:
+    """A name that nobody else uses: in containers that share a folder, process numbers recur."""
+    return target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial.{target.name}")
+
+
+def create_once(path: Path, data: bytes) -> bool:
+    """Write a file that is not there yet; of all who try, on any machine, one succeeds.
+
+    The file appears whole: it is written under another name and linked. Where a file system knows
+    no links it is created by ``O_EXCL`` and written then.
+
+    Returns:
+        Whether it was this call that made the file.
+
+    Raises:
+        OutputError: Nothing can be written there.
+    """
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = _beside(path)
+        try:
+            draft.write_bytes(data)
+            try:
+                path.hardlink_to(draft)
+            except FileExistsError:
+                return False
+            except OSError:
+                return _create(path, data)
+            return True
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _create(path: Path, data: bytes) -> bool:
+    try:
+        with path.open("xb") as stream:
+            stream.write(data)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _flush_folder(folder: Path) -> None:

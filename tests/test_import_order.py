@@ -19,7 +19,9 @@ _FLOORS = (
     "importers review simulation data decision",
     "models",
     "training deploy",
+    "doctor",
     "run serve",
+    "sweeps",
     "public guard",
     "commands",
     "cli",
@@ -29,9 +31,11 @@ _FLOORS = (
 _FLOORS_WITHIN = {
     "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify", "tensors"),
     "evaluation": ("statistics", "tables trial", "report"),
+    "deploy": ("export",),
     "models": ("encoders rivals",),
     "simulation": ("pattern",),
-    "training": ("lightning",),
+    "training": ("lightning trackers",),
+    "sweeps": ("engines report",),
 }
 """Sub-packages in the same way. Modules beside them stand where their imports put them."""
 

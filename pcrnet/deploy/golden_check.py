@@ -14,9 +14,9 @@ import numpy as np
 
 from pcrnet.cohort.csv_file import read_rows
 from pcrnet.cohort.outcome import HEADS
-from pcrnet.deploy.bundle import EXPECTED_FILE, GOLDEN_FOLDER, INPUTS_FILE, Manifest
 from pcrnet.deploy.golden import CASES
 from pcrnet.deploy.golden_inputs import input_difference
+from pcrnet.deploy.manifest import EXPECTED_FILE, GOLDEN_FOLDER, INPUTS_FILE, Manifest
 from pcrnet.errors import IntegrityError, PcrnetError
 from pcrnet.evaluation.tables.predictions import Predictions, read_predictions
 from pcrnet.storage import read_record

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import Patient, label_column, read_cohort, site_column
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
-from pcrnet.deploy.bundle import Bundle, bundle_digest
+from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.golden_check import require_golden_answers
 from pcrnet.deploy.golden_inputs import describe_inputs
+from pcrnet.deploy.manifest import bundle_digest
 from pcrnet.deploy.outcome_definition import require_same_outcome
 from pcrnet.deploy.patient_inputs import read_inputs
 from pcrnet.deploy.prediction_files import write_or_keep
@@ -168,7 +169,7 @@ class Predictor:
             except InsufficientScansError:
                 tensors.append(None)
         scans = [f"{timepoint}.{name}" for timepoint in data.timepoints for name in data.channels]
-        return describe_inputs(patients, tensors, self.bundle.model, scans)
+        return describe_inputs(patients, tensors, self.bundle.model.needs().covariates, scans)
 
     def _read(self, cohort: Path) -> tuple[Patient, ...]:
         manifest = self.bundle.manifest
@@ -215,7 +216,7 @@ def load_predictor(
     Args:
         directory: The bundle.
         device: ``cpu``, ``cuda`` or ``cuda:1``.
-        sha256: The digest that the bundle must have (:func:`~pcrnet.deploy.bundle.bundle_digest`).
+        sha256: Digest of the bundle (:func:`~pcrnet.deploy.manifest.bundle_digest`).
         key: Public key of whoever must have signed it (:mod:`pcrnet.deploy.signing`).
 
     Raises:

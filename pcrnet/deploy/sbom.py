@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from pcrnet import __version__
-from pcrnet.deploy.bundle import CHECKSUMS_FILE, MODEL_FOLDER, Bundle
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.manifest import CHECKSUMS_FILE, MODEL_FOLDER
 from pcrnet.errors import PcrnetError
 from pcrnet.extras import require_extra
 from pcrnet.storage import read_record, sha256_json, write_text

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcrnet.deploy.bundle import CHECKSUMS_FILE, SIGNATURE_FILE, Bundle
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.manifest import CHECKSUMS_FILE, SIGNATURE_FILE
 from pcrnet.errors import ConfigError, IntegrityError
 from pcrnet.extras import require_extra
 from pcrnet.storage import read_bounded, read_record, taking_apart, write_json

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pcrnet.deploy.bundle import CHECKSUMS_FILE
 from pcrnet.deploy.golden import CASES
+from pcrnet.deploy.manifest import CHECKSUMS_FILE
 from pcrnet.deploy.predictor import load_predictor
 from pcrnet.deploy.signing import Signature, read_public_key, require_signature
 from pcrnet.storage import read_record

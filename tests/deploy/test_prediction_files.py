@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import tempfile
@@ -18,6 +19,7 @@ from pcrnet.deploy.prediction_files import (
     json_objects,
     room_for,
     write_or_keep,
+    write_record,
     write_table,
 )
 from pcrnet.errors import OutputError
@@ -115,3 +117,19 @@ def test_the_form_goes_by_the_name_unless_it_is_asked_for(tmp_path: Path) -> Non
         }  # fmt: skip
     write_table(tmp_path / "b.csv", TABLE)
     assert set(read_predictions(tmp_path / "b.csv").prob) == set(HEADS[:2])
+
+
+def test_the_record_holds_the_digests_of_what_it_lies_beside(tmp_path):
+    table, cohort = tmp_path / "out.csv", tmp_path / "cohort.csv"
+    cohort.write_text("patient_id\n")
+    write_table(table, TABLE)
+    path = write_record(table, bundle_sha256="ab" * 32, cohort=cohort, device="cpu")
+    assert path == tmp_path / "out.csv.record.json"
+    record = json.loads(path.read_text())
+    assert record["predictions_sha256"] == hashlib.sha256(table.read_bytes()).hexdigest()
+    assert record["cohort_sha256"] == hashlib.sha256(b"patient_id\n").hexdigest()
+    assert record["bundle_sha256"] == "ab" * 32
+
+
+def test_a_stream_has_no_record(tmp_path):
+    assert write_record(Path("/dev/null"), bundle_sha256="", cohort=tmp_path, device="cpu") is None

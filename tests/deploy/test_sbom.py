@@ -11,7 +11,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from pcrnet.deploy.bundle import bundle_digest
+from pcrnet.deploy.manifest import bundle_digest
 from pcrnet.deploy.sbom import write_sbom
 from pcrnet.errors import ConfigError, PcrnetError
 

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from pcrnet.deploy.bundle import SIGNATURE_FILE, bundle_digest
+from pcrnet.deploy.manifest import SIGNATURE_FILE, bundle_digest
 from pcrnet.deploy.predictor import load_predictor
 from pcrnet.deploy.signing import (
     read_passphrase,

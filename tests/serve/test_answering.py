@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pcrnet.deploy.bundle import bundle_digest
+from pcrnet.deploy.manifest import bundle_digest
 from pcrnet.deploy.predictor import Predictor, load_predictor
 from pcrnet.errors import BundleError, InsufficientScansError, PcrnetError
 from pcrnet.evaluation.tables.predictions import read_predictions
