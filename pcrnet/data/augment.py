@@ -70,8 +70,8 @@ def draw(
             [matrix[:, None].expand(-1, timepoints, 3, 3), offset[..., None]], dim=3
         ),
         elastic_mm=elastic * config.elastic_mm,
-        gain=1.0 + gain.reshape(-1, timepoints, branches) * config.gain_fraction,
-        keep=hide.reshape(-1, timepoints, channels) >= config.channel_dropout,
+        gain=1.0 + torch.unflatten(gain, 1, (timepoints, branches)) * config.gain_fraction,
+        keep=torch.unflatten(hide, 1, (timepoints, channels)) >= config.channel_dropout,
         noise_seeds=tuple(int(seed) ^ _NOISE for seed in seeds),
     )
 

@@ -129,21 +129,21 @@ class PcrNet(nn.Module):
             branch_present = present[:, :, own]  # (B, T, c)
             scans = network_units(image[:, :, own], suv)  # (B, T, c, X, Y, Z)
             features = encoder(scans.flatten(0, 1), branch_present.flatten(0, 1))
-            cells = averaged(features, self.pooled).flatten(2).transpose(1, 2)  # (B·T, s, W)
-            cells = cells.reshape(*present.shape[:2], *cells.shape[1:]) + self.position
-            which = embed_presence(branch_present.to(cells.dtype))  # (B, T, W)
-            groups.append(cells + (which + when)[:, :, None])
+            tokens = averaged(features, self.pooled).flatten(2).transpose(1, 2)  # (B·T, s, W)
+            tokens = torch.unflatten(tokens, 0, present.shape[:2]) + self.position
+            which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
+            groups.append(tokens + (which + when)[:, :, None])
             group_present.append(branch_present.any(dim=2))
             summaries, known = summary(measure(scans, self.lesion), branch_present)
             vectors.append(summaries)
             vector_present.append(known)
-        tokens = Tokens(
+        present_tokens = Tokens(
             image=torch.cat(groups, dim=1),
             image_present=torch.cat(group_present, dim=1),
             vectors=torch.cat(vectors, dim=1),
             vector_present=torch.cat(vector_present, dim=1),
         )
-        logits: Tensor = self.head(self.fusion(tokens))
+        logits: Tensor = self.head(self.fusion(present_tokens))
         return logits
 
 
@@ -240,9 +240,7 @@ def averaged(features: Tensor, factors: Sequence[int]) -> Tensor:
     """Average blocks of (N, W, x, y, z); unlike 3D pooling, deterministic on every device."""
     for axis, factor in enumerate(factors, start=2):
         if factor > 1:
-            shape = features.shape
-            blocks = (*shape[:axis], shape[axis] // factor, factor, *shape[axis + 1 :])
-            features = features.reshape(blocks).mean(dim=axis + 1)
+            features = torch.unflatten(features, axis, (-1, factor)).mean(dim=axis + 1)
     return features
 
 
