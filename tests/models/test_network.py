@@ -148,7 +148,10 @@ def test_a_place_is_embedded_alike_whatever_the_voxel_size():
     coarse = ImagingConfig(size=(16, 16, 16), spacing_mm=(5.0, 5.0, 5.0))
     fine = ImagingConfig(size=(32, 32, 32), spacing_mm=(2.5, 2.5, 2.5))
     torch.testing.assert_close(
-        position_embedding(coarse, (8, 8, 8), 64), position_embedding(fine, (16, 16, 16), 64), atol=1e-6, rtol=0
+        position_embedding(coarse, (8, 8, 8), 64),
+        position_embedding(fine, (16, 16, 16), 64),
+        atol=1e-6,
+        rtol=0,
     )
 
 
