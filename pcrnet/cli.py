@@ -13,26 +13,44 @@ from collections.abc import Sequence
 from pcrnet import __version__
 from pcrnet.commands import (
     check,
+    compare,
     convert,
+    doctor,
     evaluate,
+    export,
     importing,
     kinetics,
     predict,
+    preprocess,
+    sbom,
+    serve,
     simulate,
+    sweep,
     train,
+    verify,
+    work,
 )
 from pcrnet.commands.registry import Commands
 from pcrnet.guard import guarded
 
 _COMMANDS = (
+    doctor,
     train,
+    sweep,
+    work,
     check,
     convert,
     kinetics,
     importing,
     simulate,
     predict,
+    serve,
     evaluate,
+    compare,
+    export,
+    preprocess,
+    verify,
+    sbom,
 )
 """In the order of the help."""
 

@@ -10,18 +10,19 @@ from typing import Any
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
+from pcrnet.config.model import without_weights
 from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
-from pcrnet.deploy.bundle import (
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.golden import write_golden_cohort
+from pcrnet.deploy.manifest import (
     CHECKSUMS_FILE,
     EXPECTED_FILE,
     GOLDEN_FOLDER,
     INPUTS_FILE,
     MANIFEST_FILE,
     MODEL_FOLDER,
-    Bundle,
     Manifest,
 )
-from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.predictor import Predictor
 from pcrnet.imaging.units import channel_unit
@@ -52,7 +53,7 @@ def describe_bundle(
         data=data,
         covariates=tuple(covariates),
         imaging=experiment.imaging,
-        model=experiment.model,
+        model=without_weights(experiment.model),
         about=dict(about),
         calibrator=calibrator.to_dict(),
         operating_points={head: operating_points[head] for head in HEADS},
