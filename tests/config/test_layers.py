@@ -183,7 +183,7 @@ def test_values_are_laid_over_an_experiment_in_their_order() -> None:
     assert after.model.width == 32
     assert after.model.fusion.hidden == 16
     assert before.model.fusion.kind == "transformer"
-    with pytest.raises(ConfigError, match="did you mean model.width"):
+    with pytest.raises(ConfigError, match=r"did you mean model\.width"):
         overridden(before, {"model.widht": 16})
 
 
