@@ -46,8 +46,8 @@ _KILLS_A_ROUND = 10
 _START = "start"
 _SIDE_BY_SIDE = 0.3
 """Share of the starts that train two fits at a time; their processes take long to begin."""
-_UNSTABLE = ("run.lock", "digests.json")
-"""Files that differ between any two runs: a lock, and a memo of times and inodes."""
+_UNSTABLE = ("run.lock", "digests.json", "throughput.json")
+"""Files that differ between any two runs: a lock, a memo of times and inodes, how long it took."""
 
 
 def settings(root: Path) -> list[str]:

@@ -17,12 +17,17 @@ from pcrnet.commands import (
     convert,
     doctor,
     evaluate,
+    export,
     importing,
     kinetics,
     predict,
+    preprocess,
+    sbom,
+    serve,
     simulate,
     sweep,
     train,
+    verify,
     work,
 )
 from pcrnet.commands.registry import Commands
@@ -39,8 +44,13 @@ _COMMANDS = (
     importing,
     simulate,
     predict,
+    serve,
     evaluate,
     compare,
+    export,
+    preprocess,
+    verify,
+    sbom,
 )
 """In the order of the help."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_LARGEST_BLOCK, _NEVER = 1 << 30, (1 << 31) - 1
 _UNLIMITED = 1 << 60  # version 1 writes a number near 2⁶³ for no limit
 
 
@@ -34,6 +38,36 @@ def available_memory() -> int | None:
             if line.startswith("MemAvailable:"):
                 free.append(int(line.split()[1]) * 1024)
     return max(0, min(free)) if free else None
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep what it frees: a training step frees and asks for the same again.
+
+    By default glibc gives every large block back at once, and each page of the next one costs a
+    fault: a third of the time of augmentation, a seventh of a step on a large grid. A process
+    then holds what it took at its largest. Other systems' allocators are left as they are.
+
+    Returns:
+        Whether it is so.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    with suppress(OSError, AttributeError):  # musl has no mallopt
+        mallopt = ctypes.CDLL(None).mallopt
+        return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK)) and bool(
+            mallopt(_M_TRIM_THRESHOLD, _NEVER)
+        )
+    return False
+
+
+def peak_memory() -> int:
+    """Most bytes that this process has held in memory so far; 0 where nothing tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def in_words(size: float) -> str:

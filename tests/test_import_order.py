@@ -13,14 +13,14 @@ _HEAVY = {"torch", "pytorch_lightning", "lightning", "monai", "torchio"}
 
 _FLOORS = (
     "errors machine csv_text identity __version__",
-    "storage processes table_file run_layout source_code",
+    "storage processes table_file run_layout source_code extras",
     "config cohort",
     "imaging evaluation",
     "importers review simulation data decision",
     "models",
     "training deploy",
     "doctor",
-    "run",
+    "run serve",
     "sweeps",
     "public guard",
     "commands",
@@ -31,9 +31,10 @@ _FLOORS = (
 _FLOORS_WITHIN = {
     "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify", "tensors"),
     "evaluation": ("statistics", "tables trial", "report"),
+    "deploy": ("export",),
     "models": ("encoders rivals",),
     "simulation": ("pattern",),
-    "training": ("lightning",),
+    "training": ("lightning trackers",),
     "sweeps": ("engines report",),
 }
 """Sub-packages in the same way. Modules beside them stand where their imports put them."""

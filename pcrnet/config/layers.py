@@ -163,6 +163,10 @@ def _find_unknown_keys(
         path = f"{prefix}{key}"
         if key not in schema.model_fields:
             # Searching for the nearest takes time; those that are not shown need none.
+            reason = getattr(schema, "refused", {}).get(key)
+            if reason is not None:
+                problems.append(f"{path} cannot be set here: {reason}")
+                continue
             near = _suggest(str(key), prefix, schema) if len(problems) < _MOST_PROBLEMS else ""
             problems.append(f"unknown key {path[:_LONGEST_SHOWN]}{near}")
             continue

@@ -8,17 +8,20 @@ Shapes: B patients, T timepoints, C channels, R branches, X Y Z voxels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
+from pcrnet.data.warp import warp
 
 _NOISE = 1 << 62  # the bit that parts the stream of the noise from that of the other numbers
+_STRETCHES = 1 << 17  # places where a patient's noise can begin
 _ELASTIC_NODES = 5  # control points along each axis: displacements smooth over a fifth of the crop
 
 
@@ -49,33 +52,40 @@ def draw(
     branches: int,
 ) -> AugmentationParameters:
     """Draw the parameters of one batch, one seed a patient."""
-    transforms, elastics, gains, keeps = [], [], [], []
     nodes = _ELASTIC_NODES if config.elastic_mm > 0 else 0
-    generator = torch.Generator()
-    for seed in seeds:
-        generator.manual_seed(seed)
-        # A fixed number of draws in a fixed order: changing one strength changes nothing else.
-        uniform = 2.0 * torch.rand(8, generator=generator) - 1.0
-        flip = bool(torch.rand((), generator=generator) < config.flip_probability)
-        shifts = torch.randn(timepoints, 3, generator=generator) * config.visit_shift_mm
-        gain = 2.0 * torch.rand(timepoints, branches, generator=generator) - 1.0
-        hide = torch.rand(timepoints, channels, generator=generator) < config.channel_dropout
-        elastic = torch.randn(3, nodes, nodes, nodes, generator=generator) * config.elastic_mm
-        matrix = _rotation(uniform[:3] * torch.pi / 180.0 * config.rotation_degrees)
-        matrix = matrix * (1.0 + uniform[3] * config.scale_fraction)
-        if flip:
-            matrix = matrix @ torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
-        offset = uniform[4:7] * config.translation_mm + shifts  # (T, 3)
-        transforms.append(torch.cat([matrix.expand(timepoints, 3, 3), offset[:, :, None]], dim=2))
-        elastics.append(elastic)
-        gains.append(1.0 + gain * config.gain_fraction)
-        keeps.append(~hide)
+    numbers = [_numbers(seed, timepoints, channels, branches, nodes) for seed in seeds]
+    uniform, shifts, elastic = (torch.stack(drawn) for drawn in zip(*numbers, strict=True))
+    # (B, ...): seven of the patient's place, one of the mirror, T·R of gain, T·C of what is hidden
+    place, mirror, gain, hide = uniform.split(
+        (7, 1, timepoints * branches, timepoints * channels), dim=1
+    )
+    place, gain = 2.0 * place - 1.0, 2.0 * gain - 1.0
+    matrix = _rotations(place[:, :3] * (torch.pi / 180.0 * config.rotation_degrees))
+    matrix = matrix * (1.0 + place[:, 3] * config.scale_fraction)[:, None, None]
+    side = torch.where(mirror < config.flip_probability, -1.0, 1.0)  # (B, 1)
+    matrix = torch.cat([matrix[..., :1] * side[..., None], matrix[..., 1:]], dim=2)
+    offset = place[:, None, 4:] * config.translation_mm + shifts * config.visit_shift_mm
     return AugmentationParameters(
-        transform=torch.stack(transforms),
-        elastic_mm=torch.stack(elastics),
-        gain=torch.stack(gains),
-        keep=torch.stack(keeps),
+        transform=torch.cat(
+            [matrix[:, None].expand(-1, timepoints, 3, 3), offset[..., None]], dim=3
+        ),
+        elastic_mm=elastic * config.elastic_mm,
+        gain=1.0 + gain.unflatten(1, (timepoints, branches)) * config.gain_fraction,
+        keep=hide.unflatten(1, (timepoints, channels)) >= config.channel_dropout,
         noise_seeds=tuple(int(seed) ^ _NOISE for seed in seeds),
+    )
+
+
+def _numbers(
+    seed: int, timepoints: int, channels: int, branches: int, nodes: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All numbers of a patient, in an order and number that no strength changes."""
+    generator = torch.Generator()
+    generator.manual_seed(seed)
+    return (
+        torch.rand(8 + timepoints * (branches + channels), generator=generator),
+        torch.randn(timepoints, 3, generator=generator),
+        torch.randn(3, nodes, nodes, nodes, generator=generator),
     )
 
 
@@ -87,6 +97,7 @@ def apply(
     imaging: ImagingConfig,
     branch_of_channel: Tensor,
     is_suv: Tensor,
+    distort: Callable[[Tensor], Tensor] = lambda moved: moved,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch.
 
@@ -97,73 +108,62 @@ def apply(
         config: Strength of the noise.
         imaging: The grid.
         branch_of_channel: int (C,).
-        is_suv: bool (C,); noise on SUV grows with SUV, as the network sees its logarithm.
+        is_suv: bool (C,), on the CPU; noise on SUV grows with SUV, as the network sees its
+            logarithm.
+        distort: What the scanner does to the image before noise comes to it.
 
     Returns:
         The augmented image, float32, and the presence after hiding channels. A patient never
         loses the last channel.
     """
-    batch, timepoints = image.shape[:2]
-    moved = functional.grid_sample(
-        image.float().flatten(0, 1),
-        _sampling_grid(parameters, imaging),
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=False,
-    ).reshape(batch, timepoints, *image.shape[2:])
-    gain = parameters.gain[:, :, branch_of_channel]
-    moved = moved * gain[..., None, None, None]
+    moved = warp(image, parameters.transform, parameters.elastic_mm, imaging)
+    moved *= parameters.gain[:, :, branch_of_channel][..., None, None, None]
+    moved = distort(moved)
     if config.noise > 0:
-        noise = _noise(moved, parameters.noise_seeds)
-        # d log(1 + SUV) = d SUV / (1 + SUV)
-        size = torch.where(is_suv[:, None, None, None], 1.0 + moved.clamp(min=0.0), 1.0)
-        moved = torch.addcmul(moved, noise, size, value=config.noise)
+        _add_noise(moved, parameters.noise_seeds, config.noise, is_suv)
     kept = present & parameters.keep
     nothing_left = ~kept.flatten(1).any(dim=1)
     return moved, torch.where(nothing_left[:, None, None], present, kept)
 
 
-def _noise(like: Tensor, seeds: Sequence[int]) -> Tensor:
-    """Standard normal numbers, each patient's from the patient's own seed wherever it stands."""
-    noise = torch.empty_like(like)
-    generator = torch.Generator(device=like.device)
-    for own, seed in zip(noise, seeds, strict=True):
-        generator.manual_seed(seed)
-        own.normal_(generator=generator)
-    return noise
+def _add_noise(image: Tensor, seeds: Sequence[int], noise: float, is_suv: Tensor) -> None:
+    """Add normal numbers, each patient's by the patient's own seed wherever it stands.
 
-
-def _sampling_grid(parameters: AugmentationParameters, imaging: ImagingConfig) -> Tensor:
-    """Where to look, (B·T, X, Y, Z, 3) in grid_sample's units of half the crop, last axis first."""
-    device = parameters.transform.device
-    batch, timepoints = parameters.transform.shape[:2]
-    extent = torch.tensor(
-        [n * mm for n, mm in zip(imaging.size, imaging.spacing_mm, strict=True)], device=device
-    )
-    axes = [
-        (torch.arange(n, device=device) + 0.5 - n / 2) * mm
-        for n, mm in zip(imaging.size, imaging.spacing_mm, strict=True)
+    They are a stretch of one long row of normal numbers, from a place that the seed chooses:
+    drawing them afresh would take a tenth of a training step on a CPU.
+    """
+    row = _normal_row(image[0].numel() + _STRETCHES, image.device)
+    # Runs of neighbouring channels that take it alike: (SUV or not, from, to).
+    runs = [
+        (suv, list(places))
+        for suv, places in groupby(range(len(is_suv)), is_suv.tolist().__getitem__)
     ]
-    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)
-    matrix, offset = parameters.transform[..., :3], parameters.transform[..., 3]
-    looks = places @ matrix.transpose(-1, -2) + offset[:, :, None]  # (B, T, X·Y·Z, 3)
-    if parameters.elastic_mm.shape[-1]:
-        displacement = functional.interpolate(
-            parameters.elastic_mm, size=imaging.size, mode="trilinear", align_corners=True
-        )
-        looks = looks + displacement.flatten(2).transpose(1, 2)[:, None]
-    unit = (looks / (extent / 2)).flip(-1)
-    return unit.reshape(batch * timepoints, *imaging.size, 3)
+    for own, seed in zip(image, seeds, strict=True):
+        begin = seed % _STRETCHES
+        stretch = row[begin : begin + own.numel()].view(own.shape)
+        for suv, places in runs:
+            channels = slice(places[0], places[-1] + 1)
+            values, numbers = own[:, channels], stretch[:, channels]
+            if suv:  # d log(1 + SUV) = d SUV / (1 + SUV)
+                values.addcmul_(numbers, values.clamp(min=0.0).add_(1.0), value=noise)
+            else:
+                values.add_(numbers, alpha=noise)
 
 
-def _rotation(angles: Tensor) -> Tensor:
-    """Rotation matrix from three angles in radians, about x, then y, then z."""
-    matrix = torch.eye(3)
-    for axis, angle in enumerate(angles):
+@lru_cache(maxsize=2)
+def _normal_row(length: int, device: torch.device) -> Tensor:
+    generator = torch.Generator().manual_seed(_NOISE)
+    return torch.randn(length, generator=generator).to(device)
+
+
+def _rotations(angles: Tensor) -> Tensor:
+    """Rotation matrices (B, 3, 3) of angles (B, 3) in radians, about x, then y, then z."""
+    matrix = torch.eye(3).expand(len(angles), 3, 3)
+    for axis in range(3):
         first, second = (axis + 1) % 3, (axis + 2) % 3
-        turn = torch.eye(3)
-        turn[first, first] = turn[second, second] = torch.cos(angle)
-        turn[first, second] = -torch.sin(angle)
-        turn[second, first] = torch.sin(angle)
+        cosine, sine = torch.cos(angles[:, axis]), torch.sin(angles[:, axis])
+        turn = torch.eye(3).repeat(len(angles), 1, 1)
+        turn[:, first, first] = turn[:, second, second] = cosine
+        turn[:, first, second], turn[:, second, first] = -sine, sine
         matrix = turn @ matrix
     return matrix

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pcrnet.data.clinical import FEWEST_OF_A_CATEGORY
-from pcrnet.deploy.bundle import Manifest
+from pcrnet.deploy.manifest import Manifest
 from pcrnet.models.kinds import KINDS
 
 

@@ -10,18 +10,19 @@ from typing import Any
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
+from pcrnet.config.model import without_weights
 from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
-from pcrnet.deploy.bundle import (
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.golden import write_golden_cohort
+from pcrnet.deploy.manifest import (
     CHECKSUMS_FILE,
     EXPECTED_FILE,
     GOLDEN_FOLDER,
     INPUTS_FILE,
     MANIFEST_FILE,
     MODEL_FOLDER,
-    Bundle,
     Manifest,
 )
-from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.predictor import Predictor
 from pcrnet.imaging.units import channel_unit
@@ -39,6 +40,7 @@ def describe_bundle(
     splits_sha256: str,
     simulated: bool,
     trained_on: Sequence[str] = (),
+    case_mix: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """The manifest of a trained model; paths of the training cohort stay behind."""
     imaging = experiment.imaging
@@ -51,7 +53,7 @@ def describe_bundle(
         data=data,
         covariates=tuple(covariates),
         imaging=experiment.imaging,
-        model=experiment.model,
+        model=without_weights(experiment.model),
         about=dict(about),
         calibrator=calibrator.to_dict(),
         operating_points={head: operating_points[head] for head in HEADS},
@@ -60,6 +62,7 @@ def describe_bundle(
             name: channel_unit(imaging.channel_kind(name), imaging.dicom) for name in data.channels
         },
         trained_on=tuple(trained_on),
+        case_mix=dict(case_mix or {}),
     )
 
 

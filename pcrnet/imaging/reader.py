@@ -17,6 +17,8 @@ _AS_STORED = Provenance("as stored in the NIfTI file")
 MASK = "mask"
 """The column, beside the channels, whose files are label images."""
 
+_HIGHEST_HU = 32_767.0  # of 16 bits; metal comes close
+
 
 def read_volume(
     path: Path,
@@ -86,7 +88,7 @@ def check_values(volume: Volume, kind: ChannelKind) -> None:
     ADC: the 90th percentile of the positive voxels lies within 0.1–8 (10⁻³ mm²/s; free water at
     37 °C is 3.0). SUV: the 99th percentile of the positive voxels lies within 0.02–100, and
     negative values are noise: at most 5 % of the activity, none below both −1 and a tenth of the
-    maximum.
+    maximum. Hounsfield units: some voxel is negative, none above 32 767.
 
     Raises:
         ImageError: All voxels are equal.
@@ -103,6 +105,24 @@ def check_values(volume: Volume, kind: ChannelKind) -> None:
             _check_adc(volume)
         case "suv":
             _check_suv(volume, lowest, highest)
+        case "hu":
+            _check_hu(lowest, highest)
+
+
+def _check_hu(lowest: float, highest: float) -> None:
+    """Air and fat lie below water; stored values without their intercept do not."""
+    if lowest >= 0:
+        raise UnitError(
+            f"a CT is expected in Hounsfield units; the lowest value is {lowest:g}, where air is "
+            "-1000 and fat -100",
+            remedy="apply RescaleSlope and RescaleIntercept (they are, to DICOM), or set "
+            "imaging.channels to zscore for an image in other units",
+        )
+    if highest > _HIGHEST_HU:
+        raise UnitError(
+            f"a CT is expected in Hounsfield units; a value of {highest:g} is not plausible",
+            remedy="give the CT as reconstructed, in Hounsfield units",
+        )
 
 
 def _check_adc(volume: Volume) -> None:
@@ -153,8 +173,9 @@ def _check_suv(volume: Volume, lowest: float, highest: float) -> None:
 
 
 def _positive_percentile(volume: Volume, percent: float) -> float:
-    # Every third slice is enough to tell factors of 1000 apart.
-    sample = volume.array[..., :: 3 if volume.array.size > 1_000_000 else 1]
+    # Every third slice, and of it every third row, are enough to tell factors of 1000 apart.
+    step = 3 if volume.array.size > 1_000_000 else 1
+    sample = volume.array[:, ::step, ::step]
     positive = sample[sample > 0]
     return float(np.percentile(positive, percent)) if positive.size else 0.0
 

@@ -150,9 +150,10 @@ class TransformerFusion(nn.Module):
         values = torch.where(present[..., None], values, 0.0)
         values = torch.cat([self.query.expand(batch, -1, -1).to(values.dtype), values], dim=1)
         present = torch.cat([present.new_ones(batch, 1), present], dim=1)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             values = block(values, present)
-        return values[:, 0]
+        # Of the last block the query token alone is read: no other asks anything.
+        return self.blocks[-1](values, present, asked=1)[:, 0]
 
 
 class AttentionBlock(nn.Module):
@@ -169,23 +170,45 @@ class AttentionBlock(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(width, hidden),
             nn.GELU(),
-            nn.Dropout(dropout),
+            UnitDropout(dropout),
             nn.Linear(hidden, width),
-            nn.Dropout(dropout),
+            UnitDropout(dropout),
         )
 
-    def forward(self, values: Tensor, present: Tensor) -> Tensor:
-        """(B, S, W) and bool (B, S) to (B, S, W)."""
+    def forward(self, values: Tensor, present: Tensor, asked: int | None = None) -> Tensor:
+        """(B, S, W) and bool (B, S) to (B, S, W), or to (B, asked, W) of the first tokens alone."""
         batch, length, width = values.shape
-        projected = self.query_key_value(self.attention_norm(values))
-        # (B, S, 3·W) -> three of (B, heads, S, W / heads)
-        query, key, value = projected.reshape(
-            batch, length, 3, self.heads, width // self.heads
-        ).permute(2, 0, 3, 1, 4)
+        normed = self.attention_norm(values)
+        if asked is None:
+            asked = length
+            query, key, value = self.query_key_value(normed).chunk(3, dim=-1)
+        else:
+            weights = self.query_key_value.weight.tensor_split((width,))
+            biases = self.query_key_value.bias.tensor_split((width,))
+            query = functional.linear(normed[:, :asked], weights[0], biases[0])
+            key, value = functional.linear(normed, weights[1], biases[1]).chunk(2, dim=-1)
+            values = values[:, :asked]
         # No dropout on the attention weights: it would cost the fused kernel, and twice the time.
         mixed = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=present[:, None, None, :]
+            self._by_head(query),
+            self._by_head(key),
+            self._by_head(value),
+            attn_mask=present[:, None, None, :],
         )
-        values = values + self.output(mixed.transpose(1, 2).reshape(batch, length, width))
+        values = values + self.output(mixed.transpose(1, 2).reshape(batch, asked, width))
         result: Tensor = values + self.mlp(self.mlp_norm(values))
         return result
+
+    def _by_head(self, values: Tensor) -> Tensor:
+        """(B, S, W) to (B, heads, S, W / heads)."""
+        return values.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class UnitDropout(nn.Dropout):
+    """Leaves out units of a patient for all tokens alike: a mask of B·W numbers, not of B·S·W."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(B, S, W) to (B, S, W)."""
+        if not self.training or self.p == 0.0:
+            return values
+        return values * functional.dropout(torch.ones_like(values[:, :1]), self.p)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import torch
@@ -15,8 +16,8 @@ from torch import Tensor, nn
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import NetworkConfig
-from pcrnet.models.encoders.build import build_encoder, encoder_stride
+from pcrnet.config.model import FusionConfig, NetworkConfig, TransformerFusionConfig
+from pcrnet.models.encoders.build import build_encoders, common_stride
 from pcrnet.models.encoders.layers import channels_last
 from pcrnet.models.fusion import Tokens, build_fusion
 from pcrnet.models.joint_head import JointHead
@@ -66,36 +67,26 @@ class PcrNet(nn.Module):
         covariates: int = 0,
     ) -> None:
         super().__init__()
-        channels = data.channels
-        self.suv_channels: Tensor
-        self.register_buffer(
-            "suv_channels",
-            torch.tensor(
-                [
-                    index
-                    for index, channel in enumerate(channels)
-                    if imaging.channel_kind(channel) == "suv"
-                ],
-                dtype=torch.int64,
-            ),
-            persistent=False,
-        )
-        self.branch_channels = [
-            [channels.index(channel) for channel in names] for names in data.branches.values()
-        ]
-        self.encoders = nn.ModuleList(
-            build_encoder(model.encoder, len(names), imaging.size, model.width)
+        # Channels stand branch by branch: each branch is a slice, and no copy.
+        ends = list(accumulate(len(names) for names in data.branches.values()))
+        self.branch_slices = [slice(*pair) for pair in pairwise([0, *ends])]
+        self.branch_suv = [
+            tuple(imaging.channel_kind(name) == "suv" for name in names)
             for names in data.branches.values()
-        )
+        ]
+        self.encoders = nn.ModuleList(build_encoders(model, data, imaging))
+        self.pretrained: frozenset[str] = frozenset()
+        """Names of the parameters that came from a file (:mod:`pcrnet.models.pretraining`)."""
         self.presence_embeddings = nn.ModuleList(
             nn.Linear(len(names), model.width) for names in data.branches.values()
         )
         self.time_embedding = TimeEmbedding(len(data.timepoints), model.width)
+        stride = common_stride(model, data)
+        self.pooled = pooling(imaging, stride, model.fusion)
+        edges = tuple(stride * factor for factor in self.pooled)
         self.position: Tensor
         self.register_buffer(
-            "position",
-            position_embedding(imaging, encoder_stride(model.encoder), model.width),
-            persistent=False,
+            "position", position_embedding(imaging, edges, model.width), persistent=False
         )
         self.lesion: Tensor
         self.register_buffer("lesion", lesion_voxels(imaging), persistent=False)
@@ -121,28 +112,29 @@ class PcrNet(nn.Module):
         covariate_present: Tensor,
     ) -> Tensor:
         """Logits (B, 3); the arguments are the fields of :class:`NetworkInput`."""
-        image = self._network_units(image)
-        measured = measure(image, self.lesion)  # (B, T, C, Q)
+        image = image.to(self.head.linear.weight.dtype)
         when = self.time_embedding(days)  # (B, T, W)
         groups: list[Tensor] = []
         group_present: list[Tensor] = []
         vectors = [self.covariate_embedding(covariates)]
         vector_present = [covariate_present]
-        for channels, encoder, summary, embed_presence in zip(
-            self.branch_channels,
+        for own, suv, encoder, summary, embed_presence in zip(
+            self.branch_slices,
+            self.branch_suv,
             self.encoders,
             self.summaries,
             self.presence_embeddings,
             strict=True,
         ):
-            branch_present = present[:, :, channels]  # (B, T, c)
-            features = encoder(image[:, :, channels].flatten(0, 1), branch_present.flatten(0, 1))
-            tokens = features.flatten(2).transpose(1, 2)  # (B·T, s, W)
+            branch_present = present[:, :, own]  # (B, T, c)
+            scans = network_units(image[:, :, own], suv)  # (B, T, c, X, Y, Z)
+            features = encoder(scans.flatten(0, 1), branch_present.flatten(0, 1))
+            tokens = averaged(features, self.pooled).flatten(2).transpose(1, 2)  # (B·T, s, W)
             tokens = tokens.unflatten(0, present.shape[:2]) + self.position
             which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
             groups.append(tokens + (which + when)[:, :, None])
             group_present.append(branch_present.any(dim=2))
-            summaries, known = summary(measured[:, :, channels], branch_present)
+            summaries, known = summary(measure(scans, self.lesion), branch_present)
             vectors.append(summaries)
             vector_present.append(known)
         tokens = Tokens(
@@ -154,14 +146,25 @@ class PcrNet(nn.Module):
         logits: Tensor = self.head(self.fusion(tokens))
         return logits
 
-    def _network_units(self, image: Tensor) -> Tensor:
-        """Compress SUV, whose tail is long, by log(1 + SUV); everything else stays as it is.
 
-        The compression is fixed, not fitted, so that the absolute scale of SUV survives.
-        """
-        image = image.to(self.head.linear.weight.dtype)
-        suv = image.index_select(2, self.suv_channels)
-        return image.index_copy(2, self.suv_channels, torch.log1p(suv.clamp(min=0.0)))
+def network_units(scans: Tensor, suv: Sequence[bool]) -> Tensor:
+    """Compress SUV, whose tail is long, by log(1 + SUV); everything else stays as it is.
+
+    The compression is fixed, not fitted, so that the absolute scale of SUV survives.
+
+    Args:
+        scans: (B, T, c, X, Y, Z), channels of one branch.
+        suv: Which of the c channels hold SUV.
+    """
+    if not any(suv):
+        return scans
+    if all(suv):
+        return torch.log1p(scans.clamp(min=0.0))
+    parts = [
+        torch.log1p(part.clamp(min=0.0)) if is_suv else part
+        for part, is_suv in zip(scans.split(1, dim=2), suv, strict=True)
+    ]
+    return torch.cat(parts, dim=2)
 
 
 class TimeEmbedding(nn.Module):
@@ -213,7 +216,35 @@ class CovariateEmbedding(nn.Module):
         return self.start + directed @ self.directions
 
 
-def position_embedding(imaging: ImagingConfig, stride: int, width: int) -> Tensor:
+def pooling(imaging: ImagingConfig, stride: int, fusion: FusionConfig) -> tuple[int, ...]:
+    """How many cells of the feature grid are averaged into one along each axis.
+
+    The longest axis that can be halved is, until ``fusion.cells`` hold the grid: attention takes
+    time with the square of them.
+    """
+    cells = [length // stride for length in imaging.size]
+    factors = [1, 1, 1]
+    if not isinstance(fusion, TransformerFusionConfig):
+        return tuple(factors)
+    while math.prod(cells) > fusion.cells:
+        even = [axis for axis in range(3) if cells[axis] % 2 == 0]
+        if not even:
+            break
+        longest = max(even, key=lambda axis: cells[axis])
+        cells[longest] //= 2
+        factors[longest] *= 2
+    return tuple(factors)
+
+
+def averaged(features: Tensor, factors: Sequence[int]) -> Tensor:
+    """Average blocks of (N, W, x, y, z); unlike 3D pooling, deterministic on every device."""
+    for axis, factor in enumerate(factors, start=2):
+        if factor > 1:
+            features = features.unflatten(axis, (-1, factor)).mean(dim=axis + 1)
+    return features
+
+
+def position_embedding(imaging: ImagingConfig, strides: Sequence[int], width: int) -> Tensor:
     """Sines and cosines (s, W) of the distance in millimetres from the centre of the crop.
 
     Being in millimetres, an embedding means the same place whatever the voxel size. Source of the
@@ -221,7 +252,7 @@ def position_embedding(imaging: ImagingConfig, stride: int, width: int) -> Tenso
     """
     axes = [
         (torch.arange(length // stride) + 0.5 - length / stride / 2) * stride * spacing
-        for length, spacing in zip(imaging.size, imaging.spacing_mm, strict=True)
+        for length, stride, spacing in zip(imaging.size, strides, imaging.spacing_mm, strict=True)
     ]
     places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)  # (s, 3)
     frequencies = max(1, width // 6)

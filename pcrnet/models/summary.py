@@ -61,8 +61,10 @@ def measure(image: Tensor, lesion: Tensor) -> Tensor:
     everywhere = image.detach().flatten(3)  # (B, T, C, X·Y·Z)
     parts: list[Tensor] = []
     for values in (everywhere.index_select(3, lesion), everywhere):
-        spread, mean = torch.std_mean(values, dim=3, correction=0)
-        parts += [mean, spread, values.amax(dim=3)]
+        mean = values.mean(dim=3)
+        # Two passes: torch's std in one takes twenty times as long on a CPU.
+        distance = torch.linalg.vector_norm(values - mean[..., None], dim=3)
+        parts += [mean, distance * values.shape[3] ** -0.5, values.amax(dim=3)]
     return torch.stack(parts, dim=-1)
 
 

@@ -132,13 +132,14 @@ class RunDirectory(RunLayout):
 
 def deciding_values(experiment: Experiment) -> dict[str, Any]:
     """Dotted keys and values that decide numbers; where and how fast a run computes does not."""
-    values = experiment.model_dump(mode="json")
+    values = experiment.without_paths().model_dump(mode="json")
     free = {
         "run.root",
         "data.cohort",  # its content is what counts, and every fit is named by that
         "data.cache",
         "data.workers",
         "training.parallel_fits",
+        "training.checkpoints",
         "evaluation.repeats",  # more of them continue a run
         "evaluation.bootstrap_draws",
         "evaluation.seed",

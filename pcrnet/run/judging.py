@@ -7,15 +7,17 @@ they differ only in the logits that they bring.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.cohort.outcome import HEADS
+from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.cohort.table import allowed_cells, label_column, site_column
 from pcrnet.decision.calibrators import check_enough_patients
 from pcrnet.decision.nested import FittedDecision, final_decision, nested_estimate
+from pcrnet.decision.shipped import describe_shipped
+from pcrnet.evaluation.statistics.shipped import ShippedHead
 from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.training.ablation import LogitsByFit, ablated_logits, ablations
 from pcrnet.training.crossval import collect_logits
@@ -59,6 +61,15 @@ def ship(job: FitJob) -> FittedDecision:
     return final_decision(*_fold_and_allowed(job), logits, config)
 
 
+def describe(job: FitJob, final: FittedDecision) -> dict[Head, ShippedHead]:
+    """What the fits tell of the model that ships, by head; nothing in ``crossfit``."""
+    config = job.experiment.evaluation
+    logits = collect_logits(job, judged_fits(job.splits.folds, config.mode), _names(job))
+    fold, allowed = _fold_and_allowed(job)
+    estimate = nested_estimate(fold, allowed, logits, config)
+    return describe_shipped(fold, allowed, logits, config, estimate, final)
+
+
 def judge_ablations(
     job: FitJob, scans: ScansByPatient, progress: Callable[[int, int], None]
 ) -> dict[str, Predictions]:
@@ -77,9 +88,11 @@ def judge_ablations(
 
 
 def decisions_record(
-    outer_folds: Sequence[FittedDecision], final: FittedDecision
+    outer_folds: Sequence[FittedDecision],
+    final: FittedDecision,
+    shipped: Mapping[Head, ShippedHead] | None = None,
 ) -> dict[str, object]:
-    """Calibrators and thresholds as plain JSON."""
+    """Calibrators and thresholds, and what is known of the one that ships, as plain JSON."""
 
     def record(decision: FittedDecision) -> dict[str, object]:
         return {
@@ -88,7 +101,11 @@ def decisions_record(
             "patients": decision.patients,
         }
 
-    return {"outer_folds": [record(decision) for decision in outer_folds], "final": record(final)}
+    return {
+        "outer_folds": [record(decision) for decision in outer_folds],
+        "final": record(final),
+        "shipped": {head: asdict(known) for head, known in (shipped or {}).items()},
+    }
 
 
 def _judge(job: FitJob, logits: LogitsByFit, scans: ScansByPatient) -> Judged:

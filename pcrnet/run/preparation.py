@@ -16,7 +16,7 @@ from pcrnet.doctor.needs import foresee
 from pcrnet.errors import InsufficientScansError, ProblemListError, RunError
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
-from pcrnet.imaging.tensors.cache import TensorCache
+from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.imaging.tensors.preprocess import scans_present
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.judging import check_calibration
@@ -45,6 +45,7 @@ class Material:
         flow: From the rows of the table to the patients who enter.
         quantities: Patient to what was measured.
         simulated: Whether the patients were simulated.
+        verified: Tensor files whose checksums were found right; they are not read again for it.
     """
 
     covariates: tuple[str, ...]
@@ -53,6 +54,7 @@ class Material:
     flow: list[dict[str, object]]
     quantities: dict[str, Mapping[str, float]]
     simulated: bool
+    verified: dict[str, Identity]
 
 
 def prepare(
@@ -87,8 +89,8 @@ def gather(
     patients, flow, unused = _read(experiment, cohort, covariates, listen)
     _check_before_images(experiment, patients, cohort.name, unused, listen)
     look_ahead(len(patients), len(covariates))
-    scans, quantities = _preprocess(experiment, patients, listen)
-    return Material(covariates, patients, scans, flow, quantities, simulated)
+    scans, quantities, verified = _preprocess(experiment, patients, listen)
+    return Material(covariates, patients, scans, flow, quantities, simulated, verified)
 
 
 def settle(
@@ -101,7 +103,7 @@ def settle(
     write_quantities(run.quantities, names, material.quantities)
     run.write_patients(patients, covariates)
     splits = splits_of_run(experiment, patients, run)
-    job = FitJob(experiment, covariates, patients, splits, run.folds)
+    job = FitJob(experiment, covariates, patients, splits, run.folds, verified=material.verified)
     check_calibration(job)
     job = replace(job, precision=settle_precision(job, run.precision, listen))
     run.write_environment(
@@ -216,8 +218,13 @@ def seed_of_repeat(experiment: Experiment, number: int) -> int:
 
 def _preprocess(
     experiment: Experiment, patients: Sequence[Patient], listen: Listener
-) -> tuple[dict[str, tuple[str, ...]], dict[str, Mapping[str, float]]]:
-    """Make the tensors; patient to the scans that a model is shown, and to what was measured."""
+) -> tuple[dict[str, tuple[str, ...]], dict[str, Mapping[str, float]], dict[str, Identity]]:
+    """Make the tensors.
+
+    Returns:
+        Patient to the scans that a model is shown, patient to what was measured, and the files
+        that were verified.
+    """
     data = experiment.data
     cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
     cache.build(patients, progress=lambda done, total: listen(Progressed(done, total)))
@@ -226,7 +233,8 @@ def _preprocess(
         name: scans_present(tensor, data.timepoints, data.channels)
         for name, tensor in tensors.items()
     }
-    return scans, {name: tensor.quantities.values for name, tensor in tensors.items()}
+    measured = {name: tensor.quantities.values for name, tensor in tensors.items()}
+    return scans, measured, cache.verified
 
 
 def splits_of_run(experiment: Experiment, patients: Sequence[Patient], run: RunLayout) -> Splits:

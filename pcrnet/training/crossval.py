@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -15,6 +16,7 @@ from pcrnet.training.events import FitFinished, Listener
 from pcrnet.training.fit import DONE_FILE, FitJob, read_logits, run_fit
 from pcrnet.training.memory import fits_that_have_room
 from pcrnet.training.plan import FitPlan
+from pcrnet.training.timing import Timekeeper
 
 
 def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
@@ -30,14 +32,18 @@ def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
         parallel = 1  # a process takes longer to start than a table to fit
     else:
         parallel = fits_that_have_room(job, len(plans), listen)
+    clock, began = Timekeeper(listen), time.perf_counter()
     if parallel == 1:
         for plan in plans:
-            _run_one(plan, job, 0, listen)
-        return
-    begin = partial(_use_threads, max(1, available_cores() // parallel))
-    fit = partial(_run_in_worker, job=job)
-    for _ in in_processes(fit, plans, parallel, doing="trains a fit", begin=begin, listen=listen):
-        pass
+            _run_one(plan, job, 0, clock)
+    else:
+        begin = partial(_use_threads, max(1, available_cores() // parallel))
+        fit = partial(_run_in_worker, job=job)
+        for _ in in_processes(
+            fit, plans, parallel, doing="trains a fit", begin=begin, listen=clock
+        ):
+            pass
+    clock.conclude(job, time.perf_counter() - began, parallel)
 
 
 def collect_logits(

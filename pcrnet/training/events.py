@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,53 @@ class FitsPlanned:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """An epoch of a fit has ended; ``loss`` is its mean training loss in nats."""
+    """An epoch of a fit has ended.
+
+    ``loss`` is its mean training loss in nats; ``measures`` are those of
+    :class:`~pcrnet.training.lightning.meter.Meter`.
+    """
 
     fit: str
     epoch: int
     epochs: int
     loss: float
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A monitor of Lightning's has measured something in a step of a fit."""
+
+    fit: str
+    step: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FitTimed:
+    """A network of a fit is trained; where its seconds went, and how much memory it took.
+
+    Attributes:
+        fit: Name of the fit.
+        patients: Trained on, each time counted.
+        steps: Of the optimiser.
+        seconds: From the first epoch to the end of the last.
+        waiting: Of these, until batches were read.
+        augmentation: Of these, until they had been brought to the device and augmented.
+        step: Of these, in forward and backward pass and optimiser.
+        peak_bytes: Most memory that the process has taken so far; 0 where nothing tells.
+        gpu_peak_bytes: The same of the GPU, while this network was trained.
+    """
+
+    fit: str
+    patients: int
+    steps: int
+    seconds: float
+    waiting: float
+    augmentation: float
+    step: float
+    peak_bytes: int
+    gpu_peak_bytes: int
 
 
 @dataclass(frozen=True)
@@ -54,5 +95,16 @@ class FitFinished:
     trained: bool
 
 
-RunEvent = StageStarted | Progressed | Remark | FitsPlanned | EpochReport | FitFinished
+RunEvent = (
+    StageStarted
+    | Progressed
+    | Remark
+    | FitsPlanned
+    | EpochReport
+    | Measured
+    | FitTimed
+    | FitFinished
+)
+FitEvent = EpochReport | Measured | FitTimed | Remark
+"""What a fit tells while it runs."""
 Listener = Callable[[RunEvent], None]

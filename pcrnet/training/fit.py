@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
-from pcrnet.config.model import NetworkConfig
+from pcrnet.config.model import NetworkConfig, without_weights
 from pcrnet.config.training import TrainingConfig
 from pcrnet.csv_text import csv_text
+from pcrnet.data.held import HeldTensors
 from pcrnet.data.splits import Splits
 from pcrnet.errors import IntegrityError, RunError
-from pcrnet.imaging.tensors.cache import TensorCache
+from pcrnet.imaging.tensors.cache import Identity, TensorCache
+from pcrnet.machine import keep_freed_memory
 from pcrnet.models.contract import FitRequest
 from pcrnet.models.kinds import KINDS, fit_model
+from pcrnet.models.pretraining import weights_digests
 from pcrnet.storage import (
     read_record,
     read_rows,
@@ -31,7 +34,7 @@ from pcrnet.storage import (
     write_text,
 )
 from pcrnet.training.devices import computing_device, lightning_precision
-from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.events import FitEvent
 from pcrnet.training.fit_code import code_digest
 from pcrnet.training.lightning.finite import require_finite_logits
 from pcrnet.training.lightning.loop import TrainingLoop, forget_trained
@@ -40,6 +43,8 @@ from pcrnet.training.plan import FitPlan
 LOGITS_FILE = "logits.csv"
 MODEL_FOLDER = "model"
 DONE_FILE = "done.json"
+_DECIDING_NOTHING = {"parallel_fits", "checkpoints"}
+_UNSAID = {"precision": None}
 _LOGIT_COLUMNS = ("logit_yT0", "logit_yN0_given_yT0", "logit_yN0_given_residual")
 
 
@@ -55,6 +60,7 @@ class FitJob:
         directory: ``folds/`` of the run directory.
         precision: What the run has settled on (:mod:`pcrnet.training.precision`); None takes the
             configuration's word.
+        verified: Files of the cache whose checksums the run has verified: no fit does so again.
     """
 
     experiment: Experiment
@@ -63,6 +69,7 @@ class FitJob:
     splits: Splits
     directory: Path
     precision: Literal["32", "bf16"] | None = None
+    verified: Mapping[str, Identity] = field(default_factory=dict)
 
     @property
     def training(self) -> TrainingConfig:
@@ -70,12 +77,21 @@ class FitJob:
         config = self.experiment.training
         if self.precision is None:
             return config
-        return config.model_copy(update={"precision": self.precision})
+        trainer = config.trainer
+        if trainer.precision == "64-true":
+            return config
+        settled = {"precision": self.precision, "trainer": trainer.model_copy(update=_UNSAID)}
+        return config.model_copy(update=settled)
 
     def cache(self) -> TensorCache:
         """The tensors of the cohort."""
         experiment = self.experiment
-        return TensorCache(experiment.cache_directory, experiment.data, experiment.imaging)
+        return TensorCache(
+            experiment.cache_directory,
+            experiment.data,
+            experiment.imaging,
+            verified=self.verified,
+        )
 
 
 def run_fit(
@@ -83,7 +99,7 @@ def run_fit(
     job: FitJob,
     *,
     device_index: int = 0,
-    listen: Callable[[EpochReport | Remark], None] = lambda event: None,
+    listen: Callable[[FitEvent], None] = lambda event: None,
 ) -> bool:
     """Fit one model, write it and its logits; a finished fit is left alone.
 
@@ -102,12 +118,14 @@ def run_fit(
     """
     directory = job.directory / plan.name
     training, left_out = partition(plan, job)
-    fingerprint = _fingerprint(plan, job, training)
+    cache = job.cache()
+    fingerprint = _fingerprint(plan, job, training, cache)
     if is_finished(directory, fingerprint):
         forget_trained(directory)  # it may have been killed just after its seal
         return False
     directory.mkdir(parents=True, exist_ok=True)
-    experiment, source = job.experiment, job.cache()
+    keep_freed_memory()
+    experiment, source = job.experiment, HeldTensors(cache)
     loop = TrainingLoop(
         experiment,
         job.training,
@@ -221,21 +239,25 @@ def partition(plan: FitPlan, job: FitJob) -> tuple[list[Patient], list[Patient]]
     return training, left_out
 
 
-def _fingerprint(plan: FitPlan, job: FitJob, training: Sequence[Patient]) -> str:
+def _fingerprint(
+    plan: FitPlan, job: FitJob, training: Sequence[Patient], cache: TensorCache
+) -> str:
     """What the weights depend on: code, settings, scans and table rows of the training patients.
 
     The patients left out are not part of it, and neither are their outcomes.
     """
-    experiment, cache = job.experiment, job.cache()
+    experiment = job.experiment
+    plain = experiment.model_copy(update={"model": without_weights(experiment.model)})
     return sha256_json(
         {
             "code": code_digest(),
             "fit": plan.name,
             "seed": experiment.run.seed,
             "sections": {
-                name: getattr(experiment, name).model_dump(mode="json", exclude={"parallel_fits"})
+                name: getattr(plain, name).model_dump(mode="json", exclude=_DECIDING_NOTHING)
                 for name in ("imaging", "augmentation", "model", "training")
             },
+            "weights": weights_digests(experiment.model),
             "timepoints": experiment.data.timepoints,
             "branches": experiment.data.branches,
             "patients": [

@@ -148,13 +148,16 @@ def test_a_place_is_embedded_alike_whatever_the_voxel_size():
     coarse = ImagingConfig(size=(16, 16, 16), spacing_mm=(5.0, 5.0, 5.0))
     fine = ImagingConfig(size=(32, 32, 32), spacing_mm=(2.5, 2.5, 2.5))
     torch.testing.assert_close(
-        position_embedding(coarse, 8, 64), position_embedding(fine, 16, 64), atol=1e-6, rtol=0
+        position_embedding(coarse, (8, 8, 8), 64),
+        position_embedding(fine, (16, 16, 16), 64),
+        atol=1e-6,
+        rtol=0,
     )
 
 
 @pytest.mark.parametrize("width", [4, 16, 64, 65])
 def test_every_place_is_embedded_differently(width):
-    embedding = position_embedding(ImagingConfig(size=(24, 24, 24)), 8, width)
+    embedding = position_embedding(ImagingConfig(size=(24, 24, 24)), (8, 8, 8), width)
     assert embedding.shape == (27, width)
     if width >= 16:
         distance = torch.cdist(embedding, embedding) + torch.eye(27)

@@ -54,6 +54,17 @@ _ABANDONED_S = 24 * 3600.0  # the folder may be shared by machines that know not
 _BASE_BYTES, _BYTES_A_VOXEL = 500_000_000, 16
 
 
+Identity = tuple[int, int, int]
+"""Inode, size and time of modification of a file."""
+
+
+def _identity(entry: Path) -> Identity | None:
+    with suppress(OSError):
+        status = entry.stat()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+    return None
+
+
 def _warn(message: str) -> None:
     warnings.warn(message, RuntimeWarning, stacklevel=3)
 
@@ -66,9 +77,11 @@ class TensorCache:
         data: Timepoints and channels.
         imaging: Grid and intensity rules.
         notify: Told, in a sentence, of a damaged file that is made anew.
+        verified: What another cache of this folder has verified; it is not verified again.
 
     Attributes:
         memo: Digests of the scans.
+        verified: Files whose checksums were found right, each with the identity that it had.
     """
 
     def __init__(
@@ -77,6 +90,7 @@ class TensorCache:
         data: DataConfig,
         imaging: ImagingConfig,
         notify: Callable[[str], None] = _warn,
+        verified: Mapping[str, Identity] | None = None,
     ) -> None:
         self._directory = directory
         self._data = data
@@ -91,13 +105,13 @@ class TensorCache:
         }
         self._shape = (len(data.timepoints), len(data.channels), *imaging.size)
         self._entries: dict[str, tuple[Patient, Path]] = {}
-        self._verified: set[Path] = set()
+        self.verified: dict[str, Identity] = dict(verified or {})
 
     def get(self, patient: Patient) -> PatientTensor:
         """The patient's tensor, its arrays mapped from disk and private to the caller.
 
         It is computed and kept if it is not there, or if the file is damaged. A file's checksum
-        is verified when this process first opens it.
+        is verified when it is first opened, and again where the file is not the same any more.
 
         Raises:
             PcrnetError: As :func:`~pcrnet.imaging.tensors.preprocess.preprocess_patient`.
@@ -112,7 +126,6 @@ class TensorCache:
                 whose = f"patient {patient.patient_id}"
                 self._notify(f"the cached tensor of {whose} was damaged; it is made anew")
         _make_entry(patient, self._data, self._imaging, entry)
-        self._verified.discard(entry)
         return self._open(entry)
 
     def key(self, patient: Patient) -> str:
@@ -155,8 +168,7 @@ class TensorCache:
         self._save_memo()
         self._sweep()
         if workers is None:
-            each = _BASE_BYTES + _BYTES_A_VOXEL * math.prod(self._shape)
-            workers = worth_starting(len(missing), items_each=_WORTH_A_PROCESS, bytes_each=each)
+            workers = workers_for(len(missing), math.prod(self._shape))
         report = progress or (lambda done, total: None)
         there = len(patients) - len(missing)
         report(there, len(patients))
@@ -219,10 +231,13 @@ class TensorCache:
         return entry
 
     def _open(self, entry: Path) -> PatientTensor:
-        tensor = open_tensor(entry, verify=entry not in self._verified)
+        identity = _identity(entry)
+        known = identity is not None and self.verified.get(entry.name) == identity
+        tensor = open_tensor(entry, verify=not known)
         if tensor.image.shape != self._shape:
             raise IntegrityError("a cached tensor has another shape than its name promises")
-        self._verified.add(entry)
+        if identity is not None:
+            self.verified[entry.name] = identity
         return tensor
 
     def _sweep(self) -> None:
@@ -237,6 +252,17 @@ class TensorCache:
             self.memo.save()
         except OutputError as error:
             raise _cannot_write(error) from error
+
+
+def workers_for(patients: int, voxels: int) -> int:
+    """How many processes are worth starting to preprocess patients with tensors of so many voxels.
+
+    Args:
+        patients: How many there are.
+        voxels: Values of one patient's tensor, all timepoints and channels.
+    """
+    each = _BASE_BYTES + _BYTES_A_VOXEL * voxels
+    return worth_starting(patients, items_each=_WORTH_A_PROCESS, bytes_each=each)
 
 
 def _try_make_entry(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STEM_STRIDE = 2
+_LEAST_VARIANCE = 1e-8  # of a filter; they begin at 1
 
 
 class VisitEncoder(nn.Module):
@@ -44,8 +45,9 @@ class Stem(nn.Module):
 
     def forward(self, image: Tensor, present: Tensor) -> Tensor:
         """Image (N, C, X, Y, Z) and presence bool (N, C) to (N, H, X/2, Y/2, Z/2)."""
-        # where, not a product: an absent channel may hold anything, NaN included.
-        image = torch.where(present[:, :, None, None, None], image, 0.0)
+        # Filled, not multiplied: an absent channel may hold anything, NaN included. Before the
+        # channels lie innermost, as whole volumes are filled at once.
+        image = image.masked_fill(~present[:, :, None, None, None], 0.0)
         features: Tensor = self.convolution(channels_last(image))
         constant: Tensor = self.absent((~present).to(features.dtype))
         return features + constant[:, :, None, None, None]
@@ -72,28 +74,40 @@ class ScaledConv3d(nn.Conv3d):
         nn.init.normal_(self.weight)
         nn.init.zeros_(self.bias) if self.bias is not None else None
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Convolve (N, C, X, Y, Z)."""
-        weight = self.weight
-        mean = weight.mean(dim=(1, 2, 3, 4), keepdim=True)
-        deviation = weight.std(dim=(1, 2, 3, 4), keepdim=True, correction=0)
-        gain = (self.gain * self.scale).reshape(-1, 1, 1, 1, 1)
-        weight = (weight - mean) / (deviation + 1e-4) * gain
-        return functional.conv3d(values, weight, self.bias, self.stride, self.padding)
+    def forward(self, values: Tensor, factor: Tensor | None = None) -> Tensor:
+        """Convolve (N, C, X, Y, Z), times a factor of one number: on the filters it costs least."""
+        gain, bias = self.gain * self.scale, self.bias
+        if factor is not None:
+            gain = gain * factor
+            bias = None if bias is None else bias * factor
+        weight = standardised(self.weight, gain)
+        return functional.conv3d(values, weight, bias, self.stride, self.padding)
 
 
-def activation(values: Tensor) -> Tensor:
-    """GELU with the variance of its input."""
-    # 1.7015 is 1 / standard deviation of GELU of a standard normal: it keeps the variance at 1.
-    return functional.gelu(values) * 1.7015
+class ActivatedConv3d(ScaledConv3d):
+    """A scaled convolution of GELU of its input, which keeps the variance of what it is given."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride)
+        # 1 / standard deviation of GELU of a standard normal: on the filters, not on every voxel.
+        self.scale *= 1.7015
+
+    def forward(self, values: Tensor, factor: Tensor | None = None) -> Tensor:
+        """Convolve GELU of (N, C, X, Y, Z)."""
+        return super().forward(functional.gelu(values), factor)
 
 
-class Activation(nn.Module):
-    """:func:`activation` as a layer."""
+def standardised(weight: Tensor, gain: Tensor) -> Tensor:
+    """Filters (O, I, x, y, z), each less its mean, over its deviation, times its gain (O,).
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Any shape."""
-        return activation(values)
+    As one layer norm over the rows of the bank: two kernels instead of some twenty, and, channels
+    being innermost in memory, no copy in either direction.
+    """
+    rows = weight.permute(0, 2, 3, 4, 1)  # (O, x, y, z, I): how they lie in memory
+    bank = rows.flatten(1)
+    even = functional.layer_norm(bank, bank.shape[1:], eps=_LEAST_VARIANCE)
+    scaled = even * gain[:, None]
+    return scaled.reshape(rows.shape).permute(0, 4, 1, 2, 3)
 
 
 class Downsample(nn.Module):
@@ -101,11 +115,11 @@ class Downsample(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.convolution = ScaledConv3d(inputs, outputs, 3, stride=2)
+        self.convolution = ActivatedConv3d(inputs, outputs, 3, stride=2)
 
     def forward(self, values: Tensor) -> Tensor:
         """(N, I, X, Y, Z) to (N, O, X/2, Y/2, Z/2)."""
-        halved: Tensor = self.convolution(activation(values))
+        halved: Tensor = self.convolution(values)
         return halved
 
 
@@ -114,15 +128,15 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = ScaledConv3d(width, width, 3)
-        self.second = ScaledConv3d(width, width, 3)
+        self.first = ActivatedConv3d(width, width, 3)
+        self.second = ActivatedConv3d(width, width, 3)
         # Starting near the identity replaces what normalisation does for trainability.
         self.skip_gain = nn.Parameter(torch.tensor(0.2))
 
     def forward(self, values: Tensor) -> Tensor:
         """(N, O, X, Y, Z) to the same shape."""
-        inner: Tensor = self.second(activation(self.first(activation(values))))
-        return values + self.skip_gain * inner
+        inner: Tensor = self.second(self.first(values), self.skip_gain)
+        return values + inner
 
 
 class ConvNeXtBlock(nn.Module):

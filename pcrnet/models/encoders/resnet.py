@@ -38,10 +38,9 @@ def _body(config: ResNetConfig, size: tuple[int, int, int], width: int) -> nn.Mo
     from torch import nn
 
     from pcrnet.models.encoders.layers import (
-        Activation,
+        ActivatedConv3d,
         Downsample,
         ResidualBlock,
-        ScaledConv3d,
         named_sequence,
     )
 
@@ -53,8 +52,7 @@ def _body(config: ResNetConfig, size: tuple[int, int, int], width: int) -> nn.Mo
         previous = stage_width
     return named_sequence(
         stages=nn.Sequential(*stages),
-        activation=Activation(),
-        project=ScaledConv3d(previous, width, 1),
+        project=ActivatedConv3d(previous, width, 1),
     )
 
 

@@ -21,7 +21,6 @@ from pcrnet.cohort.table import Patient, allowed_cells
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.clinical import ClinicalEncoding
-from pcrnet.data.dataset import TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import IntegrityError
 from pcrnet.imaging.quantify.specs import QuantitySpec, quantity_specs
@@ -34,6 +33,8 @@ from pcrnet.storage import read_record, taking_apart, write_bytes, write_json
 
 if TYPE_CHECKING:
     from torch import device
+
+    from pcrnet.data.dataset import TensorSource
 
 ARRAYS_FILE = "ridge.safetensors"
 RECORD_FILE = "ridge.json"

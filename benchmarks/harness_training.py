@@ -1,0 +1,140 @@
+"""What the benchmarks of training share: a cohort in memory, a network of a grid, the commit."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pcrnet.cohort.outcome import CELLS, Outcome
+from pcrnet.cohort.table import Patient
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.layers import load_experiment
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.data.dataset import Batch, PatientDataset
+from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
+from pcrnet.imaging.tensors.preprocess import PatientTensor
+from pcrnet.models.kinds import KINDS
+from pcrnet.training.lightning.losses import joint_negative_log_likelihood
+from pcrnet.training.lightning.module import parameter_groups
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A grid with the settings that go with it: overrides, and how many patients an epoch has."""
+
+    overrides: tuple[str, ...]
+    patients: int
+
+    def experiment(self, device: torch.device) -> Experiment:
+        """The experiment on a device, with every augmentation switched on."""
+        accelerator = "gpu" if device.type == "cuda" else "cpu"
+        return load_experiment(
+            [*self.overrides, "augmentation.elastic_mm=2.0", f"training.accelerator={accelerator}"]
+        )
+
+
+SETTINGS = {
+    "24x24x16": Setting((), 64),
+    "64x64x48": Setting(
+        ("imaging.size=[64, 64, 48]", "imaging.spacing_mm=[2, 2, 2]", "training.batch_size=2"), 8
+    ),
+}
+"""The default grid, and one of the size that peers publish for."""
+TRIAL = Setting((str(ROOT / "configs" / "trial.yaml"), "training.batch_size=8"), 64)
+"""The trial at its real size; for a GPU."""
+
+
+class InMemory:
+    """A source of random tensors, kept as the cache keeps them: float16, in physical units."""
+
+    def __init__(self, experiment: Experiment, patients: int) -> None:
+        data, size = experiment.data, experiment.imaging.size
+        shape = (len(data.timepoints), len(data.channels))
+        rng = np.random.default_rng(0)
+        nothing = Quantities({}, QuantityFlags("none", None, np.nan, {}, ()))
+        self.patients = [
+            Patient(f"P{number}", number + 2, None, {}, Outcome(*CELLS[number % 4]), {})
+            for number in range(patients)
+        ]
+        self.tensors = {
+            patient.patient_id: PatientTensor(
+                image=rng.random((*shape, *size), dtype=np.float32).astype(np.float16),
+                present=np.ones(shape, dtype=bool),
+                days=np.array([42.0 * visit for visit in range(shape[0])], dtype=np.float32),
+                centre_mm=np.zeros(3),
+                crop="body",
+                quantities=nothing,
+            )
+            for patient in self.patients
+        }
+
+    def get(self, patient: Patient) -> PatientTensor:
+        """The patient's tensor."""
+        return self.tensors[patient.patient_id]
+
+
+def new_network(experiment: Experiment, device: torch.device) -> nn.Module:
+    """The experiment's network, the same at every call."""
+    torch.manual_seed(0)
+    build = KINDS[experiment.model.kind].build
+    assert build is not None
+    encoding = ClinicalEncoding(())
+    return build(experiment.model, experiment.data, experiment.imaging, encoding).to(device)
+
+
+def resident_batch(experiment: Experiment, source: InMemory, device: torch.device) -> Batch:
+    """A batch on the device, as augmentation would leave it."""
+    patients = source.patients[: experiment.training.batch_size]
+    dataset = PatientDataset(patients, source, ClinicalEncoding(()))
+    batch = Batch(*(value.to(device) for value in dataset.__getitems__(range(len(patients)))))
+    return batch._replace(image=batch.image.float())
+
+
+def bare_step(
+    experiment: Experiment, network: nn.Module, device: torch.device
+) -> Callable[[Batch], None]:
+    """Forward, loss, backward, clipping and AdamW, as training does it, and nothing else."""
+    config = experiment.training
+    network.train()
+    optimizer = torch.optim.AdamW(
+        parameter_groups(network, config.weight_decay), lr=1e-4, fused=True
+    )
+
+    def step(batch: Batch) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            logits: Tensor = network(
+                batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
+            )
+            loss = joint_negative_log_likelihood(batch.offset + logits, batch.allowed)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
+        optimizer.step()
+
+    return step
+
+
+def finish(device: torch.device) -> None:
+    """Wait until the device has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def commit() -> str:
+    """The commit that is measured; marked where files differ from it."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"

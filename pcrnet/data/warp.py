@@ -1,0 +1,149 @@
+"""The warp of a batch: where every voxel looks, and what it sees there.
+
+A GPU samples with ``grid_sample``. On a CPU that runs voxel by voxel and channel by channel; here
+each voxel gathers, for all channels of its visit at once, four rows that hold two neighbours each,
+which takes a quarter of the time.
+
+Shapes: B patients, T timepoints, N = B·T visits, C channels, X Y Z voxels, V = X·Y·Z.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pcrnet.config.imaging import ImagingConfig
+
+_VOXELS_AT_ONCE = 200_000  # what is computed of them fits the caches of a core
+
+
+def warp(image: Tensor, transform: Tensor, elastic_mm: Tensor, imaging: ImagingConfig) -> Tensor:
+    """Sample every visit where its transform looks, linearly; beyond the border lies the border.
+
+    Args:
+        image: float (B, T, C, X, Y, Z).
+        transform: float32 (B, T, 3, 4); where each voxel looks, in millimetres from the centre.
+        elastic_mm: float32 (B, 3, n, n, n), displacements of the patient at control points that
+            span the crop; n = 0 leaves them out.
+        imaging: The grid.
+
+    Returns:
+        float32 (B, T, C, X, Y, Z).
+    """
+    gathers = image.device.type == "cpu" and min(imaging.size) > 1
+    visits = image.flatten(0, 1)
+    moves = _in_voxels(transform.flatten(0, 1), imaging)
+    bend = _displacement(elastic_mm, imaging) if elastic_mm.shape[-1] else None
+    at_once = max(1, _VOXELS_AT_ONCE // math.prod(imaging.size)) if gathers else len(visits)
+    moved = torch.empty(visits.shape, device=image.device)
+    for first in range(0, len(visits), at_once):
+        chosen = slice(first, min(first + at_once, len(visits)))
+        whose = [visit // image.shape[1] for visit in range(chosen.start, chosen.stop)]
+        looks = _looks(moves[chosen], None if bend is None else bend[whose], imaging.size)
+        if gathers:
+            _gather(visits[chosen], looks, out=moved[chosen])
+        else:
+            moved[chosen] = _sample(visits[chosen], looks)
+    return moved.unflatten(0, image.shape[:2])
+
+
+def _in_voxels(transform: Tensor, imaging: ImagingConfig) -> Tensor:
+    """The same map (N, 3, 4) from indices of voxels to (fractional) indices of voxels."""
+    spacing = transform.new_tensor(imaging.spacing_mm)
+    middle = (transform.new_tensor(imaging.size) - 1) / 2
+    matrix = transform[..., :3] * spacing / spacing[:, None]
+    offset = transform[..., 3] / spacing + middle - matrix @ middle
+    return torch.cat([matrix, offset[..., None]], dim=-1)
+
+
+def _displacement(elastic_mm: Tensor, imaging: ImagingConfig) -> Tensor:
+    """Control points to voxels (B, 3, X, Y, Z), in voxels: linear along one axis after another."""
+    bend = elastic_mm / elastic_mm.new_tensor(imaging.spacing_mm)[:, None, None, None]
+    nodes = elastic_mm.shape[-1]
+    for length in imaging.size:
+        place = torch.linspace(0, nodes - 1, length, device=bend.device)
+        node = torch.arange(nodes, device=bend.device)
+        share = (1 - (place[:, None] - node).abs()).clamp(min=0)  # (length, n)
+        bend = torch.tensordot(bend, share, dims=([2], [1]))  # the axis goes to the end
+    return bend
+
+
+def _looks(moves: Tensor, bend: Tensor | None, size: Sequence[int]) -> list[Tensor]:
+    """Where to look along x, y and z: three of (N, X, Y, Z), within the grid, in voxels.
+
+    The last index is kept an ulp short of the last voxel, so that a neighbour is always there.
+    """
+    x, y, z = (torch.arange(length, device=moves.device) for length in size)
+    looks = []
+    for axis, length in enumerate(size):
+        along_x, along_y, along_z, offset = moves[:, axis, :, None, None].unbind(
+            1
+        )  # each (N, 1, 1)
+        plane = (offset + along_x * x[:, None]) + along_y * y  # (N, X, Y)
+        look = plane[..., None] + (along_z * z)[:, :, None, :]
+        if bend is not None:
+            look += bend[:, axis]
+        last = torch.nextafter(torch.tensor(length - 1.0), torch.tensor(0.0))
+        looks.append(look.clamp_(0.0, max(0.0, float(last))))
+    return looks
+
+
+def _sample(visits: Tensor, looks: Sequence[Tensor]) -> Tensor:
+    """By ``grid_sample``, whose unit is half the crop and whose last axis comes first."""
+    unit = [
+        (2.0 * look + 1.0) / length - 1.0
+        for look, length in zip(looks, visits.shape[2:], strict=True)
+    ]
+    return functional.grid_sample(
+        visits.float(),
+        torch.stack(unit[::-1], dim=-1),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+
+
+def _gather(visits: Tensor, looks: Sequence[Tensor], *, out: Tensor) -> None:
+    """Visits (N, C, X, Y, Z) at ``looks``, into ``out``."""
+    number, channels = visits.shape[:2]
+    _, height, depth = visits.shape[2:]
+    voxels = looks[0][0].numel()
+    shares: list[Tensor] = []
+    index: Tensor | None = None
+    for look, length in zip(looks, visits.shape[2:], strict=True):
+        whole = look.to(torch.int32)
+        shares.append(look.sub_(whole).flatten())
+        index = whole if index is None else whole.add_(index, alpha=length)
+    assert index is not None  # noqa: S101
+    index = index.view(number, -1).add_(torch.arange(number, dtype=torch.int32)[:, None] * voxels)
+    corner = torch.tensor([0, depth, height * depth, height * depth + depth], dtype=torch.int32)
+    of_x, of_y, of_z = shares
+    weight = torch.empty(number * voxels, 4)
+    torch.mul(of_x, of_y, out=weight[:, 3])
+    torch.sub(of_x, weight[:, 3], out=weight[:, 2])
+    torch.sub(of_y, weight[:, 3], out=weight[:, 1])
+    torch.sub(1 - of_x, weight[:, 1], out=weight[:, 0])
+    near_and_far = functional.embedding_bag(
+        (index[..., None] + corner).view(-1, 4),
+        _pairs(visits),
+        mode="sum",
+        per_sample_weights=weight,
+    )
+    near, far = near_and_far.view(number, voxels, 2, channels).transpose(1, 3).unbind(2)
+    torch.lerp(near, far, of_z.view(number, 1, voxels), out=out.view(number, channels, voxels))
+
+
+def _pairs(visits: Tensor) -> Tensor:
+    """Each voxel's channels beside those of the next along z: (N·V, 2·C), float32.
+
+    The last voxel of a column has the first of the next column beside it, and is never asked.
+    """
+    channels = visits.shape[1]
+    rows = visits.flatten(2).transpose(1, 2)  # (N, V, C)
+    flat = torch.zeros(rows.numel() + channels)
+    flat[:-channels].view(rows.shape).copy_(rows)
+    return flat.as_strided((rows.numel() // channels, 2 * channels), (channels, 1)).contiguous()
