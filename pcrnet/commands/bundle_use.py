@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from pcrnet.deploy.predictor import PredictionTable, Predictor
 
 
-def add_bundle_checks(command: argparse.ArgumentParser) -> None:
-    """Let a command take a bundle by its digest or its signature only."""
+def add_digest(command: argparse.ArgumentParser) -> None:
+    """Let a command take a bundle by its digest only."""
     command.add_argument(
         "--bundle-sha256",
         dest="sha256",
         metavar="HEX",
         help="refuse any bundle but the one with this digest, which pcrnet predict prints",
     )
+
+
+def add_bundle_checks(command: argparse.ArgumentParser) -> None:
+    """Let a command take a bundle by its digest or its signature only."""
+    add_digest(command)
     command.add_argument(
         "--key",
         type=Path,

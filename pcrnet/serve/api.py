@@ -90,6 +90,7 @@ _WHY = {
     "should be",
     503: "Too many requests are waiting",
     504: "The prediction took longer than it may",
+    507: "The server has no room for the upload at present",
 }
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": text} for status, text in _WHY.items()

@@ -23,7 +23,7 @@ from pcrnet.errors import PcrnetError, ProblemListError, ProcessEndedError
 from pcrnet.serve.answering import BundleChoice, ServerFaultError
 from pcrnet.serve.api import ERRORS, FORM, Answer, Health, Metadata
 from pcrnet.serve.limits import Limits
-from pcrnet.serve.unpacking import UploadError, UploadTooLargeError
+from pcrnet.serve.unpacking import NoRoomError, UploadError, UploadTooLargeError, no_room
 from pcrnet.serve.uploads import received, server_folder
 from pcrnet.serve.workers import BusyError, TooSlowError, WorkerPool
 
@@ -31,6 +31,7 @@ _LOG = logging.getLogger("pcrnet.serve")
 _STATUS: tuple[tuple[type[PcrnetError], int], ...] = (
     (UploadTooLargeError, 413),
     (UploadError, 400),
+    (NoRoomError, 507),
     (BusyError, 503),
     (TooSlowError, 504),
     (ServerFaultError, 500),
@@ -106,9 +107,9 @@ def make_app(
         openapi_extra=FORM,
     )
     async def predict(request: Request) -> JSONResponse:
-        pool.check_room()
-        async with received(request, place[-1], limits) as (folder, question):
-            return JSONResponse(dict(await pool.ask(folder, question)))
+        with pool.seat():
+            async with received(request, place[-1], limits) as (folder, question):
+                return JSONResponse(dict(await pool.ask(folder, question)))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
@@ -147,6 +148,10 @@ def _guard(app: FastAPI, token: str | None) -> None:
         except ClientDisconnect:
             what = "the client hung up"
             response = JSONResponse(_body(UploadError("the request ended early")), 400)
+        except OSError as error:
+            what = f"{type(error).__name__} {error.errno}"
+            fault = no_room(error) or ServerFaultError(type(error).__name__)
+            response = JSONResponse(_body(fault), _status(fault))
         except Exception as error:  # its text may quote what was sent: the kind has to do
             what = f"{type(error).__name__} {_place_of(error)}"
             response = JSONResponse(_body(ServerFaultError(type(error).__name__)), 500)

@@ -6,6 +6,7 @@ counted while they are: what it says may be a lie.
 
 from __future__ import annotations
 
+import errno
 import lzma
 import stat
 import unicodedata
@@ -35,6 +36,20 @@ class UploadTooLargeError(UploadError):
     """An upload beyond the limits of the server, packed or unpacked."""
 
 
+class NoRoomError(PcrnetError):
+    """An upload for which the server has no room at present."""
+
+
+def no_room(error: OSError) -> NoRoomError | None:
+    """What a client is told of a full disk; None of any other trouble."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return NoRoomError(
+        "the server has no room for the upload at present",
+        remedy="send it again in a while; the server's owner can give it a larger disk",
+    )
+
+
 def unpack(archive: Path, folder: Path, limits: Limits) -> frozenset[str]:
     """Unpack an archive into an empty folder.
 
@@ -51,6 +66,7 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> frozenset[str]:
             out of it, names twice, or archives within.
         UploadTooLargeError: It has more files or bytes than the limits allow, or expands like a
             bomb.
+        NoRoomError: The disk is full.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -65,6 +81,8 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> frozenset[str]:
         zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError,
         NotImplementedError, OSError,
     ) as error:  # fmt: skip
+        if isinstance(error, OSError) and (full := no_room(error)) is not None:
+            raise full from None
         # Its text may name a member, and a member a patient.
         raise UploadError(
             f"the upload cannot be unpacked ({type(error).__name__})",

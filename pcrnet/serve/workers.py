@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -102,7 +102,7 @@ class WorkerPool:
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._all: set[_Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asked = 0
+        self._seated = 0
         self._stopped = False
 
     @property
@@ -128,17 +128,23 @@ class WorkerPool:
         self._all.add(worker)
         self._idle.put_nowait(worker)
 
-    def check_room(self) -> None:
-        """Refuse a request before its upload is taken.
+    @contextmanager
+    def seat(self) -> Iterator[None]:
+        """Let a request in, from its upload to its answer.
 
         Raises:
-            BusyError: As many as may are waiting.
+            BusyError: As many as may are in already.
         """
-        if self._asked >= self.size + self._limits.waiting:
+        if self._seated >= self.size + self._limits.waiting:
             raise BusyError(
                 f"{self._limits.waiting} requests are waiting already",
                 remedy="send the request again in a while",
             )
+        self._seated += 1
+        try:
+            yield
+        finally:
+            self._seated -= 1
 
     async def ask(self, folder: Path, question: str) -> Mapping[str, Any]:
         """Let a process answer a request.
@@ -150,21 +156,16 @@ class WorkerPool:
         Raises:
             PcrnetError: The answer is an error, took too long, or its process died.
         """
-        self.check_room()
-        self._asked += 1
+        worker = await self._idle.get()
+        asked = asyncio.ensure_future(
+            asyncio.to_thread(worker.ask, folder, question, self._limits.seconds)
+        )
+        asked.add_done_callback(partial(self._release, worker))
         try:
-            worker = await self._idle.get()
-            asked = asyncio.ensure_future(
-                asyncio.to_thread(worker.ask, folder, question, self._limits.seconds)
-            )
-            asked.add_done_callback(partial(self._release, worker))
-            try:
-                return await asyncio.shield(asked)
-            except asyncio.CancelledError:
-                worker.kill()  # it must not write to a folder that is removed now
-                raise
-        finally:
-            self._asked -= 1
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            worker.kill()  # it must not write to a folder that is removed now
+            raise
 
     def _release(self, worker: _Worker, asked: asyncio.Future[Mapping[str, Any]]) -> None:
         """Put a process among the idle, or another in its place."""

@@ -135,7 +135,11 @@ def write_run(run: Path, patients: int = 460, seed: int = 7, folds: int = 5) -> 
 
     run.mkdir(parents=True, exist_ok=True)
     write_csv(run / "predictions.csv", predictions(truth))
-    write_csv(run / "ablations" / "without_interim.csv", predictions(weaker(0.9, 0.0)))
+    early = [
+        row | {"scans": ";".join(s for s in row["scans"].split(";") if s.startswith("baseline"))}
+        for row in predictions(weaker(0.9, 0.0))
+    ]
+    write_csv(run / "ablations" / "without_interim.csv", early)
     write_csv(run / "ablations" / "without_pet.csv", predictions(weaker(0.7, 0.8)))
     write_csv(run / "ablations" / "without_mri.csv", predictions(weaker(0.5, 0.9)))
     write_csv(run / "baselines" / "clinical.csv", predictions(weaker(0.1, 0.0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pcrnet.serve.limits import Limits
-from pcrnet.serve.unpacking import UploadError, UploadTooLargeError, unpack
+from pcrnet.serve.unpacking import NoRoomError, UploadError, UploadTooLargeError, unpack
 
 LIMITS = Limits(upload_mb=10, unpacked_mb=100, files=20)
 
@@ -157,3 +158,17 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_an_archive_without_files_is_refused(tmp_path: Path, make_zip) -> None:
     with pytest.raises(UploadError, match="empty"):
         unpacked(tmp_path, make_zip({"folder/": b""}))
+
+
+def test_a_full_disk_is_the_servers_matter(
+    tmp_path: Path, make_zip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    (tmp_path / "images").mkdir()
+    data = make_zip({"a": b"x"})
+    (tmp_path / "upload.zip").write_bytes(data)
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(NoRoomError):
+        unpack(tmp_path / "upload.zip", tmp_path / "images", LIMITS)

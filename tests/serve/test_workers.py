@@ -105,14 +105,18 @@ def test_a_process_that_dies_or_hangs_is_replaced(question: str, kind: type[Pcrn
 
 def test_more_than_may_wait_are_sent_away_at_once() -> None:
     async def run(pool: WorkerPool) -> None:
-        asked = [asyncio.ensure_future(pool.ask(HERE, "sleep 0.3")) for _ in range(3)]
+        async def seated(question: str) -> None:
+            with pool.seat():
+                await pool.ask(HERE, question)
+
+        asked = [asyncio.ensure_future(seated("sleep 0.3")) for _ in range(3)]
         await asyncio.sleep(0.05)
         with pytest.raises(BusyError):
-            pool.check_room()
-        with pytest.raises(BusyError):
-            await pool.ask(HERE, "one")
-        assert len(await asyncio.gather(*asked)) == 3
-        pool.check_room()
+            await seated("one")
+        await asyncio.gather(*asked)
+        with pytest.raises(PcrnetError, match="not SUV"):
+            await seated("refuse")
+        await asyncio.gather(*(seated("one") for _ in range(3)))
 
     in_pool(run, waiting=2)
 
