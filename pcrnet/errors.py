@@ -201,3 +201,11 @@ class PredictionsListError(ProblemListError, PredictionsError):
 
 class BundleError(PcrnetError):
     """A bundle that cannot be used, or that does not fit the cohort it was given."""
+
+
+class ExportError(PcrnetError):
+    """A bundle that cannot be exported, or whose export does not agree with it."""
+
+
+class UnlikeError(PcrnetError):
+    """A patient who is unlike those that a bundle was trained on, where that is to be refused."""

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pcrnet.config.model import Rival
 from pcrnet.config.section import Distinct, Fraction, Positive, Section
 
+_FEWEST_DRAWS = 200
+
+
+class PrevalenceRule(Section):
+    """The share of complete response: where a calibrated prediction has the largest sensitivity +
+    specificity. It aims at what ``youden`` aims at, and hardly moves with the sample."""
+
+    kind: Literal["prevalence"] = "prevalence"
+
 
 class YoudenRule(Section):
-    """The threshold with the largest sensitivity + specificity."""
+    """The threshold with the largest sensitivity + specificity on the patients it is chosen on.
+    Chance moves it much: with fewer than some 500 patients ``prevalence`` aims better."""
 
     kind: Literal["youden"] = "youden"
 
@@ -41,7 +51,8 @@ class NetBenefitRule(Section):
 
 
 OperatingPointConfig = Annotated[
-    YoudenRule | SensitivityRule | SpecificityRule | NetBenefitRule, Field(discriminator="kind")
+    PrevalenceRule | YoudenRule | SensitivityRule | SpecificityRule | NetBenefitRule,
+    Field(discriminator="kind"),
 ]
 
 
@@ -49,7 +60,7 @@ class ChainCalibration(Section):
     """The shrunk chain: q = σ(a₁ℓ₁+b₁), r = σ(a₂ℓ₂+b₂), a ≥ 0, a₂ drawn toward a₁."""
 
     kind: Literal["chain"] = "chain"
-    shrinkage: Positive = 0.25
+    shrinkage: Positive = 0.5
     """Standard deviation of a₂ − a₁."""
 
 
@@ -77,6 +88,12 @@ CalibrationConfig = Annotated[
 ]
 
 
+def _enough_draws(draws: int) -> int:
+    if 0 < draws < _FEWEST_DRAWS:
+        raise ValueError(f"a bootstrap needs {_FEWEST_DRAWS} draws at least; 0 does without one")
+    return draws
+
+
 class EvaluationConfig(Section):
     """How the network is judged. Nothing here is ever fitted on the fold that it judges."""
 
@@ -91,10 +108,11 @@ class EvaluationConfig(Section):
     are averaged over repeats, predictions never; predictions.csv and the bundle are the first's."""
     calibration: CalibrationConfig = ChainCalibration()
     """What makes probabilities of the logits."""
-    operating_point: OperatingPointConfig = YoudenRule()
+    operating_point: OperatingPointConfig = PrevalenceRule()
     """What the thresholds are chosen for."""
-    bootstrap_draws: Annotated[int, Field(ge=200)] = 2000
-    """Draws behind each bootstrap interval."""
+    bootstrap_draws: Annotated[int, Field(ge=0), AfterValidator(_enough_draws)] = 2000
+    """Draws behind each bootstrap interval, 200 at least; 0 for very many patients: curves have no
+    bands then, and intervals are normal."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     """Start of the bootstrap."""
     variants: bool = True
@@ -103,6 +121,9 @@ class EvaluationConfig(Section):
     """Simpler models that are judged on the same folds, and shown beside the run's own."""
     protocol: str | None = None
     """YAML file of the trial's endpoints; null leaves the confirmatory analysis out."""
+    answers: str | None = None
+    """YAML file of what only the investigators know (dates, eligibility, ethics), as
+    "TRIPOD 17: text", for the open items of the report's checklist."""
 
     @property
     def caution(self) -> str:

@@ -8,7 +8,7 @@ Shapes: B patients, T timepoints, C channels, R branches, X Y Z voxels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.warp import warp
 
@@ -97,6 +97,7 @@ def apply(
     imaging: ImagingConfig,
     branch_of_channel: Tensor,
     is_suv: Tensor,
+    distort: Callable[[Tensor], Tensor] = lambda moved: moved,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch.
 
@@ -109,6 +110,7 @@ def apply(
         branch_of_channel: int (C,).
         is_suv: bool (C,), on the CPU; noise on SUV grows with SUV, as the network sees its
             logarithm.
+        distort: What the scanner does to the image before noise comes to it.
 
     Returns:
         The augmented image, float32, and the presence after hiding channels. A patient never
@@ -116,6 +118,7 @@ def apply(
     """
     moved = warp(image, parameters.transform, parameters.elastic_mm, imaging)
     moved *= parameters.gain[:, :, branch_of_channel][..., None, None, None]
+    moved = distort(moved)
     if config.noise > 0:
         _add_noise(moved, parameters.noise_seeds, config.noise, is_suv)
     kept = present & parameters.keep

@@ -1,8 +1,10 @@
 """From the logits of all fits to honest predictions and to the calibrated model that ships.
 
-Pure functions of arrays. Nothing that is fitted or chosen here sees the outer fold it is used on:
-for outer fold i the calibrator and the thresholds come from logits that models which saw neither i
-nor the patient's own fold gave to the patients of the other folds.
+Pure functions of arrays. Nothing that is fitted or chosen here sees an outcome of the outer fold it
+is used on: for outer fold i the calibrator and the thresholds come from logits that models which
+saw neither i nor the patient's own fold gave to the patients of the other folds. These logits are
+brought to the scale of the fit that is judged (:mod:`pcrnet.decision.training_size`), for which
+logits, and no outcomes, of fold i are compared.
 
 Shapes: n patients, K folds, 3 logits, 4 outcome cells, 3 heads.
 """
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
-from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
+from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule, NoCalibration
 from pcrnet.decision.calibrators import (
     Calibrator,
     fit_calibrator,
@@ -24,6 +26,12 @@ from pcrnet.decision.calibrators import (
     joint_cells,
 )
 from pcrnet.decision.threshold import choose_threshold
+from pcrnet.decision.training_size import (
+    brought_to_scale,
+    pair_key,
+    steeper_in_all,
+    steeper_in_single,
+)
 from pcrnet.evaluation.statistics.array_types import FloatArray
 
 _HEAD_CELLS: dict[Head, NDArray[np.bool_]] = {
@@ -113,12 +121,7 @@ def nested_estimate(
     decisions: list[FittedDecision] = []
     for outer in folds:
         own = fold == outer
-        inner_logits = np.full((len(fold), 3), np.nan)
-        for inner in folds:
-            if inner != outer:
-                members = fold == inner
-                inner_logits[members] = logits[_inner_fit(outer, inner, config)][members]
-        decision = fit_decision(inner_logits[~own], allowed[~own], config)
+        decision = fit_decision(inner_logits(fold, logits, outer, config), allowed[~own], config)
         own_logits[own] = logits[(outer,)][own]
         for head, values in head_probabilities(decision.calibrator.cells(own_logits[own])).items():
             probabilities[head][own] = values
@@ -131,12 +134,42 @@ def nested_estimate(
     )
 
 
+def inner_logits(
+    fold: NDArray[np.int64],
+    logits: Mapping[tuple[int, ...], FloatArray],
+    outer: int,
+    config: EvaluationConfig,
+) -> FloatArray:
+    """What the decision of ``outer`` is fitted on: logits (m, 3) of the m patients outside it."""
+    found = np.full((len(fold), 3), np.nan)
+    for inner in range(int(fold.max()) + 1):
+        if inner != outer:
+            members = fold == inner
+            found[members] = logits[_inner_fit(outer, inner, config)][members]
+    found = found[fold != outer]
+    if config.mode == "nested" and _calibrates(config):
+        found = brought_to_scale(found, steeper_in_single(logits, fold, outer))
+    return found
+
+
+def left_out_logits(
+    fold: NDArray[np.int64],
+    logits: Mapping[tuple[int, ...], FloatArray],
+    config: EvaluationConfig,
+) -> FloatArray:
+    """What the decision that ships is fitted on: logits (n, 3) of the fits without each patient."""
+    found = np.full((len(fold), 3), np.nan)
+    for outer in range(int(fold.max()) + 1):
+        found[fold == outer] = logits[(outer,)][fold == outer]
+    return brought_to_scale(found, steeper_in_all(logits, fold)) if _calibrates(config) else found
+
+
 def _inner_fit(outer: int, inner: int, config: EvaluationConfig) -> tuple[int, ...]:
     """The fit that predicts ``inner`` for the sake of ``outer``.
 
     In ``crossfit`` mode it has seen ``outer``: that is the leak which makes the mode optimistic.
     """
-    return (min(outer, inner), max(outer, inner)) if config.mode == "nested" else (inner,)
+    return pair_key(outer, inner) if config.mode == "nested" else (inner,)
 
 
 def final_decision(
@@ -146,7 +179,9 @@ def final_decision(
     config: EvaluationConfig,
 ) -> FittedDecision:
     """What ships with the fit on everybody: fitted on what the K others said of their left out."""
-    left_out = np.full((len(fold), 3), np.nan)
-    for outer in range(int(fold.max()) + 1):
-        left_out[fold == outer] = logits[(outer,)][fold == outer]
-    return fit_decision(left_out, allowed, config)
+    return fit_decision(left_out_logits(fold, logits, config), allowed, config)
+
+
+def _calibrates(config: EvaluationConfig) -> bool:
+    """Without calibration the network's own probabilities are what they are, at every size."""
+    return not isinstance(config.calibration, NoCalibration)

@@ -9,6 +9,7 @@ import numpy as np
 from pcrnet.config.evaluation import (
     NetBenefitRule,
     OperatingPointConfig,
+    PrevalenceRule,
     SensitivityRule,
     SpecificityRule,
 )
@@ -22,10 +23,13 @@ _ROUNDING = 1e-9
 def choose_threshold(prob: FloatArray, label: FloatArray, rule: OperatingPointConfig) -> float:
     """Choose the threshold by ``rule`` on data that are never judged with it.
 
-    Candidates are the midpoints between neighbouring distinct probabilities, 0 and 1 counted among
-    them, so that a threshold never lies on a patient. Ties (several candidates serve a rule equally
-    well) go to the largest threshold, since a complete response called wrongly leaves residual
-    tumour untreated; for ``specificity``, which asks for the smallest, there are none.
+    ``prevalence`` takes the share of complete responses itself: with calibrated probabilities the
+    likelihood ratio of a patient exceeds 1 exactly where p exceeds it, which is where sensitivity +
+    specificity is largest. Otherwise the candidates are the midpoints between neighbouring distinct
+    probabilities, 0 and 1 counted among them, so that a threshold never lies on a patient. Ties
+    (several candidates serve a rule equally well) go to the largest threshold, since a complete
+    response called wrongly leaves residual tumour untreated; for ``specificity``, which asks for
+    the smallest, there are none.
 
     Args:
         prob: (n,) calibrated probabilities.
@@ -47,6 +51,8 @@ def choose_threshold(prob: FloatArray, label: FloatArray, rule: OperatingPointCo
         raise PredictionsError("a probability is no finite number, so no threshold can be chosen")
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     _check_classes(rule, n_positive, n_negative)
+    if isinstance(rule, PrevalenceRule):
+        return n_positive / (n_positive + n_negative)
     edges = np.unique(np.concatenate([[0.0, 1.0], prob]))
     candidates = np.append((edges[:-1] + edges[1:]) / 2, 1.0)
     true_positive = _count_above(prob[positive], candidates)
@@ -67,6 +73,7 @@ def _check_classes(rule: OperatingPointConfig, n_positive: int, n_negative: int)
     needed = {
         "sensitivity": n_positive > 0,
         "specificity": n_negative > 0,
+        "prevalence": n_positive > 0 and n_negative > 0,
         "youden": n_positive > 0 and n_negative > 0,
     }
     if not needed[rule.kind]:

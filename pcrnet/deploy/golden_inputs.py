@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
-from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.data.clinical import ClinicalEncoding, Encoding
 from pcrnet.imaging.tensors.preprocess import PatientTensor
-from pcrnet.models.contract import FittedModel
 
 INPUT_TOLERANCE = 1e-4
 """Relative to the largest number of a scan or a list; machines differ by some 1e-6."""
@@ -25,7 +24,7 @@ INPUT_TOLERANCE = 1e-4
 def describe_inputs(
     patients: Sequence[Patient],
     tensors: Sequence[PatientTensor | None],
-    model: FittedModel,
+    covariates: Sequence[Encoding],
     scans: Sequence[str],
 ) -> dict[str, Any]:
     """Patient to what the network is shown of the patient, as plain JSON; null where nothing is.
@@ -33,17 +32,22 @@ def describe_inputs(
     Args:
         patients: n patients.
         tensors: Their n tensors; None for a patient with too few scans.
-        model: It encodes covariates in its own way.
+        covariates: As the model encodes them.
         scans: ``timepoint.channel`` along the first two axes of a tensor's image.
     """
     return {
-        patient.patient_id: None if tensor is None else _describe(patient, tensor, model, scans)
+        patient.patient_id: None
+        if tensor is None
+        else _describe(patient, tensor, covariates, scans)
         for patient, tensor in zip(patients, tensors, strict=True)
     }
 
 
 def _describe(
-    patient: Patient, tensor: PatientTensor, model: FittedModel, scans: Sequence[str]
+    patient: Patient,
+    tensor: PatientTensor,
+    covariates: Sequence[Encoding],
+    scans: Sequence[str],
 ) -> dict[str, Any]:
     volumes = tensor.image.reshape(-1, *tensor.image.shape[2:])
     return {
@@ -54,7 +58,7 @@ def _describe(
         },
         "days": [None if math.isnan(day) else float(day) for day in tensor.days],
         "centre_mm": [float(mm) for mm in tensor.centre_mm],
-        "covariates": _covariates(model, patient),
+        "covariates": _covariates(covariates, patient),
         "quantities": {
             name: None if math.isnan(value) else [value]
             for name, value in tensor.quantities.values.items()
@@ -94,6 +98,6 @@ def _moments(volume: NDArray[np.float16]) -> list[float]:
     return [float(values.mean()), float(values.std()), *(float((values * r).mean()) for r in ramps)]
 
 
-def _covariates(model: FittedModel, patient: Patient) -> list[float]:
-    features, present = ClinicalEncoding(model.needs().covariates).encode(patient)
+def _covariates(covariates: Sequence[Encoding], patient: Patient) -> list[float]:
+    features, present = ClinicalEncoding(tuple(covariates)).encode(patient)
     return [*map(float, features), *map(float, present)]

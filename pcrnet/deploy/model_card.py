@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pcrnet.data.clinical import FEWEST_OF_A_CATEGORY
-from pcrnet.deploy.bundle import Manifest
+from pcrnet.deploy.manifest import Manifest
 from pcrnet.models.kinds import KINDS
 
 
@@ -75,9 +75,12 @@ any use. Probabilities move with the prevalence of response.
 
 ## Privacy and integrity
 
-Of the training patients' covariates the bundle holds means, deviations, and the texts of categories
-that at least {FEWEST_OF_A_CATEGORY} of them share; a rarer one counts as unknown. Of their scans it
-holds marks that tell whether a file is the same. The sums in `checksums.json` protect against
+Of the training patients' covariates the bundle holds means, deviations, 2 % and 98 % quantiles, and
+the texts of categories that at least {FEWEST_OF_A_CATEGORY} of them share; a rarer one counts as
+unknown. Of their scans it
+holds marks that tell whether a file is the same, and of facts and quantities centres, spreads and
+quantiles over the cohort (`applicability/`), by which `pcrnet predict` tells patients who are
+unlike those of training. The sums in `checksums.json` protect against
 accidents; the digest of that file, written down elsewhere, against alterations
 (`pcrnet predict --bundle-sha256`).
 """

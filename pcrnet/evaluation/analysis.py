@@ -11,6 +11,7 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
+from pcrnet.evaluation.case_mix import BundleIdentity
 from pcrnet.evaluation.comparisons import (
     compare_together,
     compare_variants,
@@ -23,21 +24,24 @@ from pcrnet.evaluation.one_outcome import analyse_head, failure_cases
 from pcrnet.evaluation.patients import TableOne, table_one
 from pcrnet.evaluation.quantities import quantity_groups
 from pcrnet.evaluation.repeats import average_metrics
+from pcrnet.evaluation.report.answers import read_answers
 from pcrnet.evaluation.report.page import render_report
 from pcrnet.evaluation.report.page_figures import draw_figures
 from pcrnet.evaluation.report.sentences import cautions, how_to_lock
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
 from pcrnet.evaluation.statistics.curves import draw_weights
-from pcrnet.evaluation.subgroups import grouping_covariates, judge_subgroups
+from pcrnet.evaluation.statistics.heterogeneity import heterogeneity
+from pcrnet.evaluation.subgroups import SITE, grouping_covariates, judge_subgroups
 from pcrnet.evaluation.tables.column_map import ColumnMap
 from pcrnet.evaluation.tables.predictions import Predictions
+from pcrnet.evaluation.validation import validate
 from pcrnet.run_layout import ReportLayout, RunLayout
 from pcrnet.storage import write_json, write_text
 
 Announce = Callable[[str], None]
 
-_FREE_AFTER_TRAINING = {"bootstrap_draws", "seed", "protocol"}
+_FREE_AFTER_TRAINING = {"answers", "bootstrap_draws", "seed", "protocol"}
 
 
 def evaluate_run(
@@ -47,8 +51,8 @@ def evaluate_run(
 
     Args:
         run: Run directory.
-        config: The run's own when None. Only ``bootstrap_draws``, ``seed`` and ``protocol`` may
-            differ from it: everything else was decided when the run was trained.
+        config: The run's own when None. Only what is asked after training (draws, seed, protocol
+            and answers) may differ from it: everything else was decided when the run was trained.
         progress: Called with a short sentence before each part.
 
     Returns:
@@ -79,6 +83,7 @@ def evaluate_table(
     repeats: Sequence[Path] = (),
     patients: Path | None = None,
     columns: ColumnMap | None = None,
+    bundle: BundleIdentity | None = None,
     progress: Announce | None = None,
 ) -> Path:
     """Judge any table of predictions; without ``fold`` it is one external test set.
@@ -90,6 +95,7 @@ def evaluate_table(
         repeats: Tables of the same patients from further repeats of cross-validation.
         patients: Table of covariates by ``patient_id``; other columns of the predictions when None.
         columns: What the columns of the predictions mean, where they have other names.
+        bundle: What made the predictions, where that is known.
         progress: Called with a short sentence before each part.
 
     Returns:
@@ -103,6 +109,7 @@ def evaluate_table(
     tell = progress or _silent
     tell("reading the table")
     sources = read_table(predictions, patients, repeats=repeats, columns=columns)
+    sources = replace(sources, bundle=bundle)
     for remark in sources.remarks:
         tell(f"{predictions.name}: {remark}")
     analysis = analyse(sources, config, progress=tell)
@@ -128,14 +135,15 @@ def analyse(
     heads = []
     for head in order:
         tell(f"judging {HEAD_LABELS[head]}")
-        heads.append(analyse_head(repeats, head, config, weights))
+        heads.append(analyse_head(repeats, head, config, weights, sources.shipped.get(head)))
     tell("subgroups and comparisons")
+    subgroups = {head: judge_subgroups(sources, head) for head in predictions.heads}
     return Analysis(
         sources=sources,
         config=config,
         heads=tuple(heads),
         conditional=average_metrics([conditional_metrics(repeat) for repeat in repeats]),
-        subgroups={head: judge_subgroups(sources, head) for head in predictions.heads},
+        subgroups=subgroups,
         comparisons=compare_variants(sources),
         together=compare_together(sources),
         table_one=_table_one(sources, order[0]),
@@ -143,6 +151,20 @@ def analyse(
         confirmation=confirmation,
         rivals=judge_rivals(sources, config),
         quantities=quantity_groups(sources.quantities, predictions.label["yT0"]),
+        sites=heterogeneity(
+            [
+                group.metrics["auc"]
+                for group in subgroups.get(order[0], ())
+                if group.covariate == SITE and group.level != "other"
+            ]
+        ),
+        answers=read_answers(Path(config.answers)) if config.answers else {},
+        validation=validate(
+            predictions,
+            sources.covariates,
+            sources.bundle,
+            tuple(order),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.evaluation.one_outcome import brief_metrics, locked_table
+from pcrnet.evaluation.patients import listed
 from pcrnet.evaluation.results import HEAD_LABELS, Confirmation, DesignTables, SecondaryResult
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.confusion import Confusion
@@ -49,6 +50,7 @@ def confirm(sources: Sources, protocol_file: Path) -> Confirmation:
         secondary=tuple(_secondary(sources, protocol, end) for end in protocol.secondary),
         designs=tuple(_designs(protocol, endpoint) for endpoint in protocol.coprimary),
         openings=_openings(sources, protocol),
+        remarks=_remarks(sources, protocol),
     )
 
 
@@ -62,10 +64,66 @@ def _find_table(sources: Sources, protocol: Protocol, analysis: str) -> Predicti
                 f"the run was trained on {' + '.join(experiment.data.timepoints)}, "
                 f"not on {' + '.join(planned.timepoints)}"
             )
-        return sources.predictions
+        return _resting_on(sources.predictions, planned.timepoints)
     kind, _, file = planned.table.partition("/")
     variants = sources.ablations if kind == ABLATIONS else sources.baselines
-    return variants.get(file.removesuffix(".csv"), f"the run has no {planned.table}")
+    found = variants.get(file.removesuffix(".csv"))
+    if found is None:
+        return f"the run has no {planned.table}"
+    return _resting_on(found, planned.timepoints)
+
+
+def _resting_on(table: Predictions, planned: tuple[str, ...]) -> Predictions | str:
+    """The table, unless its scans say that it rests on other timepoints than were planned."""
+    if table.scans is None:
+        return table
+    seen = _timepoints(table)
+    missing = [name for name in planned if name not in seen]
+    if missing:
+        return f"no patient of the table has a scan at {listed(missing)}"
+    more = sorted(seen - set(planned))
+    if more:
+        return f"the table rests on scans at {listed(more)}, too, which the analysis leaves out"
+    return table
+
+
+def _timepoints(table: Predictions) -> set[str]:
+    return {scan.partition(".")[0] for scans in table.scans or () for scan in scans}
+
+
+def _remarks(sources: Sources, protocol: Protocol) -> tuple[str, ...]:
+    """What a reader must know before believing a verdict."""
+    n = len(sources.predictions)
+    remarks = []
+    if n != protocol.patients:
+        remarks.append(
+            f"Planned were {protocol.patients} patients, judged are {n}: the power that was "
+            "planned is not the power of this analysis."
+        )
+    named = [endpoint.analysis for endpoint in protocol.coprimary]
+    named += [endpoint.analysis for endpoint in protocol.secondary]
+    for name in dict.fromkeys(named):
+        table = _find_table(sources, protocol, name)
+        if isinstance(table, str):
+            continue
+        timepoints = protocol.analyses[name].timepoints
+        if table.scans is None:
+            if sources.experiment is None:
+                remarks.append(
+                    f"Analysis {name}: which scans the predictions rest on cannot be seen in the "
+                    f"table; that they are those at {listed(timepoints)} is taken on trust."
+                )
+            continue
+        without = sum(
+            not set(timepoints) <= {scan.partition(".")[0] for scan in scans}
+            for scans in table.scans
+        )
+        if without:
+            remarks.append(
+                f"Analysis {name}: {without} of {n} patients have no scan at one or more of "
+                f"{listed(timepoints)}."
+            )
+    return tuple(remarks)
 
 
 def _counts(sources: Sources, protocol: Protocol, endpoint: CoprimaryEndpoint) -> Confusion | str:

@@ -2,8 +2,8 @@
 
 Patients whose outcome is unknown are left out of a head. With folds the AUC is formed within folds;
 everything else is taken over all patients, each judged by the model, calibrator and threshold that
-never saw the patient, and says so in its method. Intervals are given those fitted models: the
-spread that refitting would add is not in them.
+never saw the patient, and says so in its method. Intervals are given those fitted models: what
+refitting would add stands in :mod:`pcrnet.evaluation.statistics.shipped`.
 """
 
 from __future__ import annotations

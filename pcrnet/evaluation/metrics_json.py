@@ -10,6 +10,7 @@ from pcrnet.evaluation.report.sentences import cautions
 from pcrnet.evaluation.results import Analysis, Comparison, Confirmation
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import READ_OFF, Consequences
+from pcrnet.evaluation.validation import Validation
 
 Json = dict[str, object]
 
@@ -27,6 +28,7 @@ def metrics_record(analysis: Analysis) -> Json:
         "folds": analysis.folds,
         "repeats": analysis.repeats,
         "heads": {head.head: _estimates(head.metrics) for head in analysis.heads},
+        "shipped": {head.head: _estimates(head.shipped) for head in analysis.heads if head.shipped},
         "spread_over_repeats": {
             head.head: {name: spread.to_json() for name, spread in head.spread.items()}
             for head in analysis.heads
@@ -43,6 +45,8 @@ def metrics_record(analysis: Analysis) -> Json:
             if head.consequences
         },
         "yT0yN0_given_yT0": _estimates(analysis.conditional),
+        "instability": {head: dict(known.instability) for head, known in sources.shipped.items()},
+        "sites": None if analysis.sites is None else asdict(analysis.sites),
         "subgroups": {
             head: [
                 {
@@ -75,6 +79,10 @@ def metrics_record(analysis: Analysis) -> Json:
         "files_sha256": dict(sources.digests),
         "pcrnet": __version__,
     }
+    if analysis.sources.bundle is not None:
+        record["bundle"] = asdict(analysis.sources.bundle)
+    if analysis.validation is not None:
+        record["validation"] = _validation(analysis.validation)
     if found := cautions(analysis):
         record["caution"] = " ".join(found)
     if analysis.confirmation is not None:
@@ -136,12 +144,27 @@ def _comparison(comparison: Comparison) -> Json:
     }
 
 
+def _validation(validation: Validation) -> Json:
+    """What is fitted or chosen on the very patients is marked ``chosen_here`` or by its words."""
+    return {
+        "case_mix": [asdict(row) for row in validation.mix],
+        "heads": {
+            head.head: {
+                "thresholds": [asdict(row) for row in head.thresholds],
+                "recalibrated": [asdict(row) for row in head.recalibrated],
+            }
+            for head in validation.heads
+        },
+    }
+
+
 def _endpoints(confirmation: Confirmation) -> Json:
     protocol = confirmation.protocol
     return {
         "title": protocol.title,
         "registration": protocol.registration,
         "alpha": protocol.alpha,
+        "remarks": list(confirmation.remarks),
         "coprimary": [
             {
                 "head": result.endpoint.head,

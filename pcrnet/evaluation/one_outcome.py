@@ -24,7 +24,11 @@ from pcrnet.evaluation.statistics.curves import precision_recall_curve, roc_curv
 from pcrnet.evaluation.statistics.discrimination import ROUNDING, auc
 from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.statistics.net_benefit import Consequences, consequences, decision_curve
-from pcrnet.evaluation.statistics.reliability import smooth_calibration
+from pcrnet.evaluation.statistics.reliability import (
+    smooth_calibration,
+    smooth_calibration_with_errors,
+)
+from pcrnet.evaluation.statistics.shipped import ShippedHead, shipped_metrics
 from pcrnet.evaluation.tables.predictions import Predictions
 
 _PREVALENCES = (0.2, 0.35, 0.5, 0.65)
@@ -32,7 +36,11 @@ _NO_THRESHOLD = Confusion(0, 0, 0, 0)
 
 
 def analyse_head(
-    repeats: Sequence[Predictions], head: Head, config: EvaluationConfig, weights: CountArray
+    repeats: Sequence[Predictions],
+    head: Head,
+    config: EvaluationConfig,
+    weights: CountArray,
+    shipped: ShippedHead | None = None,
 ) -> HeadResult:
     """Everything about one outcome.
 
@@ -42,6 +50,7 @@ def analyse_head(
         head: Which outcome.
         config: Draws and seed of the metrics' own bootstrap.
         weights: Shape ``(draws, n)``, the bootstrap draws that all outcomes share.
+        shipped: What training tells of the model that ships.
     """
     known = known_rows(repeats[0], head)
     inside, *further = (predictions.select(known) for predictions in repeats)
@@ -53,19 +62,24 @@ def analyse_head(
     has_roc = metrics["auc"].value is not None
     table = locked_table(inside, head)
     before = inside.uncalibrated() if head in inside.uncalibrated_prob else None
+    curve, errors = smooth_calibration_with_errors(prob, inside.label[head], draws)
     return HeadResult(
         head=head,
         n=responder.size,
         responders=int(responder.sum()),
-        metrics=average_metrics(of_repeats),
+        metrics=average_metrics(of_repeats) | errors,
         uncalibrated=_before_calibration([inside, *further], head, config),
+        # Of the first repeat, whose fits are those that were compared.
+        shipped={}
+        if shipped is None or inside.fold is None
+        else shipped_metrics(metrics, table, shipped, len(np.unique(inside.fold))),
         spread=spreads(of_repeats),
         table=table,
         predictive_values=_predictive_values(table),
         fold_aucs=_fold_aucs(inside, head),
         roc=roc_curve(responder, prob, fold_or_one(inside), draws) if has_roc else None,
         precision_recall=precision_recall_curve(responder, prob, draws) if both_classes else None,
-        calibration=smooth_calibration(prob, inside.label[head], draws),
+        calibration=curve,
         calibration_before=smooth_calibration(before.prob[head], inside.label[head], draws)
         if before is not None
         else None,

@@ -14,6 +14,7 @@ from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.auc_comparison import GlobalComparison
 from pcrnet.evaluation.statistics.confusion import Confusion
 from pcrnet.evaluation.statistics.curves import Curve
+from pcrnet.evaluation.statistics.heterogeneity import Heterogeneity
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import Consequences, DecisionCurve
 from pcrnet.evaluation.statistics.paired import RateComparison
@@ -21,6 +22,7 @@ from pcrnet.evaluation.statistics.power import DesignPower
 from pcrnet.evaluation.trial.endpoints import EndpointResult, SampleSize
 from pcrnet.evaluation.trial.opening_log import Opening
 from pcrnet.evaluation.trial.protocol import Protocol, SecondaryEndpoint
+from pcrnet.evaluation.validation import Validation
 
 HEAD_LABELS: Mapping[Head, str] = {"yT0": "yT0", "yN0": "yN0", "yT0yN0": "yT0 yN0"}
 
@@ -49,6 +51,8 @@ class HeadResult:
     metrics: Mapping[str, Estimate]
     """Averaged over the repeats; everything below ``spread`` is of the first."""
     uncalibrated: Mapping[str, Estimate] = field(default_factory=dict)
+    shipped: Mapping[str, Estimate] = field(default_factory=dict)
+    """What is claimed for the model that ships; empty where training tells nothing of it."""
     spread: Mapping[str, Spread] = field(default_factory=dict)
     """Of every metric over the repeats; empty where there is one."""
     table: Confusion | None = None
@@ -137,6 +141,8 @@ class Confirmation:
     designs: tuple[DesignTables, ...]
     openings: tuple[Opening, ...] | None
     """None where the protocol locks no test set."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know before believing a verdict: other patients than planned, say."""
 
     def analysis_title(self, name: str) -> str:
         """The timepoints of an analysis, for reading."""
@@ -178,6 +184,12 @@ class Analysis:
     rivals: Mapping[str, Mapping[Head, Mapping[str, Estimate]]] = field(default_factory=dict)
     """Every metric of the other models that were judged on the same folds, by the kind of model."""
     quantities: tuple[QuantityGroup, ...] = ()
+    sites: Heterogeneity | None = None
+    """Of the main outcome's AUC over sites; None with fewer than three."""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """What the investigators answer to items of guidelines, by ``GUIDELINE NUMBER``."""
+    validation: Validation | None = None
+    """None of a cross-validation."""
 
     @property
     def main(self) -> HeadResult:

@@ -10,15 +10,23 @@ from typing import Any
 import numpy as np
 
 from pcrnet import __version__
+from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, PredictionsError, RunError
+from pcrnet.evaluation.case_mix import BundleIdentity
 from pcrnet.evaluation.patients import Covariate, covariates_of, read_covariates
 from pcrnet.evaluation.quantities import read_quantities
 from pcrnet.evaluation.statistics.array_types import FloatArray
+from pcrnet.evaluation.statistics.shipped import ShippedHead
 from pcrnet.evaluation.tables.column_map import ColumnMap, did_you_mean, near_columns
 from pcrnet.evaluation.tables.prediction_table import read_prediction_table
-from pcrnet.evaluation.tables.predictions import Predictions, read_predictions, take_predictions
+from pcrnet.evaluation.tables.predictions import (
+    BESIDE,
+    Predictions,
+    read_predictions,
+    take_predictions,
+)
 from pcrnet.run_layout import PREDICTIONS_FILE, VARIANT_KINDS, RunLayout
 from pcrnet.storage import read_json, sha256_file
 
@@ -69,6 +77,10 @@ class Sources:
     kept: tuple[float, ...] = ()
     """Of the shipped network's correction of what it starts from the part that was kept, for each
     of the three logits; empty where the shipped model is no network."""
+    shipped: Mapping[Head, ShippedHead] = field(default_factory=dict)
+    """What training tells of the model that ships; empty for a table, and in ``crossfit``."""
+    bundle: BundleIdentity | None = None
+    """What made the predictions of an external test set, where pcrnet made them."""
     remarks: tuple[str, ...] = ()
     """How the table was taken where it is not written as the contract has it."""
 
@@ -83,9 +95,17 @@ class Sources:
         return "" if self.experiment is None else self.experiment.model.kind
 
     @property
+    def definition(self) -> str | None:
+        """How complete response of the breast is defined; None where that cannot be seen."""
+        if self.experiment is not None:
+            return self.experiment.outcome.definition
+        return None if self.bundle is None else self.bundle.definition
+
+    @property
     def simulated(self) -> bool:
         """Whether the patients were made by the in-silico trial."""
-        return self.environment.get("simulated") is True
+        trained_so = self.bundle is not None and self.bundle.simulated
+        return trained_so or self.environment.get("simulated") is True
 
 
 def read_run(run: Path) -> Sources:
@@ -122,6 +142,7 @@ def read_run(run: Path) -> Sources:
         if quantities.is_file()
         else {},
         kept=_read_kept(at.bundle / "bundle.json"),
+        shipped=_read_shipped(at.decisions),
         environment=_read_mapping(at.environment),
         digests={at.name_of(path): sha256_file(path) for path in files if path.is_file()},
     )
@@ -155,7 +176,9 @@ def read_table(
         name=predictions.stem,
         predictions=table,
         repeats=tuple(_read_again(path, table, columns) for path in repeats),
-        covariates=covariates_of(table.other)
+        covariates=covariates_of(
+            {name: values for name, values in table.other.items() if name not in BESIDE}
+        )
         if patients is None
         else read_covariates(patients, table.patient_id),
         environment={"pcrnet": __version__},
@@ -288,6 +311,20 @@ def _read_kept(manifest: Path) -> tuple[float, ...]:
     except (TypeError, ValueError) as error:
         raise RunError(
             "expected a list of numbers", file=manifest, field="about.factors", remedy=_REMEDY
+        ) from error
+
+
+def _read_shipped(decisions: Path) -> dict[Head, ShippedHead]:
+    """What the run tells of the model that ships; nothing where an older pcrnet wrote it."""
+    known = _read_mapping(decisions).get("shipped", {})
+    try:
+        return {head: ShippedHead(**known[head]) for head in HEADS if head in known}
+    except TypeError as error:
+        raise RunError(
+            "expected what is known of each outcome",
+            file=decisions,
+            field="shipped",
+            remedy=_REMEDY,
         ) from error
 
 

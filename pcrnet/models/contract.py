@@ -21,10 +21,11 @@ from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.clinical import ClinicalEncoding, Encoding
-from pcrnet.data.dataset import TensorSource
 
 if TYPE_CHECKING:
     from torch import device, nn
+
+    from pcrnet.data.dataset import TensorSource
 
 Logits = NDArray[np.float64]
 Shown = NDArray[np.bool_]

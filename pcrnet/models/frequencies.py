@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from pcrnet.cohort.table import Patient, allowed_cells
-from pcrnet.data.dataset import TensorSource
 from pcrnet.errors import IntegrityError
 from pcrnet.models.contract import FitRequest, Logits, Needs, Shown
 from pcrnet.storage import read_record, taking_apart, write_json
 
 if TYPE_CHECKING:
     from torch import device
+
+    from pcrnet.data.dataset import TensorSource
 
 RECORD_FILE = "frequencies.json"
 _REMEDY = "restore the file from where it was written"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import FusionConfig, NetworkConfig, TransformerFusionConfig
-from pcrnet.models.encoders.build import build_encoder, encoder_stride
+from pcrnet.models.encoders.build import build_encoders, common_stride
 from pcrnet.models.encoders.layers import channels_last
 from pcrnet.models.fusion import Tokens, build_fusion
 from pcrnet.models.joint_head import JointHead
@@ -74,15 +74,14 @@ class PcrNet(nn.Module):
             tuple(imaging.channel_kind(name) == "suv" for name in names)
             for names in data.branches.values()
         ]
-        self.encoders = nn.ModuleList(
-            build_encoder(model.encoder, len(names), imaging.size, model.width)
-            for names in data.branches.values()
-        )
+        self.encoders = nn.ModuleList(build_encoders(model, data, imaging))
+        self.pretrained: frozenset[str] = frozenset()
+        """Names of the parameters that came from a file (:mod:`pcrnet.models.pretraining`)."""
         self.presence_embeddings = nn.ModuleList(
             nn.Linear(len(names), model.width) for names in data.branches.values()
         )
         self.time_embedding = TimeEmbedding(len(data.timepoints), model.width)
-        stride = encoder_stride(model.encoder)
+        stride = common_stride(model, data)
         self.pooled = pooling(imaging, stride, model.fusion)
         edges = tuple(stride * factor for factor in self.pooled)
         self.position: Tensor

@@ -7,15 +7,17 @@ they differ only in the logits that they bring.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.cohort.outcome import HEADS
+from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.cohort.table import allowed_cells, label_column, site_column
 from pcrnet.decision.calibrators import check_enough_patients
 from pcrnet.decision.nested import FittedDecision, final_decision, nested_estimate
+from pcrnet.decision.shipped import describe_shipped
+from pcrnet.evaluation.statistics.shipped import ShippedHead
 from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.training.ablation import LogitsByFit, ablated_logits, ablations
 from pcrnet.training.crossval import collect_logits
@@ -28,10 +30,18 @@ ScansByPatient = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Out-of-fold predictions, and what was fitted for each outer fold."""
+    """Out-of-fold predictions, and what was fitted for each outer fold.
+
+    Attributes:
+        predictions: The table.
+        decisions: For each fold what was fitted for it on the others.
+        logits: (n, 3) of the fit that left out the patient's fold: what ships is calibrated on
+            them.
+    """
 
     predictions: Predictions
     decisions: tuple[FittedDecision, ...]
+    logits: NDArray[np.float64]
 
 
 def check_calibration(job: FitJob) -> None:
@@ -59,6 +69,15 @@ def ship(job: FitJob) -> FittedDecision:
     return final_decision(*_fold_and_allowed(job), logits, config)
 
 
+def describe(job: FitJob, final: FittedDecision) -> dict[Head, ShippedHead]:
+    """What the fits tell of the model that ships, by head; nothing in ``crossfit``."""
+    config = job.experiment.evaluation
+    logits = collect_logits(job, judged_fits(job.splits.folds, config.mode), _names(job))
+    fold, allowed = _fold_and_allowed(job)
+    estimate = nested_estimate(fold, allowed, logits, config)
+    return describe_shipped(fold, allowed, logits, config, estimate, final)
+
+
 def judge_ablations(
     job: FitJob, scans: ScansByPatient, progress: Callable[[int, int], None]
 ) -> dict[str, Predictions]:
@@ -77,9 +96,11 @@ def judge_ablations(
 
 
 def decisions_record(
-    outer_folds: Sequence[FittedDecision], final: FittedDecision
+    outer_folds: Sequence[FittedDecision],
+    final: FittedDecision,
+    shipped: Mapping[Head, ShippedHead] | None = None,
 ) -> dict[str, object]:
-    """Calibrators and thresholds as plain JSON."""
+    """Calibrators and thresholds, and what is known of the one that ships, as plain JSON."""
 
     def record(decision: FittedDecision) -> dict[str, object]:
         return {
@@ -88,7 +109,11 @@ def decisions_record(
             "patients": decision.patients,
         }
 
-    return {"outer_folds": [record(decision) for decision in outer_folds], "final": record(final)}
+    return {
+        "outer_folds": [record(decision) for decision in outer_folds],
+        "final": record(final),
+        "shipped": {head: asdict(known) for head, known in (shipped or {}).items()},
+    }
 
 
 def _judge(job: FitJob, logits: LogitsByFit, scans: ScansByPatient) -> Judged:
@@ -108,7 +133,7 @@ def _judge(job: FitJob, logits: LogitsByFit, scans: ScansByPatient) -> Judged:
         threshold=threshold,
         scans=tuple(scans[name] for name in _names(job)),
     )
-    return Judged(predictions, estimate.decisions)
+    return Judged(predictions, estimate.decisions, estimate.logits)
 
 
 def _fold_and_allowed(job: FitJob) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -1,5 +1,6 @@
 """Tensors that are read once, and what does not fit."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -49,3 +50,13 @@ def test_another_row_of_the_same_name_is_another_patient(patients, source):
     held.get(patients[0])
     held.get(replace(patients[0], row=99))
     assert counting.asked == ["P0", "P0"]
+
+
+def test_another_process_is_sent_the_source_and_no_tensor(patients, source):
+    held = HeldTensors(source, most_bytes=10_000_000)
+    empty = len(pickle.dumps(held))
+    for patient in patients:
+        held.get(patient)
+    sent = pickle.dumps(held)
+    assert len(sent) == empty
+    assert pickle.loads(sent)._most == 10_000_000  # noqa: S301 - its own

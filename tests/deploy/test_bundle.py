@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pcrnet.deploy.bundle import Bundle, bundle_digest
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.manifest import bundle_digest
 from pcrnet.errors import BundleError, IntegrityError, PcrnetError
 from pcrnet.storage import sha256_file
 

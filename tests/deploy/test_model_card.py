@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pcrnet.deploy.bundle import Bundle, Manifest
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.manifest import Manifest
 from pcrnet.deploy.model_card import model_card
 
 

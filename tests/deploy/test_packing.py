@@ -11,7 +11,8 @@ import pytest
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.decision.calibrators import fit_calibrator
-from pcrnet.deploy.bundle import CHECKSUMS_FILE, Bundle
+from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.manifest import CHECKSUMS_FILE
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.deploy.predictor import load_predictor
 from pcrnet.models.frequencies import Frequencies

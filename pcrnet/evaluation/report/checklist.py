@@ -1,15 +1,17 @@
 """What the reporting guidelines ask for, and where this report answers it.
 
 One list serves TRIPOD+AI (Collins et al., BMJ 2024;385:e078378), the 2024 update of CLAIM (Tejani
-et al., Radiol Artif Intell 2024;6:e240300; its 44 items are numbered otherwise than the 42 of 2020)
-and STARD 2015 (Bossuyt et al., BMJ 2015;351:h5527). Numbers are those of the guidelines, the words
-are ours. What no table of predictions can know (who was asked, who paid) is marked open, for the
-authors to answer.
+et al., Radiol Artif Intell 2024;6:e240300; its 44 items are numbered otherwise than those of 2020),
+STARD 2015 (Bossuyt et al., BMJ 2015;351:h5527) and STARD-AI (Sounderajah et al., Nat Med
+2025;31:3283), which numbers the items of STARD 2015 anew and adds fourteen. Numbers are those of
+the guidelines, the words are ours. What no table of predictions can know (who was asked, who paid)
+is marked open, for the authors to answer here (:mod:`pcrnet.evaluation.report.answers`) or in the
+paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +36,26 @@ class Item:
     stard: str = ""
     place: str | None = None
     """Anchor of the section of the report that answers it."""
+    beyond: str = ""
+    """Items of STARD-AI that STARD 2015 does not have."""
+
+    @property
+    def stard_ai(self) -> str:
+        """The numbers of STARD-AI."""
+        renumbered = [_STARD_AI[number] for number in self.stard.split(", ") if number]
+        return ", ".join([*renumbered, *([self.beyond] if self.beyond else [])])
+
+    def numbers(self) -> tuple[tuple[str, str], ...]:
+        """Guideline and number of everything that the item asks for."""
+        columns = (
+            ("TRIPOD", self.tripod),
+            ("CLAIM", self.claim),
+            ("STARD", self.stard),
+            ("STARD-AI", self.stard_ai),
+        )
+        return tuple(
+            (name, number) for name, column in columns for number in column.split(", ") if number
+        )
 
 
 @dataclass(frozen=True)
@@ -42,6 +64,21 @@ class AnsweredItem:
 
     item: Item
     place: str | None
+    answer: str = ""
+    """What the investigators say; empty where they say nothing."""
+
+
+_STARD_AI = {
+    **{str(number): str(number) for number in range(1, 6)},
+    **{str(number): str(number + 1) for number in range(6, 10)},
+    **{"10a": "15a", "10b": "16a", "11": "16b", "12a": "15c", "12b": "16c"},
+    **{"13a": "17a", "13b": "17b"},
+    **{str(number): str(number + 4) for number in range(14, 19)},
+    **{"19": "24", "20": "25", "21a": "26a", "21b": "26b", "22": "27"},
+    **{"23": "30", "24": "31", "25": "32", "26": "33", "27": "34"},
+    **{"28": "36", "29": "37", "30": "38"},
+}
+"""Number in STARD 2015 to number in STARD-AI."""
 
 
 _INTRODUCTION: Part = "Title and introduction"
@@ -79,7 +116,13 @@ ITEMS: tuple[Item, ...] = (
         "endpoints",
     ),
     Item(_PATIENTS, "Planned before the data were collected, or after", "", "5", "5"),
-    Item(_PATIENTS, "Sources of the data, and how representative they are", "5a", "7"),
+    Item(
+        _PATIENTS,
+        "Sources of the data, and how representative they are",
+        "5a",
+        "7",
+        beyond="11, 28",
+    ),
     Item(_PATIENTS, "Dates between which the patients were found and followed", "5b", "", "8"),
     Item(_PATIENTS, "Centres and setting", "6a", "", "8", "table-one"),
     Item(_PATIENTS, "Criteria of eligibility, and how patients were found", "6b", "8", "6, 7, 9"),
@@ -108,7 +151,7 @@ ITEMS: tuple[Item, ...] = (
         "8b",
         "16, 17, 18",
     ),
-    Item(_PATIENTS, "Who drew the lesions, and how they were trained", "9c", "16, 18"),
+    Item(_PATIENTS, "Who drew the lesions, and how they were trained", "9c", "16, 18", beyond="12"),
     Item(
         _PATIENTS,
         "Whether assessors of outcome and of images knew of each other's results",
@@ -125,7 +168,13 @@ ITEMS: tuple[Item, ...] = (
         "10a",
         "configuration",
     ),
-    Item(_PATIENTS, "Protocol of the scans: scanner, sequences, tracer, resolution", "9b", "13"),
+    Item(
+        _PATIENTS,
+        "Protocol of the scans: scanner, sequences, tracer, resolution",
+        "9b",
+        "13",
+        beyond="13, 14",
+    ),
     Item(_PATIENTS, "How the number of patients was arrived at", "10", "21", "18", "power"),
     Item(
         _PATIENTS,
@@ -143,7 +192,14 @@ ITEMS: tuple[Item, ...] = (
         "",
         "estimation",
     ),
-    Item(_MODEL, "Test on data from elsewhere, or why there was none", "12a", "33"),
+    Item(
+        _MODEL,
+        "Test on data from elsewhere, or why there was none",
+        "12a",
+        "33",
+        "",
+        "validation",
+    ),
     Item(
         _MODEL,
         "How predictors enter: scaling, embedding, functional form",
@@ -168,14 +224,23 @@ ITEMS: tuple[Item, ...] = (
         "24, 25, 26, 27",
         "",
         "configuration",
+        "15b",
     ),
-    Item(_MODEL, "Software and its versions", "12g", "23", "", "provenance"),
+    Item(_MODEL, "Software and its versions", "12g", "23", "", "provenance", "13"),
     Item(_MODEL, "How others can apply the whole model to new patients", "12g, 22", "43"),
     Item(_MODEL, "Recalibration or updating, and its effect", "12f, 24", "", "", "calibration"),
     Item(_MODEL, "Why this kind of model was chosen", "12c", "22"),
     Item(_MODEL, "Imbalance of the classes and what was done about it", "13", "19"),
-    Item(_MODEL, "What was done about fairness, and why", "14"),
-    Item(_MODEL, "Differences between the data of training and of evaluation", "16, 20c"),
+    Item(_MODEL, "What was done about fairness, and why", "14", beyond="23, 35"),
+    Item(
+        _MODEL,
+        "Differences between the data of training and of evaluation",
+        "16, 20c",
+        "",
+        "",
+        "validation",
+        "29",
+    ),
     Item(
         _ANALYSIS,
         "Threshold for calling a response, and whether it was fixed beforehand",
@@ -231,28 +296,51 @@ ITEMS: tuple[Item, ...] = (
     Item(_OPENNESS, "Limitations: bias, uncertainty, how far it generalises", "26", "40", "26"),
     Item(_OPENNESS, "What it means for practice", "", "41", "27"),
     Item(_OPENNESS, "What happens when a scan is poor or missing", "27a", "", "15", "subgroups"),
-    Item(_OPENNESS, "What a user must know and be able to do", "27b"),
+    Item(_OPENNESS, "What a user must know and be able to do", "27b", beyond="15d"),
     Item(_OPENNESS, "Next steps before use", "27c"),
-    Item(_OPENNESS, "Approval by an ethics committee, and consent", "17"),
+    Item(_OPENNESS, "Approval by an ethics committee, and consent", "17", beyond="6"),
     Item(
         _OPENNESS,
         "Funding, the part of the funders, and conflicts of interest",
         "18a, 18b",
         "44",
         "30",
+        beyond="39",
     ),
     Item(_OPENNESS, "Registration", "18d", "34", "28", "endpoints"),
     Item(_OPENNESS, "Where the whole protocol can be read", "18c", "42", "29"),
-    Item(_OPENNESS, "Availability of data", "18e", "43"),
-    Item(_OPENNESS, "Availability of code", "18f", "43"),
+    Item(_OPENNESS, "Availability of data", "18e", "43", beyond="40a"),
+    Item(_OPENNESS, "Availability of code", "18f", "43", beyond="40a"),
+    Item(
+        _OPENNESS,
+        "Whether predictions are kept, so that they can be audited",
+        place="provenance",
+        beyond="40b",
+    ),
     Item(_OPENNESS, "Part of patients and the public in the study", "19"),
 )
 
 
-def answer_items(places: Collection[str]) -> tuple[AnsweredItem, ...]:
-    """Match the items with the sections that a report has.
+def answer_items(
+    places: Collection[str], answers: Mapping[str, str] | None = None
+) -> tuple[AnsweredItem, ...]:
+    """Match the items with the sections that a report has, and with what investigators answer.
 
     Args:
         places: Anchors of the sections that this report really contains.
+        answers: ``GUIDELINE NUMBER``, such as ``TRIPOD 17``, to a text.
     """
-    return tuple(AnsweredItem(item, item.place if item.place in places else None) for item in ITEMS)
+    return tuple(
+        AnsweredItem(
+            item,
+            item.place if item.place in places else None,
+            " ".join(
+                dict.fromkeys(
+                    text
+                    for guideline, number in item.numbers()
+                    if (text := (answers or {}).get(f"{guideline} {number}"))
+                )
+            ),
+        )
+        for item in ITEMS
+    )

@@ -25,13 +25,16 @@ from pcrnet.evaluation.report.figure_style import (
 from pcrnet.evaluation.statistics.array_types import FloatArray
 from pcrnet.evaluation.statistics.curves import Curve
 from pcrnet.evaluation.statistics.intervals import Estimate
-from pcrnet.evaluation.statistics.net_benefit import DecisionCurve
+from pcrnet.evaluation.statistics.net_benefit import SENSIBLE_RANGE, DecisionCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_SQUARE_IN = (3.1, 3.0)
+_SQUARE_IN = (4.1, 3.8)
+
+
+_BINS: FloatArray = np.linspace(0.0, 1.0, 26)
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,14 @@ def draw_calibration(
     *,
     prob_of_responders: FloatArray,
     prob_of_others: FloatArray,
+    most: int,
     to: Path,
 ) -> str:
-    """Smooth calibration curve with its band; below it where the predictions lie."""
-    with styled_figure(3.1, 3.8, height_ratios=(3.4, 1.0)) as (figure, (axes, histogram)):
+    """Smooth calibration curve with its band; below it where the predictions lie.
+
+    ``most`` is the range of the bars, one for all figures of a row (:func:`most_in_a_bin`).
+    """
+    with styled_figure(4.1, 4.7, height_ratios=(3.4, 1.0)) as (figure, (axes, histogram)):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
         if before is not None:
             axes.plot(
@@ -111,28 +118,54 @@ def draw_calibration(
         axes.plot(after.x, after.y, color=BLUE, label="as predicted")
         _unit_axes(axes, "", "observed share of response")
         axes.legend(loc="upper left")
-        bins = np.linspace(0.0, 1.0, 26)
-        up, _ = np.histogram(prob_of_responders, bins)
-        down, _ = np.histogram(prob_of_others, bins)
-        width = float(bins[1] - bins[0]) * 0.86
-        centres = (bins[:-1] + bins[1:]) / 2.0
+        up, _ = np.histogram(prob_of_responders, _BINS)
+        down, _ = np.histogram(prob_of_others, _BINS)
+        width = float(_BINS[1] - _BINS[0]) * 0.86
+        centres = (_BINS[:-1] + _BINS[1:]) / 2.0
         histogram.bar(centres, up, width, color=GREEN, label="response")
         histogram.bar(centres, -down, width, color=PURPLE, label="residual tumour")
         histogram.axhline(0.0, color=GREY, linewidth=0.8)
         histogram.set_xlabel("predicted probability of response")
         histogram.set_ylabel("patients")
-        largest = max(1, int(max(up.max(initial=0), down.max(initial=0))))
-        histogram.set_ylim(-1.15 * largest, 1.15 * largest)
-        histogram.set_yticks([-largest, 0, largest], [str(largest), "0", str(largest)])
+        histogram.set_ylim(-1.15 * most, 1.15 * most)
+        histogram.set_yticks([-most, 0, most], [str(most), "0", str(most)])
         histogram.legend(
             loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=2, borderpad=0, fontsize=8
         )
         return save_figure(figure, to)
 
 
-def draw_decision_curve(curve: DecisionCurve, *, to: Path) -> str:
-    """Net benefit over the threshold, beside sparing everybody and sparing nobody."""
+def most_in_a_bin(groups: Sequence[FloatArray]) -> int:
+    """The largest bar that :func:`draw_calibration` would draw of any of the groups."""
+    return max(1, *(int(np.histogram(prob, _BINS)[0].max(initial=0)) for prob in groups))
+
+
+def decision_top(curves: Sequence[DecisionCurve]) -> float:
+    """Upper end, per 100 patients, of the range that shows all of the curves."""
+    return 100.0 * max(
+        0.01, *(float(np.nanmax([curve.high, curve.model, curve.treat_all])) for curve in curves)
+    )
+
+
+def draw_decision_curve(
+    curve: DecisionCurve, *, top: float, locked: Sequence[float], to: Path
+) -> str:
+    """Net benefit over the threshold, beside sparing everybody and sparing nobody.
+
+    Args:
+        curve: Of one outcome.
+        top: Upper end of the range, one for all figures of a row (:func:`decision_top`).
+        locked: The locked thresholds, smallest and largest; none where none was locked.
+        to: Where the figure is written, without suffix.
+    """
     with styled_figure(*_SQUARE_IN) as (figure, (axes,)):
+        axes.axvspan(
+            *SENSIBLE_RANGE, color=FAINT, alpha=0.45, linewidth=0, zorder=0, label="sensible range"
+        )
+        for threshold in sorted(set(locked)):
+            axes.axvline(threshold, color=GREEN, linewidth=1.2, linestyle=(0, (1, 2)))
+        if locked:
+            axes.plot([], [], color=GREEN, linestyle=(0, (1, 2)), label="locked threshold")
         axes.axhline(0.0, color=INK, linewidth=1.0, label="operate on all")
         axes.plot(
             curve.thresholds,
@@ -151,7 +184,6 @@ def draw_decision_curve(curve: DecisionCurve, *, to: Path) -> str:
             linewidth=0,
         )
         axes.plot(curve.thresholds, 100.0 * curve.model, color=BLUE, label="spare by prediction")
-        top = 100.0 * max(float(curve.high.max()), float(curve.treat_all.max()), 0.01)
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.2 * top, 1.08 * top)
         axes.set_xlabel("threshold probability of response")

@@ -36,6 +36,8 @@ from pcrnet.evaluation.report.tables import (
     rate_rows,
     recalibration_rows,
     score_rows,
+    shipped_rows,
+    short_rows,
 )
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, FailureCase, HeadResult
 from pcrnet.evaluation.sources import Picture
@@ -45,11 +47,13 @@ if TYPE_CHECKING:
 
 _CONTENTS = {
     "answer": "The answer",
+    "two-questions": "Two intervals",
     "rivals": "Beside other models",
     "patients": "Patients",
     "metrics": "Discrimination",
     "operating-point": "Operating point",
     "calibration": "Calibration",
+    "validation": "External validation",
     "endpoints": "Endpoints of the trial",
     "use": "Acting on it",
     "subgroups": "Subgroups",
@@ -86,9 +90,11 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         "words": write_words(analysis),
         "surgery": SURGERY,
         "how_to_lock": how_to_lock(analysis.main.head),
-        "meanings": {head: meaning(head, experiment) for head in HEAD_LABELS},
+        "meanings": {head: meaning(head, analysis.sources.definition) for head in HEAD_LABELS},
         "hundred": _hundred(analysis.main),
         "metric_groups": metric_groups(analysis.heads),
+        "short_rows": short_rows(analysis.heads),
+        "shipped_rows": shipped_rows(analysis.heads),
         "recalibration_rows": recalibration_rows(analysis.heads),
         "predictive_value_rows": predictive_value_rows(analysis.heads),
         "net_benefit_rows": net_benefit_rows(analysis.heads),
@@ -115,8 +121,21 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         sections=sections,
         contents={anchor: title for anchor, title in _CONTENTS.items() if anchor in anchors},
         places=_PLACES,
-        checklist=answer_items(anchors),
+        checklist=answer_items(anchors, analysis.answers),
     )
+
+
+def render_page(template: str, context: Mapping[str, Any]) -> str:
+    """A page other than the report of one evaluation, in the same style and with the same filters.
+
+    Args:
+        template: Its file among the templates.
+        context: What the template asks for; a name that is missing raises.
+    """
+    from markupsafe import Markup
+
+    style = Markup(_read_template("report.css"))  # noqa: S704 - our own file
+    return _template(template).render({"version": __version__, "style": style, **context})
 
 
 # --- the first screen

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from pcrnet.evaluation.patients import readable
 from pcrnet.evaluation.report.figures import (
     ForestPanel,
     PageFigure,
+    decision_top,
     draw_calibration,
     draw_decision_curve,
     draw_flow,
@@ -16,6 +19,7 @@ from pcrnet.evaluation.report.figures import (
     draw_forest,
     draw_precision_recall,
     draw_roc,
+    most_in_a_bin,
 )
 from pcrnet.evaluation.results import Analysis, HeadResult
 from pcrnet.evaluation.statistics.intervals import Estimate
@@ -108,6 +112,7 @@ def _head_figures(analysis: Analysis, head: HeadResult, folder: Path) -> Iterato
                 head.calibration_before,
                 prob_of_responders=prob[label == 1],
                 prob_of_others=prob[label == 0],
+                most=_most_in_a_bin(analysis),
                 to=folder / f"calibration_{head.head}",
             ),
         )
@@ -115,9 +120,34 @@ def _head_figures(analysis: Analysis, head: HeadResult, folder: Path) -> Iterato
         yield PageFigure(
             f"decision_{head.head}",
             f"Decision curve, {head.label}.",
-            "",
-            draw_decision_curve(head.decision, to=folder / f"decision_{head.head}"),
+            "Shaded: where a missed tumour weighs as much as one to nineteen needless operations. "
+            "Dotted: the locked threshold, or the smallest and the largest of the folds.",
+            draw_decision_curve(
+                head.decision,
+                top=decision_top([each.decision for each in analysis.heads if each.decision]),
+                locked=_locked(analysis, head),
+                to=folder / f"decision_{head.head}",
+            ),
         )
+
+
+def _most_in_a_bin(analysis: Analysis) -> int:
+    predictions = analysis.sources.predictions
+    return most_in_a_bin(
+        [
+            predictions.prob[head.head][predictions.label[head.head] == value]
+            for head in analysis.heads
+            for value in (0, 1)
+        ]
+    )
+
+
+def _locked(analysis: Analysis, head: HeadResult) -> tuple[float, ...]:
+    """Smallest and largest of the locked thresholds of an outcome."""
+    locked = analysis.sources.predictions.threshold.get(head.head)
+    if locked is None or np.isnan(locked).all():
+        return ()
+    return float(np.nanmin(locked)), float(np.nanmax(locked))
 
 
 def _subgroup_forest(analysis: Analysis) -> tuple[list[str], list[ForestPanel]]:

@@ -10,10 +10,17 @@ from pcrnet.config.evaluation import (
     CalibrationConfig,
     NetBenefitRule,
     OperatingPointConfig,
+    PrevalenceRule,
     YoudenRule,
 )
 from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.patients import listed
+from pcrnet.evaluation.report.estimate_words import with_interval
+from pcrnet.evaluation.report.refit_sentences import (
+    coverage_sentence,
+    instability_sentence,
+    sites_sentence,
+)
 from pcrnet.evaluation.report.rival_sentences import rival_sentences
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
 from pcrnet.evaluation.statistics.intervals import Estimate
@@ -64,8 +71,14 @@ class Words:
     facts: tuple[tuple[str, str], ...]
     """Name and text of what was predicted, from what, in whom and how."""
     calibration: str
+    coverage: str
+    """How far the intervals for what ships can be trusted at this number of patients."""
     consequences: str
     """The same as ``operating_point``, with intervals."""
+    instability: str
+    """How much one patient's risk changes over refits; empty where that is not known."""
+    sites: str
+    """How far the AUC differs over sites; empty with fewer than three."""
     conditional: str
     together: str
     """Whether the AUCs of all variants of a kind differ at all; empty where that was not tested."""
@@ -79,11 +92,14 @@ def write_words(analysis: Analysis) -> Words:
         lead=_lead(analysis),
         caution=" ".join(cautions(analysis)),
         operating_point=_operating_point(main),
-        verdicts=_verdicts(analysis.confirmation),
+        verdicts=_verdicts(analysis.confirmation, folds=analysis.folds),
         rivals=rival_sentences(analysis),
         facts=_facts(analysis),
         calibration=_calibration(main),
+        coverage=coverage_sentence(main),
         consequences=_consequences(main),
+        instability=instability_sentence(analysis),
+        sites=sites_sentence(analysis),
         conditional=_conditional(analysis),
         together=_together(analysis),
     )
@@ -115,25 +131,26 @@ def _looks_reversed(head: HeadResult) -> bool:
     return perfectly or (auc.high is not None and auc.high < 0.5)
 
 
-def meaning(head: Head, experiment: Experiment | None) -> str:
-    """What the positive class of a head says, in plain words."""
-    strict = experiment is None or experiment.outcome.definition == "ypT0"
-    tumour = "tumour" if strict else "invasive tumour"
+def meaning(head: Head, definition: str | None) -> str:
+    """What the positive class of a head says, in plain words.
+
+    Args:
+        head: Which outcome.
+        definition: Of complete response in the breast; None where it cannot be seen, and then it is
+            not guessed whether carcinoma in situ may be left.
+    """
+    if definition is None:
+        return {
+            "yT0": "complete response in the breast, as the table defines it",
+            "yN0": "no tumour left in the axillary nodes",
+            "yT0yN0": "complete response in breast and nodes, as the table defines it",
+        }[head]
+    tumour = "tumour" if definition == "ypT0" else "invasive tumour"
     return {
         "yT0": f"no {tumour} left in the breast",
         "yN0": "no tumour left in the axillary nodes",
         "yT0yN0": f"no {tumour} left in the breast, none in the axillary nodes",
     }[head]
-
-
-def with_interval(estimate: Estimate, digits: int = 2) -> str:
-    """``0.83 (95 % CI 0.79 to 0.86)``; the reason where there is no value."""
-    if estimate.value is None:
-        return f"not defined ({estimate.reason})"
-    text = f"{estimate.value:.{digits}f}"
-    if estimate.low is not None and estimate.high is not None:
-        text += f" (95 % CI {estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
-    return text.replace("-", "−")
 
 
 def _lead(analysis: Analysis) -> str:
@@ -166,7 +183,8 @@ def _operating_point(main: HeadResult) -> str:
     )
 
 
-def _verdicts(confirmation: Confirmation | None) -> tuple[Verdict, ...]:
+def _verdicts(confirmation: Confirmation | None, *, folds: int | None) -> tuple[Verdict, ...]:
+    """Under cross-validation a verdict holds for the judged thresholds, and says so."""
     if confirmation is None:
         return ()
     kinds = {"met": "met", "not met": "failed"}
@@ -180,6 +198,8 @@ def _verdicts(confirmation: Confirmation | None) -> tuple[Verdict, ...]:
         name = HEAD_LABELS[result.endpoint.head]
         timepoints = confirmation.analysis_title(result.endpoint.analysis)
         text = f"Co-primary endpoint {name}, {timepoints}: {result.status}"
+        if folds and result.status in kinds:
+            text += f" by the {folds} thresholds and fits as they are, in cross-validation"
         text += f" ({result.reason or limits})."
         verdicts.append(Verdict(kinds.get(result.status, "open"), text))
     return tuple(verdicts)
@@ -191,9 +211,12 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     patients = f"{len(sources.predictions)} patients" + (f" at {sites} sites" if sites > 1 else "")
     facts = [
         ("Patients", f"{patients}, simulated" if sources.simulated else patients),
-        ("Predicted", f"{analysis.main.label}: {meaning(analysis.main.head, experiment)}"),
+        ("Predicted", f"{analysis.main.label}: {meaning(analysis.main.head, sources.definition)}"),
     ]
     if experiment is None:
+        if sources.bundle is not None:
+            facts.append(("Bundle", f"{sources.bundle.name}, {sources.bundle.sha256[:16]}"))
+            facts.append(("Predicted from", sources.bundle.inputs))
         folds = analysis.folds
         facts.append(("Estimated in", f"{folds} folds" if folds else "one external test set"))
         return tuple(facts)
@@ -217,6 +240,8 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
 def _rule(rule: OperatingPointConfig) -> str:
     if isinstance(rule, NetBenefitRule):
         return f"probability above {rule.threshold:.2f}, fixed beforehand"
+    if isinstance(rule, PrevalenceRule):
+        return "share of complete response on inner folds"
     if isinstance(rule, YoudenRule):
         return "largest sensitivity + specificity on inner folds"
     return f"{rule.kind} of at least {rule.target:.2f} on inner folds"

@@ -10,6 +10,7 @@ from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult, PredictiveValues
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import READ_OFF
+from pcrnet.evaluation.statistics.shipped import SHIPPED_METRICS
 
 METRIC_GROUPS: dict[str, dict[str, str]] = {
     "Discrimination": {
@@ -29,6 +30,9 @@ METRIC_GROUPS: dict[str, dict[str, str]] = {
         "calibration_slope": "slope (ideal 1)",
         "calibration_intercept": "intercept (ideal 0)",
         "calibration_in_the_large": "in the large (ideal 0)",
+        "ici": "distance of the smooth curve: mean (ICI)",
+        "e50": "its median (E50)",
+        "e90": "its 90 % quantile (E90)",
         "smooth_ece": "smooth calibration error",
         "smooth_ece_null": "the same, were calibration perfect",
         "spiegelhalter_z": "Spiegelhalter’s z (ideal 0)",
@@ -108,6 +112,36 @@ def metric_groups(heads: Sequence[HeadResult]) -> list[MetricGroup]:
     return [group for group in groups if group.rows]
 
 
+SHORT = (
+    "auc",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "calibration_slope",
+    "calibration_in_the_large",
+    "ici",
+    "brier",
+    "brier_skill",
+)
+"""What a reader needs first; everything else is folded away."""
+
+
+def short_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
+    """The measures that stand in front."""
+    labels = {name: label for names in METRIC_GROUPS.values() for name, label in names.items()}
+    labels |= {
+        "calibration_slope": "calibration slope (ideal 1)",
+        "calibration_in_the_large": "calibration in the large (ideal 0)",
+        "ici": "distance from calibration (ICI)",
+    }
+    return [
+        _metric_row(heads, name, labels[name])
+        for name in SHORT
+        if any(name in head.metrics for head in heads)
+    ]
+
+
 def _metric_row(heads: Sequence[HeadResult], name: str, label: str) -> MetricRow:
     missing = Estimate.undefined("not computed", n=0, method="")
     estimates = tuple(head.metrics.get(name, missing) for head in heads)
@@ -135,6 +169,25 @@ def recalibration_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
             reason = _common_reason(estimates)
             rows.append(MetricRow(label, estimates, reason=reason, is_p=name in _P))
     return rows
+
+
+def shipped_rows(heads: Sequence[HeadResult]) -> list[MetricRow]:
+    """What is claimed for the judged models and for what ships, two estimates for each head."""
+    if not all(head.shipped for head in heads):
+        return []
+    labels = {name: label for names in METRIC_GROUPS.values() for name, label in names.items()}
+    labels["calibration_slope"] = "calibration slope (ideal 1)"
+    labels["calibration_in_the_large"] = "calibration in the large (ideal 0)"
+    return [
+        MetricRow(
+            labels[name],
+            tuple(
+                estimate for head in heads for estimate in (head.metrics[name], head.shipped[name])
+            ),
+        )
+        for name in SHIPPED_METRICS
+        if all(name in head.shipped for head in heads)
+    ]
 
 
 def predictive_value_rows(heads: Sequence[HeadResult]) -> list[tuple[PredictiveValues, ...]]:

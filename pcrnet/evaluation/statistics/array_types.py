@@ -25,6 +25,8 @@ def in_blocks(statistic: Callable[[FloatArray], FloatArray], weights: CountArray
         weights: (draws, n) counts.
     """
     draws, n = weights.shape
+    if not draws:
+        return statistic(np.ones((1, n)))[:0]
     block = max(1, BLOCK_ELEMENTS // max(n, 1))
     return np.concatenate(
         [

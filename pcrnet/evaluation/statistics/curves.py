@@ -98,8 +98,11 @@ def precision_recall_curve(
 def pointwise_band(draws: FloatArray, confidence: float) -> tuple[FloatArray, FloatArray]:
     """Percentiles of curves ``(B, T)``; draws in which the curve does not exist (NaN) are left out.
 
-    In tiny samples a draw may hold one class only.
+    In tiny samples a draw may hold one class only. Without draws the band is NaN.
     """
+    if not len(draws):
+        nowhere = np.full(draws.shape[1], np.nan)
+        return nowhere, nowhere
     exists = ~np.isnan(draws).any(axis=1)
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(draws[exists], [tail, 1.0 - tail], axis=0)

@@ -20,6 +20,10 @@ _MOST_LEFT_OUT = 2000
 """Most groups of patients that the jackknife leaves out one after another."""
 
 
+_JACKKNIFE_GROUPS = 200
+"""The same where the jackknife alone makes the interval."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """One estimate with its interval; what is undefined is None with a reason, never NaN.
@@ -145,6 +149,9 @@ def proportion(successes: int, n: int, confidence: float = 0.95, *, of: str) -> 
     """A proportion with its Wilson interval; undefined where nobody belongs to the denominator.
 
     Args:
+        successes: From 0 to ``n``.
+        n: Patients in the denominator.
+        confidence: Level of the interval, two-sided.
         of: The denominator in words, for the reason: ``complete responses``.
     """
     if n == 0:
@@ -195,18 +202,20 @@ def bootstrap_estimate(
     Args:
         statistic: Vectorised over draws; NaN where a draw leaves it undefined.
         strata: (n,) strata within which patients are drawn; all equal for none.
-        draws: Number of bootstrap samples.
+        draws: Number of bootstrap samples; with 0 the interval is normal, by the jackknife.
         generator: Seeded source of the randomness.
         confidence: Two-sided.
         within: What the strata are, for the method's name.
     """
     n = len(strata)
+    if not draws:
+        return _jackknife_estimate(statistic, strata, confidence)
     method = f"BCa bootstrap{f' within {within}' if within else ''}, {draws} draws"
     # A draw may hold one class only, or a jackknife sample nobody: undefined, left out below.
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(statistic(np.ones((1, n)))[0])
         blocks = [statistic(counts) for counts in bootstrap_counts(strata, draws, generator)]
-        deviations = _jackknife(statistic, strata)
+        deviations = _jackknife(statistic, strata, _MOST_LEFT_OUT)
     samples = np.concatenate(blocks)
     samples = samples[np.isfinite(samples)]
     if 2 * len(samples) < draws:
@@ -241,14 +250,35 @@ def bca_interval(
     return float(low), float(high)
 
 
-def _jackknife(statistic: CountStatistic, strata: FloatArray) -> FloatArray:
-    """Leave-one-out values less their mean within the stratum, (n,).
+def _jackknife_estimate(
+    statistic: CountStatistic, strata: FloatArray, confidence: float
+) -> Estimate:
+    """The statistic with a normal interval, its variance by the jackknife over groups of patients.
 
-    Of more than 2,000 patients small groups of one stratum are left out together, (groups,): their
-    deviations are sums of those of their patients, with the same skewness over the same spread.
+    What serves where there are so many patients that nothing is gained by drawing them.
     """
     n = len(strata)
-    size = -(-n // _MOST_LEFT_OUT)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(statistic(np.ones((1, n)))[0])
+        deviations = _jackknife(statistic, strata, _JACKKNIFE_GROUPS)
+    groups = len(deviations)
+    method = f"normal, jackknife over {groups} groups of patients"
+    if groups < 2 or not deviations.any():
+        return Estimate(value, None, None, n, method, "no interval: nothing varies")
+    error = math.sqrt((groups - 1) / groups * float(deviations @ deviations))
+    half = normal_quantile(confidence) * error
+    return Estimate(value, value - half, value + half, n, method)
+
+
+def _jackknife(statistic: CountStatistic, strata: FloatArray, most: int) -> FloatArray:
+    """Leave-one-out values less their mean within the stratum, (n,).
+
+    Of more than ``most`` patients small groups of one stratum are left out together, (groups,):
+    their deviations are sums of those of their patients, with the same skewness over the same
+    spread.
+    """
+    n = len(strata)
+    size = -(-n // most)
     members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
     groups = [
         (number, inside[start : start + size])

@@ -21,6 +21,10 @@ from pcrnet.evaluation.statistics.intervals import Estimate, proportion
 THRESHOLDS: FloatArray = np.arange(1, 100) / 100.0
 """Where decision curves are drawn."""
 
+SENSIBLE_RANGE = (0.5, 0.95)
+"""Thresholds at which a missed residual tumour weighs as much as one needless operation at least,
+and as nineteen at most."""
+
 READ_OFF: FloatArray = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 """Where they are read off for a table."""
 

@@ -16,6 +16,7 @@ from scipy.stats import norm
 from pcrnet.evaluation.statistics.array_types import (
     CountArray,
     FloatArray,
+    IntArray,
     in_blocks,
     why_undefined,
 )
@@ -28,6 +29,7 @@ _SPAN = 2 / 3
 
 _GRID_POINTS = 101
 _FEWEST_FOR_A_CURVE = 10
+_ERRORS_METHOD = "distance of the smooth curve, bootstrap percentiles"
 
 
 def calibration_in_the_large(
@@ -112,6 +114,13 @@ def spiegelhalter_test(prob: FloatArray, label: FloatArray) -> tuple[Estimate, E
 def smooth_calibration(
     prob: FloatArray, label: FloatArray, weights: CountArray, confidence: float = 0.95
 ) -> Curve | None:
+    """The curve of :func:`smooth_calibration_with_errors` alone."""
+    return smooth_calibration_with_errors(prob, label, weights, confidence)[0]
+
+
+def smooth_calibration_with_errors(
+    prob: FloatArray, label: FloatArray, weights: CountArray, confidence: float = 0.95
+) -> tuple[Curve | None, dict[str, Estimate]]:
     """Observed share of response over the predicted probability, with its pointwise band.
 
     A local line with tricube weights over the nearest two thirds of the patients (Cleveland 1979;
@@ -125,18 +134,58 @@ def smooth_calibration(
 
     Returns:
         The curve between the smallest and the largest prediction, or None where fewer than ten
-        patients, one class or a single predicted probability say nothing about it.
+        patients, one class or a single predicted probability say nothing about it; and ``ici``,
+        ``e50`` and ``e90``: mean, median and 90 % quantile over the patients of the distance
+        between curve and prediction (Austin & Steyerberg 2019, Stat Med 38:4051), with percentile
+        intervals. A distance has no sign, so chance alone makes it larger than 0, and both limits.
     """
     constant = np.ptp(prob) == 0 if len(prob) else True
     if why_undefined(prob, label) or constant or len(prob) < _FEWEST_FOR_A_CURVE:
-        return None
+        reason = "no smooth calibration curve"
+        missing = Estimate.undefined(reason, n=len(prob), method=_ERRORS_METHOD)
+        return None, dict.fromkeys(("ici", "e50", "e90"), missing)
     grid = np.linspace(prob.min(), prob.max(), _GRID_POINTS)
     kernel = _tricube(grid[:, None] - prob, math.floor(_SPAN * len(prob) + 1e-10))
     curve = _local_line(grid, prob, label, kernel, np.ones((1, len(prob))))[0]
     draws = in_blocks(lambda block: _local_line(grid, prob, label, kernel, block), weights)
     tail = (1 - confidence) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
-    return Curve(grid, curve, low, high)
+    nowhere = np.full(len(grid), np.nan)
+    low, high = (
+        np.nanquantile(draws, [tail, 1 - tail], axis=0) if len(draws) else (nowhere, nowhere)
+    )
+    place = _nearest(grid, prob)
+    share = np.bincount(place, minlength=len(grid)) / len(prob)
+    value = _distances(np.abs(curve - grid)[None], share)[0]
+    distances = _distances(np.abs(draws - grid), share)
+    errors = {
+        name: _with_percentiles(float(value[k]), distances[:, k], len(prob), tail)
+        for k, name in enumerate(("ici", "e50", "e90"))
+    }
+    return Curve(grid, curve, low, high), errors
+
+
+def _with_percentiles(value: float, draws: FloatArray, n: int, tail: float) -> Estimate:
+    draws = draws[np.isfinite(draws)]
+    if not len(draws):
+        return Estimate(value, None, None, n, _ERRORS_METHOD, "no interval: no draws")
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Estimate(value, float(low), float(high), n, _ERRORS_METHOD)
+
+
+def _nearest(grid: FloatArray, values: FloatArray) -> IntArray:
+    """Place (n,) of the nearest point of an even grid."""
+    step = float(grid[1] - grid[0])
+    return np.asarray(np.rint((values - grid[0]) / step), dtype=np.int64)
+
+
+def _distances(distance: FloatArray, share: FloatArray) -> FloatArray:
+    """Mean, median and 90 % quantile (draws, 3) of distances (draws, points) by their shares."""
+    order = np.argsort(distance, axis=1)
+    ranked = np.take_along_axis(distance, order, axis=1)
+    mass = np.cumsum(share[order], axis=1)
+    at = [np.minimum((mass < level - 1e-12).sum(axis=1), len(share) - 1) for level in (0.5, 0.9)]
+    rows = np.arange(len(distance))
+    return np.stack([distance @ share, ranked[rows, at[0]], ranked[rows, at[1]]], axis=1)
 
 
 def _tricube(distance: FloatArray, neighbours: int) -> FloatArray:

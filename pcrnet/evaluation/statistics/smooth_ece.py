@@ -63,7 +63,7 @@ def smooth_ece(
     generator: np.random.Generator,
     confidence: float = 0.95,
 ) -> SmoothEce:
-    """Smooth ECE of (n,) probabilities with its null band of ``draws`` simulated outcomes."""
+    """Smooth ECE of (n,) probabilities with the null band of ``draws`` simulated outcomes."""
     method = "smooth ECE, fixed point"
     null_method = f"smooth ECE of a perfectly calibrated model, {draws} draws"
     n = len(label)
@@ -75,6 +75,13 @@ def smooth_ece(
         )
     spectrum = np.cos(np.pi * np.arange(_MODES) * prob[:, None]) / n
     error = float(_fixed_points((label - prob)[None] @ spectrum)[0])
+    if not draws:
+        reason = "no draws were asked for"
+        return SmoothEce(
+            Estimate(error, None, None, n, method, reason),
+            Estimate.undefined(reason, n=n, method=null_method),
+            None,
+        )
     block = max(1, BLOCK_ELEMENTS // n)
     sizes = [min(block, draws - start) for start in range(0, draws, block)]
     simulated = ((generator.random((rows, n)) < prob) - prob for rows in sizes)

@@ -45,7 +45,7 @@ from pcrnet.processes import Progress, in_processes, worth_starting
 from pcrnet.storage import sha256_json, write_bytes
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
-_ARRAYS = ("image", "present", "days", "centre_mm")
+_ARRAYS = ("image", "present", "days", "centre_mm", "facts")
 _ABOUT = "pcrnet"
 _WORTH_A_PROCESS = 8
 _SETTLED_NS = 2_000_000_000
@@ -172,8 +172,7 @@ class TensorCache:
         self._save_memo()
         self._sweep()
         if workers is None:
-            each = _BASE_BYTES + _BYTES_A_VOXEL * math.prod(self._shape)
-            workers = worth_starting(len(missing), items_each=_WORTH_A_PROCESS, bytes_each=each)
+            workers = workers_for(len(missing), math.prod(self._shape))
         report = progress or (lambda done, total: None)
         there = len(patients) - len(missing)
         report(there, len(patients))
@@ -260,6 +259,17 @@ class TensorCache:
             self.memo.save()
         except OutputError as error:
             raise _cannot_write(error) from error
+
+
+def workers_for(patients: int, voxels: int) -> int:
+    """How many processes are worth starting to preprocess patients with tensors of so many voxels.
+
+    Args:
+        patients: How many there are.
+        voxels: Values of one patient's tensor, all timepoints and channels.
+    """
+    each = _BASE_BYTES + _BYTES_A_VOXEL * voxels
+    return worth_starting(patients, items_each=_WORTH_A_PROCESS, bytes_each=each)
 
 
 def _try_make_entry(

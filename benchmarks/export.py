@@ -1,0 +1,194 @@
+"""An exported graph on the default grid: agreement, time and memory of one patient, and sizes.
+
+    python benchmarks/export.py --out benchmarks/results/export.json
+
+Three networks of the default size on the quantitative model, disturbed at random instead of
+trained: neither time nor agreement depends on what was learned. Time and memory are those of a
+process that imports onnxruntime and numpy alone, on one thread. With ``--matrix`` every encoder
+with every fusion is exported on a small grid, too, and run in processes of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from harness import describe_machine, publish
+
+_ROOT = Path(__file__).parents[1]
+_REPEATS = 50
+_RUN = """
+import json, sys, time
+import numpy as np
+import onnxruntime
+
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+start = time.perf_counter()
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+loaded = time.perf_counter() - start
+with np.load(sys.argv[2], allow_pickle=False) as file:
+    inputs = {each.name: file[each.name][:1] for each in session.get_inputs()}
+session.run(None, inputs)
+seconds = []
+for _ in range(int(sys.argv[3])):
+    start = time.perf_counter()
+    cpu = time.process_time()
+    session.run(None, inputs)
+    seconds.append((time.perf_counter() - start, time.process_time() - cpu))
+wall, cpu = zip(*seconds)
+# getrusage would count what the parent held before this program began.
+with open("/proc/self/status") as status:
+    (peak_kb,) = [int(line.split()[1]) for line in status if line.startswith("VmHWM")]
+print(json.dumps({
+    "milliseconds_median": round(1e3 * float(np.median(wall)), 1),
+    "milliseconds_of_processor_median": round(1e3 * float(np.median(cpu)), 1),
+    "milliseconds_least": round(1e3 * min(wall), 1),
+    "load_milliseconds": round(1e3 * loaded, 1),
+    "peak_memory_mb": round(peak_kb / 1024, 1),
+}))
+"""
+
+
+def _made(fixtures: object, folder: Path, *overrides: str, networks: int = 1) -> Path:
+    """A bundle of networks that were disturbed at random, by the makers of the tests."""
+    from pcrnet.config.layers import load_experiment
+    from pcrnet.deploy.packing import describe_bundle, write_bundle
+    from pcrnet.models.contract import FitRequest
+    from pcrnet.models.kinds import fit_model
+
+    experiment = load_experiment(["data.covariates=[age, grade]", "model.networks=1", *overrides])
+    request = FitRequest(
+        name="without-0",
+        patients=fixtures.patients(60),
+        source=fixtures.Measured(experiment),
+        covariates=("age", "grade"),
+        data=experiment.data,
+        imaging=experiment.imaging,
+        seed=3,
+        optimise=fixtures.disturb,
+    )
+    model = fit_model(experiment.model, request)
+    model = dataclasses.replace(
+        model, networks=model.networks * networks, encodings=model.encodings * networks
+    )
+    manifest = describe_bundle(
+        experiment,
+        covariates=("age", "grade"),
+        about=model.describe(),
+        calibrator=fixtures.CALIBRATOR,
+        operating_points=fixtures.POINTS,
+        splits_sha256="0" * 64,
+        simulated=True,
+    )
+    write_bundle(folder, manifest, model)
+    return folder
+
+
+def _fixtures(path: str) -> object:
+    spec = spec_from_file_location("fixtures", _ROOT / path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _default(fixtures: object, folder: Path) -> dict[str, object]:
+    from pcrnet.deploy.bundle import Bundle
+    from pcrnet.deploy.export.exporting import ExportOptions, export_bundle, worst
+    from pcrnet.deploy.export.graph import DecisionGraph
+    from pcrnet.deploy.export.onnx_session import run_onnx
+    from pcrnet.deploy.export.parity import all_cases, compare
+    from pcrnet.deploy.export.quantise import quantise
+
+    bundle = _made(fixtures, folder / "bundle", networks=3)
+    out = folder / "onnx"
+    export = export_bundle(bundle, out, ExportOptions("onnx"))
+    result: dict[str, object] = {
+        "fp32": worst(export.agreements).to_dict() | _file(out / "model.onnx", out),
+        "patterns": [each.to_dict() for each in export.agreements],
+    }
+    read = Bundle.read(bundle)
+    inputs, cases = DecisionGraph.of(read).inputs, all_cases(read, bundle)[::4]
+    for kind in ("fp16", "int8"):
+        path = folder / f"{kind}.onnx"
+        quantise(out / "model.onnx", path, kind)
+        losses = worst(compare(read, inputs, cases, partial(run_onnx, path)))
+        result[kind] = losses.to_dict() | _file(path, out)
+    return result
+
+
+def _file(model: Path, folder: Path) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", _RUN, model, folder / "golden.npz", str(_REPEATS)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {"megabytes": round(model.stat().st_size / 1e6, 2), **json.loads(done.stdout)}
+
+
+def _matrix(fixtures: object, sizes: object, folder: Path) -> dict[str, object]:
+    from pcrnet.deploy.bundle import Bundle
+    from pcrnet.deploy.export.exporting import worst
+    from pcrnet.deploy.export.graph import DecisionGraph
+    from pcrnet.deploy.export.onnx_file import write_onnx
+    from pcrnet.deploy.export.onnx_session import run_onnx
+    from pcrnet.deploy.export.parity import all_cases, compare
+
+    found: dict[str, object] = {}
+    for encoder, settings in sizes.TINY.items():
+        for fusion, of_fusion in sizes.FUSIONS.items():
+            name = f"{encoder}-{fusion}"
+            bundle = _made(
+                fixtures,
+                folder / name,
+                "data.branches={pet: [pet], mri: [adc]}",
+                "imaging.size=[8,8,8]",
+                "imaging.spacing_mm=[12,12,12]",
+                "model.width=8",
+                f"model.encoder={settings}",
+                f"model.fusion={of_fusion}",
+            )
+            read = Bundle.read(bundle)
+            graph = DecisionGraph.of(read)
+            path = folder / f"{name}.onnx"
+            write_onnx(path, graph)
+            cases = all_cases(read, bundle)
+            agreements = compare(read, graph.inputs, cases, partial(run_onnx, path))
+            found[name] = worst(agreements).to_dict()
+            print(name, found[name], file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--matrix", action="store_true")
+    options = parser.parse_args()
+    import onnxruntime
+    import torch
+
+    fixtures = _fixtures("tests/deploy/export/conftest.py")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        result: dict[str, object] = {
+            "machine": describe_machine(
+                torch=torch.__version__, onnxruntime=onnxruntime.__version__, threads=1
+            ),
+            "default_grid": _default(fixtures, folder),
+        }
+        if options.matrix:
+            sizes = _fixtures("tests/deploy/export/test_onnx_file.py")
+            result["encoders_and_fusions"] = _matrix(fixtures, sizes, folder)
+    publish(result, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Intervals for the model that ships, beside those for the models that were judged.
+
+An interval of a judged model asks what its fixed fit, calibrator and threshold would do to other
+patients. The model that ships is another fit, with another calibrator and threshold; how far the
+claim may be from what *it* does to other patients has more parts:
+
+- The claim rests on the patients twice. What patient j teaches the fit that predicts i mirrors
+  what i teaches the fit that predicts j, so that the noise which fits take from their samples
+  counts double: the variance of an estimate grows by the share ν of the scores' variance that is
+  noise (a degenerate U-statistic; exact for a linear score without signal). Noise of seeds is
+  counted alike; it does not double, but measurement shows that intervals want it.
+- Fits differ: in what they would do by their seeds, and by the folds they saw. The variance ω
+  between fits of what each would do enters with 1 + 1/K, K fits being judged and one shipped.
+- The threshold. Over- or undershot by chance, it moves what ships, and the judged models hardly
+  tell, having other thresholds. But the shipped threshold is known: what it does to the very
+  patients on whom it was chosen, less what such a choice flatters itself by, follows it. That
+  optimism is measured where it can be: over the outer folds, between those on whom a threshold
+  was chosen and those it had never seen.
+- The shipped calibration slope is that of the same patients under the shipped calibrator, which
+  may be too timid by its prior. Its interval spans this and the judged models'.
+
+Everything is given K and the size of the cohort; nothing is said of another cohort's patients.
+``benchmarks/shipping.py`` measures how often these intervals cover.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pcrnet.evaluation.statistics.confusion import Confusion
+from pcrnet.evaluation.statistics.intervals import Estimate, logit_wald_interval, normal_quantile
+
+SHIPPED_METRICS = (
+    "auc",
+    "average_precision",
+    "sensitivity",
+    "specificity",
+    "calibration_slope",
+    "calibration_in_the_large",
+)
+"""Of which an interval for the shipped model is known."""
+
+_Z = normal_quantile(0.95)
+
+
+@dataclass(frozen=True)
+class ShippedHead:
+    """What training tells of the shipped model's claim on one outcome.
+
+    Attributes:
+        noise_share: ν, the share of the scores' variance that is noise, of sample or seed.
+        between_fits: ω, the variance between fits of what each would do, by metric.
+        apparent: Sensitivity, specificity and calibration slope (with its standard error) of the
+            shipped decision in the patients on whom it was fitted.
+        optimism: By how much sensitivity and specificity flatter themselves in such patients.
+        instability: How much one patient's risk changes with the fit: the standard deviation over
+            fits on other parts of the cohort, its ``median`` and ``ninetieth`` percentile over the
+            patients, and ``changed``, the share of patients whom such fits call differently.
+    """
+
+    noise_share: float
+    between_fits: Mapping[str, float]
+    apparent: Mapping[str, float]
+    optimism: Mapping[str, float]
+    instability: Mapping[str, float] = field(default_factory=dict)
+
+
+def shipped_metrics(
+    metrics: Mapping[str, Estimate], table: Confusion | None, shipped: ShippedHead, folds: int
+) -> dict[str, Estimate]:
+    """Value and 95 % interval for what ships, of the :data:`SHIPPED_METRICS` in ``metrics``.
+
+    Args:
+        metrics: Of the judged models, each with its interval.
+        table: The judged models' 2×2 table, or None without thresholds.
+        shipped: What training tells.
+        folds: K.
+    """
+    return {
+        name: _of(name, metrics[name], table, shipped, folds)
+        for name in SHIPPED_METRICS
+        if name in metrics
+    }
+
+
+def _of(
+    name: str, judged: Estimate, table: Confusion | None, shipped: ShippedHead, folds: int
+) -> Estimate:
+    method = "for what ships: variance of refits, seeds and threshold added"
+    if judged.value is None or judged.low is None or judged.high is None:
+        return replace(judged, method=method)
+    between = shipped.between_fits.get(name, 0.0) * (1 + 1 / folds)
+    doubled = 1 + shipped.noise_share
+    if name in ("sensitivity", "specificity"):
+        n = 0 if table is None else table.positives if name == "sensitivity" else table.negatives
+        if name not in shipped.apparent or not n:
+            return replace(judged, low=None, high=None, method=method, reason=_NOT_TOLD)
+        value = min(max(shipped.apparent[name] - shipped.optimism[name], 0.0), 1.0)
+        low, high = _share_interval(value, n, doubled, between)
+        return Estimate(value, low, high, judged.n, method)
+    own = ((judged.high - judged.low) / (2 * _Z)) ** 2
+    if name in ("auc", "average_precision"):
+        if not 0.0 < judged.value < 1.0:
+            return replace(judged, method=method)
+        low, high = logit_wald_interval(judged.value, math.sqrt(own * doubled + between))
+        return replace(judged, low=low, high=high, method=method)
+    # The level is the calibrator's last act, and fits differ little in it: nothing doubles.
+    half = _Z * math.sqrt(own * (doubled if name == "calibration_slope" else 1.0) + between)
+    low, high = judged.value - half, judged.value + half
+    if name in shipped.apparent:
+        centre, error = shipped.apparent[name], shipped.apparent["calibration_slope_error"]
+        half = _Z * math.sqrt(error**2 * doubled + between)
+        low, high = min(low, centre - half), max(high, centre + half)
+    return replace(judged, low=low, high=high, method=method)
+
+
+_NOT_TOLD = "training did not tell what the shipped threshold does"
+
+
+def _share_interval(share: float, n: int, doubled: float, between: float) -> tuple[float, float]:
+    """Wilson's interval of as many patients as would give a share this variance."""
+    # Inside by half a patient, so that no patient on one side does not mean no variance.
+    inside = min(max(share, 0.5 / n), 1 - 0.5 / n)
+    binomial = inside * (1 - inside)
+    patients = binomial / (binomial / n * doubled + between)
+    square = _Z**2
+    centre = (share + square / (2 * patients)) / (1 + square / patients)
+    half = math.sqrt(share * (1 - share) / patients + square / (4 * patients**2))
+    half *= _Z / (1 + square / patients)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
