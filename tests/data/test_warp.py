@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data import warp as module
 from pcrnet.data.augment import draw
