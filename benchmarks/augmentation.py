@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from harness import compare, describe_torch, publish
 
-from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.augment import apply, draw
 

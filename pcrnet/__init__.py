@@ -1,7 +1,8 @@
 """pcrnet: from PET/MRI at several timepoints to calibrated probabilities of complete response.
 
-``load_experiment``, ``train``, ``cross_validate``, ``evaluate``, ``load_bundle``, ``read_cohort``
-and ``read_volume`` are found when they are first asked for: importing pcrnet imports no network.
+``load_experiment``, ``train``, ``cross_validate``, ``evaluate``, ``load_bundle``, ``read_cohort``,
+``read_volume`` and ``module_and_data`` are found when they are first asked for: importing pcrnet
+imports no network.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         evaluate,
         load_bundle,
         load_experiment,
+        module_and_data,
         read_cohort,
         read_volume,
         train,
@@ -28,6 +30,7 @@ __all__ = [
     "evaluate",
     "load_bundle",
     "load_experiment",
+    "module_and_data",
     "read_cohort",
     "read_volume",
     "train",

@@ -13,30 +13,48 @@ from collections.abc import Sequence
 from pcrnet import __version__
 from pcrnet.commands import (
     check,
+    compare,
     convert,
+    doctor,
     evaluate,
+    explain,
     export,
     importing,
     kinetics,
+    monitor,
     predict,
     preprocess,
+    sbom,
+    serve,
     simulate,
+    sweep,
     train,
+    verify,
+    work,
 )
 from pcrnet.commands.registry import Commands
 from pcrnet.guard import guarded
 
 _COMMANDS = (
+    doctor,
     train,
+    sweep,
+    work,
     check,
     convert,
     kinetics,
     importing,
     simulate,
     predict,
+    explain,
+    monitor,
+    serve,
     evaluate,
+    compare,
     export,
     preprocess,
+    verify,
+    sbom,
 )
 """In the order of the help."""
 

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from pcrnet.cohort.outcome import OutcomeDefinition
     from pcrnet.cohort.table import Cohort
     from pcrnet.config.imaging import ChannelKind, DicomConfig
+    from pcrnet.data.datamodule import FitDataModule
     from pcrnet.deploy.predictor import Predictor
     from pcrnet.imaging.volume import Volume
     from pcrnet.run.pipeline import CrossValidation, RunResult
     from pcrnet.training.events import Listener
+    from pcrnet.training.lightning.module import PcrModule
 
 AnyPath = str | PathLike[str]
 
@@ -32,6 +34,7 @@ __all__ = [
     "evaluate",
     "load_bundle",
     "load_experiment",
+    "module_and_data",
     "read_cohort",
     "read_volume",
     "train",
@@ -50,6 +53,20 @@ def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidat
     from pcrnet.run.pipeline import cross_validate as run
 
     return run(experiment, *listeners)
+
+
+def module_and_data(
+    experiment: Experiment,
+    *listeners: Listener,
+    left_out: Sequence[int] = (0,),
+    validation: float = 0.2,
+) -> tuple[PcrModule, FitDataModule]:
+    """One fit for a Lightning trainer of your own; as
+    :func:`pcrnet.run.own_trainer.module_and_data`.
+    """
+    from pcrnet.run.own_trainer import module_and_data as parts
+
+    return parts(experiment, *listeners, left_out=left_out, validation=validation)
 
 
 def evaluate(

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -47,7 +48,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{os.getpid()}.partial.{target.name}")
+        temporary = _beside(target)
         try:
             yield temporary
             if not temporary.exists():
@@ -60,6 +61,48 @@ def atomic_path(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
         _flush_folder(target.parent)
+
+
+def _beside(target: Path) -> Path:
+    """A name that nobody else uses: in containers that share a folder, process numbers recur."""
+    return target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial.{target.name}")
+
+
+def create_once(path: Path, data: bytes) -> bool:
+    """Write a file that is not there yet; of all who try, on any machine, one succeeds.
+
+    The file appears whole: it is written under another name and linked. Where a file system knows
+    no links it is created by ``O_EXCL`` and written then.
+
+    Returns:
+        Whether it was this call that made the file.
+
+    Raises:
+        OutputError: Nothing can be written there.
+    """
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = _beside(path)
+        try:
+            draft.write_bytes(data)
+            try:
+                path.hardlink_to(draft)
+            except FileExistsError:
+                return False
+            except OSError:
+                return _create(path, data)
+            return True
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _create(path: Path, data: bytes) -> bool:
+    try:
+        with path.open("xb") as stream:
+            stream.write(data)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _flush_folder(folder: Path) -> None:
@@ -159,6 +202,35 @@ def require_writable(path: Path) -> None:
             for folder in made:
                 with suppress(OSError):
                     folder.rmdir()
+
+
+@contextmanager
+def ballast(path: Path, size: int) -> Iterator[None]:
+    """Hold room for ``size`` bytes beside ``path`` for as long as the block runs.
+
+    For what takes long to compute and must be written at its end: leaving the block frees the room,
+    whatever else has filled the disk meanwhile. Streams need none.
+
+    Raises:
+        OutputError: There is no such room, or nothing can be written there.
+    """
+    if is_stream(path):
+        yield
+        return
+    with writing_to(path):
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        held = target.with_name(f".{os.getpid()}.ballast.{target.name}")
+    try:
+        with writing_to(path), held.open("wb") as stream:
+            while size > 0:  # holes would hold nothing
+                size -= stream.write(bytes(min(size, _CHUNK_BYTES)))
+            stream.flush()
+            os.fsync(stream.fileno())
+        yield
+    finally:
+        with suppress(OSError):
+            held.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,13 +13,16 @@ _HEAVY = {"torch", "pytorch_lightning", "lightning", "monai", "torchio"}
 
 _FLOORS = (
     "errors machine csv_text identity __version__",
-    "storage processes table_file run_layout source_code",
+    "storage processes table_file run_layout source_code extras",
     "config cohort",
     "imaging evaluation",
     "importers review simulation data decision",
     "models",
+    "applicability",
     "training deploy",
-    "run",
+    "doctor monitoring explain",
+    "run serve",
+    "sweeps",
     "public guard",
     "commands",
     "cli",
@@ -27,12 +30,13 @@ _FLOORS = (
 """Packages, and modules beside them, from the ground up: each imports from the floors below it."""
 
 _FLOORS_WITHIN = {
-    "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify", "tensors"),
+    "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify facts", "tensors"),
     "evaluation": ("statistics", "tables trial", "report"),
     "deploy": ("export",),
     "models": ("encoders rivals",),
     "simulation": ("pattern",),
-    "training": ("lightning",),
+    "training": ("lightning trackers",),
+    "sweeps": ("engines report",),
 }
 """Sub-packages in the same way. Modules beside them stand where their imports put them."""
 

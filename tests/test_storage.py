@@ -14,6 +14,7 @@ import pytest
 from pcrnet.errors import IntegrityError, OutputError
 from pcrnet.storage import (
     atomic_path,
+    create_once,
     make_folder,
     read_bounded,
     read_json,
@@ -284,3 +285,45 @@ def test_a_folder_is_not_made_where_a_file_stands(tmp_path):
     for place in ("file", "file/below"):
         with pytest.raises(OutputError, match="a file stands where a folder is needed"):
             make_folder(tmp_path / place)
+
+
+def test_of_many_who_create_a_file_one_does_and_it_is_whole(tmp_path: Path) -> None:
+    import threading
+
+    path, start = tmp_path / "deep" / "claim", threading.Barrier(12)
+    made: list[int] = []
+
+    def attempt(number: int) -> None:
+        start.wait()
+        if create_once(path, bytes([number]) * 9000):
+            made.append(number)
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_bytes() == bytes([made[0]]) * 9000
+    assert len(made) == 1
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_where_a_file_system_knows_no_links_one_creates_it_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: object) -> None:
+        raise PermissionError(1, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    assert create_once(tmp_path / "claim", b"first")
+    assert not create_once(tmp_path / "claim", b"second")
+    assert (tmp_path / "claim").read_bytes() == b"first"
+
+
+def test_two_who_write_one_file_at_once_leave_one_of_both(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "a") as one, atomic_path(tmp_path / "a") as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert (tmp_path / "a").read_text() in {"one", "other"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]

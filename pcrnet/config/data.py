@@ -1,4 +1,4 @@
-"""Settings of the run, its patients, their outcome and how the data are augmented."""
+"""Settings of the run, its patients and their outcome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pcrnet.config.section import (
     Distinct,
     Fraction,
     Name,
-    NonNegative,
     NonNegativeInt,
     Positive,
     PositiveInt,
@@ -98,28 +97,3 @@ class OutcomeConfig(Section):
 
     definition: Literal["ypT0", "ypT0/is"] = "ypT0"
     """ypT0: in situ residue is residual disease; ypT0/is: it counts as response, as in I-SPY 2."""
-
-
-class AugmentationConfig(Section):
-    """One fused random warp of the crop and random intensities, made on the training device."""
-
-    enabled: bool = True
-    """Whether training images are varied at all."""
-    flip_probability: Fraction = 0.5
-    """Left-right mirror image, all visits of the patient together."""
-    rotation_degrees: NonNegative = 10.0
-    """Greatest turn about each axis."""
-    translation_mm: NonNegative = 6.0
-    """Greatest shift along each axis."""
-    scale_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.08
-    """Greatest change of size, as a fraction."""
-    elastic_mm: NonNegative = 0.0
-    """Standard deviation of a smooth random displacement; 0 leaves it out."""
-    visit_shift_mm: NonNegative = 2.0
-    """Extra shift of each visit of its own: what registration leaves over."""
-    noise: NonNegative = 0.03
-    """Standard deviation of added noise, in network input units."""
-    gain_fraction: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.05
-    """Random gain of each visit and branch; small, since SUV and ADC are absolute."""
-    channel_dropout: Fraction = 0.05
-    """Chance that a present channel is hidden, so that missing scans are nothing new."""

@@ -8,11 +8,15 @@ whose default is the simulated trial that ``train.py`` runs when it is given not
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pcrnet.config.data import AugmentationConfig, DataConfig, OutcomeConfig, RunConfig
+from pydantic import model_validator
+
+from pcrnet.config.augmentation import AnyAugmentation, AugmentationConfig
+from pcrnet.config.data import DataConfig, OutcomeConfig, RunConfig
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import ModelConfig, NetworkConfig
+from pcrnet.config.model import ModelConfig, NetworkConfig, begins_with_weights, with_weights
 from pcrnet.config.plain_yaml import plain_text
 from pcrnet.config.section import Section
 from pcrnet.config.training import TrackingConfig, TrainingConfig
@@ -25,12 +29,27 @@ class Experiment(Section):
     data: DataConfig = DataConfig()
     outcome: OutcomeConfig = OutcomeConfig()
     imaging: ImagingConfig = ImagingConfig()
-    augmentation: AugmentationConfig = AugmentationConfig()
+    augmentation: AnyAugmentation = AugmentationConfig()
+    """How training images are varied."""
     model: ModelConfig = NetworkConfig()
     """Which model is trained, judged and shipped."""
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        monitors = [name for name in self.training.callbacks if name.endswith("Monitor")]
+        if monitors and not self.tracking.loggers:
+            raise ValueError(
+                f"training.callbacks: {monitors[0]} has nobody to tell, name one of "
+                "tracking.loggers"
+            )
+        if self.training.freeze_epochs and not begins_with_weights(self.model):
+            raise ValueError(
+                "training.freeze_epochs: there is nothing to freeze, no encoder has weights"
+            )
+        return self
 
     @property
     def cache_directory(self) -> Path:
@@ -54,6 +73,7 @@ class Experiment(Section):
                 "run": self.run.model_copy(update={"root": RunConfig().root}),
                 "data": self.data.model_copy(update=data),
                 "evaluation": self.evaluation.model_copy(update=protocol),
+                "model": with_weights(self.model, lambda path: Path(path).name),
             }
         )
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from pcrnet.config.section import Name, NonNegative, Positive, PositiveInt, Section
 
-ChannelKind = Literal["suv", "adc", "dce", "ratio", "zscore"]
+ChannelKind = Literal["suv", "adc", "hu", "dce", "ratio", "zscore"]
 
 
 class DicomConfig(Section):
@@ -80,7 +80,8 @@ class ImagingConfig(Section):
     """Whether later visits are registered to the first."""
     channels: dict[Name, ChannelKind] = Field(default={})
     """Channel to its intensity rule, where the name does not tell it (``pet``, ``adc``, ``dce_*``;
-    ``ser`` is a ratio that keeps its scale; every other channel is z-scored)."""
+    ``ct`` is in Hounsfield units, kind hu; ``ser`` is a ratio that keeps its scale; every other
+    channel is z-scored)."""
     dicom: DicomConfig = DicomConfig()
     """How DICOM series are read."""
 
@@ -91,6 +92,7 @@ class ImagingConfig(Section):
         by_name: dict[str, ChannelKind] = {
             "pet": "suv",
             "adc": "adc",
+            "ct": "hu",
             "dce": "dce",
             "ser": "ratio",
         }

@@ -22,14 +22,23 @@ if TYPE_CHECKING:
     from pcrnet.config.imaging import ImagingConfig
     from pcrnet.data.clinical import ClinicalEncoding
     from pcrnet.models.contract import FitRequest, FittedModel
+    from pcrnet.models.network_model import Beginning
 
 _KindT = TypeVar("_KindT", "EncoderKind", "ModelKind")
 
 
-class EncoderSettings(Section):
-    """What the settings of every encoder hold; each states both fields anew, with its defaults."""
+class BranchEncoderSettings(Section):
+    """What the settings of every encoder hold; each states its ``kind`` anew."""
 
     kind: str = ""
+    weights: str | None = None
+    """File of weights to begin with: safetensors, or a state dict that torch has saved (.pth, .pt,
+    .ckpt), of which nothing is run. What does not fit is left random, and said; null: all is."""
+
+
+class EncoderSettings(BranchEncoderSettings):
+    """Of those that begin with pcrnet's stem; each states ``stem_width`` anew, too."""
+
     stem_width: int = 1
 
 
@@ -50,20 +59,24 @@ class EncoderKind:
 
     Attributes:
         settings: Their class; the default of its ``kind`` names the encoder.
-        stride: Settings to how many cells of the stem's grid lie along one edge of a cell of the
-            feature grid.
+        stride: Settings to how many cells of the stem's grid (of ``whole``: voxels of the input)
+            lie along one edge of a cell of the feature grid.
         body: Settings, size of the stem's grid (X, Y, Z) and token width W to a module that takes
             (N, H, X, Y, Z), with H the stem's channels, to (N, W, x, y, z).
+        whole: Instead of ``body``, for an encoder without pcrnet's stem: settings, channels C, size
+            of the input and W to a module that takes an image (N, C, X, Y, Z) and presence bool
+            (N, C) to (N, W, x, y, z).
         deterministic: Whether CUDA has deterministic gradients of all its layers.
         absolute: Whether a doubled intensity is told from the features: nothing in it normalises
             over space.
     """
 
-    settings: type[EncoderSettings]
+    settings: type[BranchEncoderSettings]
     stride: Callable[[Any], int]
-    body: Callable[[Any, tuple[int, int, int], int], nn.Module]
+    body: Callable[[Any, tuple[int, int, int], int], nn.Module] | None = None
     deterministic: bool = True
     absolute: bool = True
+    whole: Callable[[Any, int, tuple[int, int, int], int], nn.Module] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,8 @@ class ModelKind:
         read: Folder, settings, timepoints with channels, and imaging to the model written there.
         build: Makes an untrained network for patients whose covariates are encoded so; None where
             the kind trains no network, and is fitted in seconds.
+        begin: Settings and request to one such network before its training, for whoever trains it
+            with a loop of their own; None as for ``build``.
         rests_on_scans: Whether scans, or what is measured in them, play any part.
         deterministic: Whether CUDA has deterministic gradients of all its layers.
     """
@@ -86,6 +101,7 @@ class ModelKind:
     fit: Callable[[Any, FitRequest], FittedModel]
     read: Callable[[Path, Any, DataConfig, ImagingConfig], FittedModel]
     build: Callable[[Any, DataConfig, ImagingConfig, ClinicalEncoding], nn.Module] | None = None
+    begin: Callable[[Any, FitRequest], Beginning] | None = None
     rests_on_scans: bool = True
     deterministic: bool = True
 

@@ -20,12 +20,13 @@ _MOST_PROBLEMS = 20
 _LONGEST_SHOWN = 100
 
 
-def load_experiment(arguments: Sequence[str] = ()) -> Experiment:
+def load_experiment(arguments: Sequence[str | Mapping[str, Any]] = ()) -> Experiment:
     """Build the experiment from YAML files and ``section.key=value`` overrides, left to right.
 
     Args:
         arguments: Each a path ending in ``.yaml`` or ``.yml``, or an override with or without two
-            leading dashes. ``--section.key value`` (two arguments) is understood as well.
+            leading dashes. ``--section.key value`` (two arguments) is understood as well. Nested
+            values are a layer, as what a file holds.
 
     Raises:
         ConfigError: A file that cannot be read, an unknown key (the nearest is suggested), or a
@@ -35,6 +36,9 @@ def load_experiment(arguments: Sequence[str] = ()) -> Experiment:
     pending = list(arguments)
     while pending:
         argument = pending.pop(0)
+        if not isinstance(argument, str):
+            merged = _merge(merged, argument, Experiment)
+            continue
         text = argument.removeprefix("--")
         key, equals, value = text.partition("=")
         if equals and not key.endswith((".yaml", ".yml")):
@@ -42,13 +46,25 @@ def load_experiment(arguments: Sequence[str] = ()) -> Experiment:
         elif text.endswith((".yaml", ".yml")) and not argument.startswith("--"):
             layer = read_yaml(Path(argument))
         elif argument.startswith("--") and "." in text and pending:
-            layer = _override(text, pending.pop(0), merged)
+            layer = _override(text, str(pending.pop(0)), merged)
         else:
             raise ConfigError(
                 f"{_shortened(argument)} is neither a .yaml file nor an override",
                 remedy="write section.key=value, for example training.max_epochs=5",
             )
         merged = _merge(merged, layer, Experiment)
+    return parse_experiment(merged)
+
+
+def overridden(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
+    """The experiment with other values of some dotted keys, laid over it in their order.
+
+    Raises:
+        ConfigError: As :func:`load_experiment`.
+    """
+    merged: dict[str, Any] = experiment.model_dump(mode="json")
+    for key, value in values.items():
+        merged = _merge(merged, _nested(key, value, merged), Experiment)
     return parse_experiment(merged)
 
 
@@ -75,21 +91,27 @@ def parse_experiment(values: Mapping[str, Any]) -> Experiment:
 
 
 def _override(key: str, value: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """One override as a layer over ``values``; an entry of a free mapping joins the others."""
-    parts = key.split(".")
-    if not all(parts) or len(parts) > MAX_YAML_DEPTH:
-        raise ConfigError(
-            f"{_shortened(key)} is not a dotted key", remedy="write section.key=value"
-        )
+    """One override as a layer over ``values``."""
     try:
         parsed = parse_yaml(value)
     except yaml.YAMLError as error:
         raise ConfigError(
             f"the value {_shortened(value)} is not plain YAML: {yaml_problem(error)}", field=key
         ) from error
+    return _nested(key, parsed, values)
+
+
+def _nested(key: str, value: object, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A value at its dotted key, as a layer; an entry of a free mapping joins the others."""
+    parts = key.split(".")
+    if not all(parts) or len(parts) > MAX_YAML_DEPTH:
+        raise ConfigError(
+            f"{_shortened(key)} is not a dotted key", remedy="write section.key=value"
+        )
+    parsed = value
     for depth in reversed(range(len(parts))):
         parsed = _free_mapping(values, parts[:depth]) | {parts[depth]: parsed}
-    return {str(name): item for name, item in parsed.items()}
+    return {str(name): item for name, item in dict(parsed).items()}  # type: ignore[call-overload]
 
 
 def _free_mapping(values: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Any]:
@@ -141,6 +163,10 @@ def _find_unknown_keys(
         path = f"{prefix}{key}"
         if key not in schema.model_fields:
             # Searching for the nearest takes time; those that are not shown need none.
+            reason = getattr(schema, "refused", {}).get(key)
+            if reason is not None:
+                problems.append(f"{path} cannot be set here: {reason}")
+                continue
             near = _suggest(str(key), prefix, schema) if len(problems) < _MOST_PROBLEMS else ""
             problems.append(f"unknown key {path[:_LONGEST_SHOWN]}{near}")
             continue

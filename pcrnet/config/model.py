@@ -6,12 +6,19 @@ An encoder and a rival are a module each, registered by a line in :data:`ENCODER
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 
 from pydantic import Field
 
-from pcrnet.config.kinds import EncoderKind, EncoderSettings, ModelKind, ModelSettings, declared
-from pcrnet.config.section import Positive, PositiveInt, Section
+from pcrnet.config.kinds import (
+    BranchEncoderSettings,
+    EncoderKind,
+    ModelKind,
+    ModelSettings,
+    declared,
+)
+from pcrnet.config.section import Name, Positive, PositiveInt, Section
 
 ENCODER_MODULES = (
     "pcrnet.models.encoders.resnet",
@@ -19,6 +26,7 @@ ENCODER_MODULES = (
     "pcrnet.models.encoders.densenet",
     "pcrnet.models.encoders.vit",
     "pcrnet.models.encoders.swin",
+    "pcrnet.models.encoders.monai",
 )
 """The encoders, one line each: modules with a ``KIND``; the first is the default."""
 
@@ -35,7 +43,7 @@ RIVALS = declared(ModelKind, RIVAL_MODULES)
 """Name to kind of model."""
 
 if TYPE_CHECKING:
-    EncoderConfig = EncoderSettings
+    EncoderConfig = BranchEncoderSettings
     ModelConfig = ModelSettings
     Rival = str
 else:
@@ -99,8 +107,14 @@ class NetworkConfig(ModelSettings):
     """Chance that a unit is left out while training."""
     encoder: EncoderConfig = next(iter(ENCODERS.values())).settings()
     """What turns the scans of one branch and visit into a token."""
+    encoders: dict[Name, EncoderConfig] = Field(default={})
+    """Branch to an encoder of its own, instead of ``model.encoder``; each with its ``kind``."""
     fusion: FusionConfig = TransformerFusionConfig()
     """What turns the tokens that are present into one vector."""
+
+    def encoder_of(self, branch: str) -> EncoderConfig:
+        """The settings of a branch's encoder."""
+        return self.encoders.get(branch, self.encoder)
 
 
 SETTINGS: dict[str, type[ModelSettings]] = {
@@ -116,3 +130,31 @@ if not TYPE_CHECKING:
 def rival_config(kind: Rival) -> ModelSettings:
     """The default settings of a kind of model that the main one is held against."""
     return RIVALS[kind].settings()
+
+
+def with_weights(model: ModelConfig, rename: Callable[[str], str | None]) -> ModelConfig:
+    """The same model with every file of weights under another name, or under none."""
+    if not isinstance(model, NetworkConfig):
+        return model
+
+    def renamed(encoder: EncoderConfig) -> EncoderConfig:
+        if encoder.weights is None:
+            return encoder
+        return encoder.model_copy(update={"weights": rename(encoder.weights)})
+
+    return model.model_copy(
+        update={
+            "encoder": renamed(model.encoder),
+            "encoders": {name: renamed(one) for name, one in model.encoders.items()},
+        }
+    )
+
+
+def without_weights(model: ModelConfig) -> ModelConfig:
+    """The same model, knowing nothing of the files that its training began with."""
+    return with_weights(model, lambda _: None)
+
+
+def begins_with_weights(model: ModelConfig) -> bool:
+    """Whether an encoder begins with weights of a file."""
+    return without_weights(model) != model

@@ -23,6 +23,7 @@ from pcrnet.config.schema import members_of
 from pcrnet.config.section import Section
 
 _WIDTH = 100
+_LONGEST = 120
 _NAMES: Mapping[object, str] = {
     int: "whole number",
     float: "number",
@@ -110,8 +111,11 @@ def _kind(member: type[Any]) -> str:
 @cache
 def _meanings(schema: type[Section]) -> dict[str, str]:
     """Field to the docstring below it, which Python itself does not keep."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(schema))).body
     found: dict[str, str] = {}
+    for base in schema.__bases__:
+        if issubclass(base, Section) and base is not Section:
+            found |= _meanings(base)
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(schema))).body
     name = ""
     for node in tree.body if isinstance(tree, ast.ClassDef) else ():
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -128,17 +132,26 @@ def _values(annotation: object) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
     if annotation in _NAMES:
         return _NAMES[annotation]
+    if len(members_of(annotation)) > 1:
+        return " | ".join(f"{{kind: {_kind(member)}, …}}" for member in members_of(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return f"{{{', '.join(annotation.model_fields)}}}"
     if origin is Literal:
         return " | ".join(map(str, inner))
     if origin in (Union, types.UnionType):
         return " | ".join("null" if part is type(None) else _values(part) for part in inner)
+    return _of_many(origin, inner) or (_values(inner[0]) if inner else str(annotation))
+
+
+def _of_many(origin: object, inner: tuple[object, ...]) -> str:
+    """A list or a mapping in words; empty for anything else."""
     if origin is tuple:
         parts = [part for part in inner if part is not Ellipsis]
         size = f"list of {len(parts)}" if len(parts) == len(inner) else "list"
         return f"{size}, each {_values(parts[0])}"
     if origin is dict:
         return f"mapping of names to {_values(inner[1])}"
-    return _values(inner[0]) if inner else str(annotation)
+    return ""
 
 
 def _limits(field: FieldInfo) -> str:
@@ -176,7 +189,14 @@ def _plain(text: str) -> str:
 def _section_text(section: KeySection) -> str:
     lines = textwrap.wrap(f"{section.title}: {section.meaning}", _WIDTH, subsequent_indent="    ")
     for key in section.keys:
-        lines.append(f"  {key.path}={key.default}    ({key.values})")
+        setting, values = f"  {key.path}={key.default}", f"({key.values})"
+        if len(setting) + len(values) <= _LONGEST:
+            lines.append(f"{setting}    {values}")
+        else:
+            lines.append(setting)
+            lines += textwrap.wrap(
+                values, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 7
+            )
         if key.meaning:
             lines += textwrap.wrap(
                 key.meaning, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6

@@ -8,7 +8,7 @@ Shapes: B patients, T timepoints, C channels, R branches, X Y Z voxels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.warp import warp
 
@@ -56,8 +56,8 @@ def draw(
     numbers = [_numbers(seed, timepoints, channels, branches, nodes) for seed in seeds]
     uniform, shifts, elastic = (torch.stack(drawn) for drawn in zip(*numbers, strict=True))
     # (B, ...): seven of the patient's place, one of the mirror, T·R of gain, T·C of what is hidden
-    place, mirror, gain, hide = uniform.split(
-        (7, 1, timepoints * branches, timepoints * channels), dim=1
+    place, mirror, gain, hide = torch.split(
+        uniform, [7, 1, timepoints * branches, timepoints * channels], dim=1
     )
     place, gain = 2.0 * place - 1.0, 2.0 * gain - 1.0
     matrix = _rotations(place[:, :3] * (torch.pi / 180.0 * config.rotation_degrees))
@@ -70,8 +70,8 @@ def draw(
             [matrix[:, None].expand(-1, timepoints, 3, 3), offset[..., None]], dim=3
         ),
         elastic_mm=elastic * config.elastic_mm,
-        gain=1.0 + gain.unflatten(1, (timepoints, branches)) * config.gain_fraction,
-        keep=hide.unflatten(1, (timepoints, channels)) >= config.channel_dropout,
+        gain=1.0 + torch.unflatten(gain, 1, (timepoints, branches)) * config.gain_fraction,
+        keep=torch.unflatten(hide, 1, (timepoints, channels)) >= config.channel_dropout,
         noise_seeds=tuple(int(seed) ^ _NOISE for seed in seeds),
     )
 
@@ -97,6 +97,7 @@ def apply(
     imaging: ImagingConfig,
     branch_of_channel: Tensor,
     is_suv: Tensor,
+    distort: Callable[[Tensor], Tensor] = lambda moved: moved,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch.
 
@@ -109,6 +110,7 @@ def apply(
         branch_of_channel: int (C,).
         is_suv: bool (C,), on the CPU; noise on SUV grows with SUV, as the network sees its
             logarithm.
+        distort: What the scanner does to the image before noise comes to it.
 
     Returns:
         The augmented image, float32, and the presence after hiding channels. A patient never
@@ -116,6 +118,7 @@ def apply(
     """
     moved = warp(image, parameters.transform, parameters.elastic_mm, imaging)
     moved *= parameters.gain[:, :, branch_of_channel][..., None, None, None]
+    moved = distort(moved)
     if config.noise > 0:
         _add_noise(moved, parameters.noise_seeds, config.noise, is_suv)
     kept = present & parameters.keep

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,9 +11,18 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.experiment import Experiment
+from pcrnet.data.artefacts import (
+    ArtefactParameters,
+    ChannelPhysics,
+    any_artefact,
+    apply_artefacts,
+    draw_artefacts,
+)
 from pcrnet.data.augment import AugmentationParameters, apply, draw
-from pcrnet.data.dataset import Batch, EpochSampler, PatientDataset
+from pcrnet.data.dataset import Batch, EpochSampler, OwnShare, PatientDataset, SharedBatches
+from pcrnet.data.library_augment import library_augmenter
 from pcrnet.data.seeds import derive_seed
 
 
@@ -21,6 +31,7 @@ class AugmentedBatch(NamedTuple):
 
     batch: Batch
     parameters: AugmentationParameters
+    artefacts: ArtefactParameters | None
 
 
 class FitDataModule(LightningDataModule):
@@ -31,8 +42,10 @@ class FitDataModule(LightningDataModule):
         fit: Name of the fit; with seed, epoch and patient it names every random number.
         training: The patients that the fit learns from.
         validation: A slice of its own training patients that early stopping watches.
+        test: Patients that the fit leaves out, for a trainer that tests or predicts.
 
     Attributes:
+        batch_size: Patients a step; Lightning's finder of batch sizes sets it.
         received_at: By ``time.perf_counter``, when the loader handed over the last batch.
     """
 
@@ -42,38 +55,65 @@ class FitDataModule(LightningDataModule):
         fit: str,
         training: PatientDataset,
         validation: PatientDataset | None = None,
+        test: PatientDataset | None = None,
     ) -> None:
         super().__init__()
         self.experiment = experiment
         self.fit = fit
         self.training = training
         self.validation = validation
+        self.test = test
+        self.batch_size = experiment.training.batch_size
         self.received_at = 0.0
         data, imaging = experiment.data, experiment.imaging
-        self._is_suv = torch.tensor([imaging.channel_kind(name) == "suv" for name in data.channels])
-        self._branch_of_channel = torch.tensor(
-            [index for index, channels in enumerate(data.branches.values()) for _ in channels]
-        )
+        self._physics = ChannelPhysics.of(data, imaging)
+        self._library = library_augmenter(experiment.augmentation, data, imaging)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches in the epoch's own order."""
-        sampler = EpochSampler(len(self.training), self.experiment.run.seed, self.fit)
-        return self._loader(self.training, sampler)
+        order = EpochSampler(len(self.training), self.experiment.run.seed, self.fit)
+        rank, ranks = self._rank()
+        if ranks == 1:
+            return self._loader(self.training, batch_size=self.batch_size, sampler=order)
+        shared = SharedBatches(order, self.batch_size, rank, ranks)
+        return self._loader(self.training, batch_sampler=shared)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """The patients that early stopping watches; none under a fixed schedule."""
-        return [] if self.validation is None else self._loader(self.validation, None)
+        return self._in_order(self.validation)
 
-    def _loader(self, dataset: PatientDataset, sampler: EpochSampler | None) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """The patients that the fit leaves out, in order."""
+        return self._in_order(self.test)
+
+    def predict_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """The same patients."""
+        return self._in_order(self.test)
+
+    def _in_order(
+        self, dataset: PatientDataset | None
+    ) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        if dataset is None:
+            return []
+        rank, ranks = self._rank()
+        sampler = OwnShare(len(dataset), rank, ranks) if ranks > 1 else None
+        return self._loader(dataset, batch_size=self.batch_size, sampler=sampler)
+
+    def _rank(self) -> tuple[int, int]:
+        """Which of how many processes this is."""
+        return (
+            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        )
+
+    def _loader(self, dataset: PatientDataset, **how: Any) -> DataLoader[Batch]:  # noqa: ANN401
         workers = self.experiment.data.workers
         return DataLoader(
             dataset,
-            batch_size=self.experiment.training.batch_size,
-            sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             collate_fn=_already_a_batch,
+            **how,
         )
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch | AugmentedBatch:
@@ -86,30 +126,52 @@ class FitDataModule(LightningDataModule):
         names = [self.training.patients[index].patient_id for index in batch.patient.tolist()]
         epoch = self.trainer.current_epoch
         seeds = [derive_seed(self.experiment.run.seed, self.fit, epoch, name) for name in names]
+        if not isinstance(augmentation, AugmentationConfig):
+            return self._by_library(batch, seeds)
+        shape = (len(data.timepoints), len(data.channels), len(data.branches))
         return AugmentedBatch(
             batch,
-            draw(augmentation, seeds, len(data.timepoints), len(data.channels), len(data.branches)),
+            draw(augmentation, seeds, *shape),
+            draw_artefacts(augmentation, seeds, *shape) if any_artefact(augmentation) else None,
         )
 
     def on_after_batch_transfer(self, batch: Batch | AugmentedBatch, dataloader_idx: int) -> Batch:
         """Augment where the batch is trained on."""
-        if isinstance(batch, Batch):
-            return batch
-        plain, parameters = batch
+        augmentation = self.experiment.augmentation
+        if isinstance(batch, Batch) or not isinstance(augmentation, AugmentationConfig):
+            return batch if isinstance(batch, Batch) else batch.batch
+        plain, parameters, artefacts = batch
+        imaging = self.experiment.imaging
+        device = plain.image.device
+        physics = ChannelPhysics(*(one.to(device, non_blocking=True) for one in self._physics))
+
+        def distort(image: Tensor) -> Tensor:
+            return (
+                image if artefacts is None else apply_artefacts(image, artefacts, imaging, physics)
+            )
+
         image, present = apply(
             plain.image,
             plain.present,
             parameters,
-            self.experiment.augmentation,
-            self.experiment.imaging,
-            self._on(plain.image, self._branch_of_channel),
-            self._is_suv,
+            augmentation,
+            imaging,
+            physics.branch,
+            self._physics.suv,
+            distort,
         )
         return plain._replace(image=image, present=present)
 
-    @staticmethod
-    def _on(like: Tensor, values: Tensor) -> Tensor:
-        return values.to(like.device, non_blocking=True)
+    def _by_library(self, batch: Batch, seeds: Sequence[int]) -> Batch:
+        assert self._library is not None  # noqa: S101 - it is enabled
+        changed = [
+            self._library(image, present, seed)
+            for image, present, seed in zip(batch.image, batch.present, seeds, strict=True)
+        ]
+        return batch._replace(
+            image=torch.stack([image for image, _, _ in changed]),
+            present=torch.stack([present for _, present, _ in changed]),
+        )
 
 
 def _already_a_batch(batch: Any) -> Batch:  # noqa: ANN401 - the loader expects a list here

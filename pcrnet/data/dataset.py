@@ -5,6 +5,7 @@ Shapes: B patients, T timepoints, C channels, X Y Z voxels, F covariate features
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from pcrnet.cohort.outcome import CELLS
 from pcrnet.cohort.table import Patient
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.seeds import derive_seed
 from pcrnet.imaging.tensors.preprocess import PatientTensor
+
+_ANYTHING = (True,) * len(CELLS)
 
 
 class TensorSource(Protocol):
@@ -38,7 +42,9 @@ class Batch(NamedTuple):
         covariate_present: bool (B, J).
         allowed: bool (B, 4); the outcome cells that agree with what is known.
         offset: float32 (B, 3); logits that a network's own are added to.
-        patient: int64 (B,); index of the patient within the dataset.
+        patient: int64 (B,); index of the patient within the dataset; negative where the patient
+            only keeps a process company (:class:`SharedBatches`), and then nothing is known of the
+            outcome.
     """
 
     image: Tensor
@@ -86,7 +92,11 @@ class PatientDataset(Dataset[Batch]):
         return self.__getitems__([index])
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """The patients at ``indices`` as one batch (what the loader asks for)."""
+        """The patients at ``indices`` as one batch (what the loader asks for).
+
+        An index −1 − i means patient i, of whose outcome nothing is told.
+        """
+        named, indices = indices, [index if index >= 0 else -1 - index for index in indices]
         patients = [self.patients[index] for index in indices]
         tensors = [self._source.get(patient) for patient in patients]
         return Batch(
@@ -95,9 +105,14 @@ class PatientDataset(Dataset[Batch]):
             days=torch.from_numpy(np.stack([tensor.days for tensor in tensors])),
             covariates=torch.stack([self._covariates[index] for index in indices]),
             covariate_present=torch.stack([self._covariate_present[index] for index in indices]),
-            allowed=torch.tensor([patient.outcome.allowed_cells for patient in patients]),
+            allowed=torch.tensor(
+                [
+                    patient.outcome.allowed_cells if index >= 0 else _ANYTHING
+                    for index, patient in zip(named, patients, strict=True)
+                ]
+            ),
             offset=self._offset[list(indices)],
-            patient=torch.tensor(list(indices)),
+            patient=torch.tensor(list(named)),
         )
 
 
@@ -120,3 +135,48 @@ class EpochSampler(Sampler[int]):
         generator = torch.Generator()
         generator.manual_seed(derive_seed(*self._seed_parts, "order", self.epoch))
         yield from torch.randperm(self._length, generator=generator).tolist()
+
+
+class SharedBatches(Sampler[list[int]]):
+    """The batches of one of several processes that share every batch of an epoch among them.
+
+    Together they are shown what one process would be: the same patients in the same batches. All
+    must go through as many batches, so that one for which a last, short batch has no patient is
+    given one whose outcome it is not told.
+
+    Args:
+        order: Indices of the patients; the same in every process.
+        batch_size: Patients of a batch of all processes together.
+        rank: Number of this process.
+        ranks: How many there are.
+    """
+
+    def __init__(self, order: EpochSampler, batch_size: int, rank: int, ranks: int) -> None:
+        self.sampler = order  # the name by which Lightning finds it, to tell it the epoch
+        self._batch_size = batch_size
+        self._rank, self._ranks = rank, ranks
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.sampler) / self._batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = list(self.sampler)
+        for first in range(0, len(order), self._batch_size):
+            batch = order[first : first + self._batch_size]
+            yield batch[self._rank :: self._ranks] or [-1 - batch[0]]
+
+
+class OwnShare(Sampler[int]):
+    """Every ``ranks``-th patient, in order: together the processes see each once, and nobody twice.
+
+    Lightning's own repeats patients until all processes have as many.
+    """
+
+    def __init__(self, length: int, rank: int, ranks: int) -> None:
+        self._own = range(rank, length, ranks)
+
+    def __len__(self) -> int:
+        return len(self._own)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._own

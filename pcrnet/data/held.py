@@ -28,8 +28,12 @@ class HeldTensors:
 
     def __init__(self, source: TensorSource, most_bytes: int = MOST_BYTES) -> None:
         self._source = source
-        self._left = most_bytes
+        self._most = self._left = most_bytes
         self._held: dict[str, tuple[Patient, PatientTensor]] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Another process reads for itself: sending what is held would take longer.
+        return (type(self), (self._source, self._most))
 
     def get(self, patient: Patient) -> PatientTensor:
         """The patient's tensor.

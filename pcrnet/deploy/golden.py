@@ -30,6 +30,7 @@ _LEVEL: dict[ChannelKind, tuple[float, float]] = {
     "suv": (0.8, 6.0),
     "adc": (1.8, 0.9),
     "dce": (300.0, 900.0),
+    "hu": (40.0, 120.0),
     "ratio": (0.8, 1.4),
     "zscore": (200.0, 700.0),
 }
@@ -93,6 +94,8 @@ def _phantom(case: str, visit: int, channel: str, imaging: ImagingConfig) -> Vol
     lesion = np.linalg.norm(place - [0.08, 0.1, -0.05], axis=-1) < lesion_size
     tissue, focus = _LEVEL[imaging.channel_kind(channel)]
     values: NDArray[np.float64] = np.where(lesion, focus, tissue * body)
+    if imaging.channel_kind(channel) == "hu":
+        values = values - 1000.0 * ~(body | lesion)
     values = values * (1.0 + 0.05 * generator.uniform(-1.0, 1.0, shape))
     turn = np.deg2rad(4.0)
     affine = np.eye(4)

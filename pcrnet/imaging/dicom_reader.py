@@ -34,6 +34,7 @@ _MODALITIES: dict[ChannelKind, frozenset[str]] = {
     "suv": frozenset({"PT"}),
     "adc": frozenset({"MR"}),
     "dce": frozenset({"MR"}),
+    "hu": frozenset({"CT"}),
 }
 """What z-scored channels show is for their user to say."""
 _RESCALED = "value = RescaleSlope × stored + RescaleIntercept, slice by slice"
@@ -49,7 +50,8 @@ def read_dicom_series(
     Args:
         path: A folder or zip archive that holds one image series, or a single (multi-frame) file.
         kind: What the values mean: ``suv`` gives SUVbw (or what the settings ask for), ``adc``
-            10⁻³ mm²/s, anything else the rescaled values.
+            10⁻³ mm²/s, ``hu`` Hounsfield units, anything else the rescaled
+            values.
         channel: Name of the channel: of a time or diffusion series it says which volume.
         settings: Tracers, norm of the SUV, tolerance and windows; the defaults if None.
 
@@ -108,6 +110,8 @@ def _to_unit(
             return _to_suv(series, frames, stored, settings, path)
         case "adc":
             return _to_adc(frames, stored)
+        case "hu":
+            return linear_values(stored, rescaling(frames)), "HU", Provenance(_RESCALED)
     return linear_values(stored, rescaling(frames)), "arbitrary", Provenance(_RESCALED)
 
 

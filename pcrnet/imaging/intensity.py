@@ -1,11 +1,12 @@
 """From physical values to network input, one rule for each kind of channel.
 
-SUV and ADC keep their absolute scale. The DCE phases of one visit share one scale, so that
-enhancement survives. Every other MR channel is standardised within the body.
+SUV, ADC and Hounsfield units keep their absolute scale. The DCE phases of one visit share one
+scale, so that enhancement survives. Every other MR channel is standardised within the body.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from pcrnet.config.imaging import ChannelKind
 from pcrnet.errors import ImageError
-from pcrnet.imaging.volume import Volume
+from pcrnet.imaging.volume import Unit, Volume
 
 _BODY_FRACTION = 0.1
 _MAX_SAMPLES = 500_000
@@ -25,17 +26,22 @@ _THRESHOLDS: WeakKeyDictionary[Volume, float] = WeakKeyDictionary()
 
 @dataclass(frozen=True)
 class Scaling:
-    """Network input = (value − offset) / scale; ``background`` stands where nothing was imaged."""
+    """Network input = (value − offset) / scale, no less than ``lowest``.
+
+    ``background`` stands where nothing was imaged.
+    """
 
     offset: float = 0.0
     scale: float = 1.0
     background: float = 0.0
+    lowest: float = -math.inf
 
     def apply(
         self, values: NDArray[np.float32], coverage: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Scale resampled values, shape (x, y, z), and fill what the scan did not cover."""
         scaled = (values - np.float32(self.offset)) / np.float32(self.scale)
+        scaled = np.maximum(scaled, np.float32(self.lowest))
         return np.where(coverage, scaled, np.float32(self.background))
 
 
@@ -45,6 +51,8 @@ def visit_scalings(
     """The scaling of each channel of one visit.
 
     - suv, adc, ratio: unchanged; background 0.
+    - hu: thousands of Hounsfield units, so that air is −1, which is the background, and water 0;
+      what scanners pad with below air is air.
     - dce: divided by the median of the body on the pre-contrast phase (``dce_pre``, else the
       first phase there is); background 0.
     - zscore: minus mean, over standard deviation, of the body; background is the 1st percentile
@@ -67,6 +75,8 @@ def visit_scalings(
             match kinds[channel]:
                 case "suv" | "adc" | "ratio":
                     scalings[channel] = Scaling()
+                case "hu":
+                    scalings[channel] = Scaling(scale=1000.0, background=-1.0, lowest=-1.0)
                 case "zscore":
                     scalings[channel] = _standardised(volume)
                 case "dce":
@@ -84,11 +94,21 @@ def body_threshold(array: NDArray[np.float32]) -> float:
     return _BODY_FRACTION * float(np.percentile(_sample(array), 99))
 
 
+def above_air(array: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
+    """Values that are 0 in air and rise with tissue: a CT counts from −1000, all else does so."""
+    if unit != "HU":
+        return array
+    return np.asarray(np.maximum(array + np.float32(1000.0), np.float32(0.0)))
+
+
 def tissue_threshold(volume: Volume) -> float:
-    """:func:`body_threshold` of a volume, found once: a patient's scans are asked several times."""
+    """:func:`body_threshold` of a volume's values :func:`above_air`, found once.
+
+    A patient's scans are asked several times.
+    """
     known = _THRESHOLDS.get(volume)
     if known is None:
-        known = _THRESHOLDS[volume] = body_threshold(volume.array)
+        known = _THRESHOLDS[volume] = body_threshold(above_air(volume.array, volume.unit))
     return known
 
 

@@ -17,6 +17,8 @@ _AS_STORED = Provenance("as stored in the NIfTI file")
 MASK = "mask"
 """The column, beside the channels, whose files are label images."""
 
+_HIGHEST_HU = 32_767.0  # of 16 bits; metal comes close
+
 
 def read_volume(
     path: Path,
@@ -70,7 +72,11 @@ def read_scan(
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a path is for the DICOM reader: a folder, a zip, or a file of that format."""
+    """Whether a path is for the DICOM reader: a folder, a zip, or a file of that format.
+
+    Raises:
+        ImageError: There is neither a file nor a folder.
+    """
     if path.is_dir():
         return True
     if not path.is_file():
@@ -86,7 +92,7 @@ def check_values(volume: Volume, kind: ChannelKind) -> None:
     ADC: the 90th percentile of the positive voxels lies within 0.1–8 (10⁻³ mm²/s; free water at
     37 °C is 3.0). SUV: the 99th percentile of the positive voxels lies within 0.02–100, and
     negative values are noise: at most 5 % of the activity, none below both −1 and a tenth of the
-    maximum.
+    maximum. Hounsfield units: some voxel is negative, none above 32 767.
 
     Raises:
         ImageError: All voxels are equal.
@@ -103,6 +109,24 @@ def check_values(volume: Volume, kind: ChannelKind) -> None:
             _check_adc(volume)
         case "suv":
             _check_suv(volume, lowest, highest)
+        case "hu":
+            _check_hu(lowest, highest)
+
+
+def _check_hu(lowest: float, highest: float) -> None:
+    """Air and fat lie below water; stored values without their intercept do not."""
+    if lowest >= 0:
+        raise UnitError(
+            f"a CT is expected in Hounsfield units; the lowest value is {lowest:g}, where air is "
+            "-1000 and fat -100",
+            remedy="apply RescaleSlope and RescaleIntercept (they are, to DICOM), or set "
+            "imaging.channels to zscore for an image in other units",
+        )
+    if highest > _HIGHEST_HU:
+        raise UnitError(
+            f"a CT is expected in Hounsfield units; a value of {highest:g} is not plausible",
+            remedy="give the CT as reconstructed, in Hounsfield units",
+        )
 
 
 def _check_adc(volume: Volume) -> None:

@@ -23,6 +23,8 @@ def channel_unit(kind: ChannelKind, settings: DicomConfig) -> Unit:
             return suv_unit(settings)
         case "adc":
             return ADC_UNIT
+        case "hu":
+            return "HU"
         case "dce" | "ratio" | "zscore":
             return "arbitrary"
         case _:
@@ -54,7 +56,7 @@ def share_of_suvbw(unit: Unit) -> float:
             return 0.65
         case "SUVbsa":
             return 0.25
-        case "1e-3 mm2/s" | "arbitrary" | "label":
+        case "1e-3 mm2/s" | "HU" | "arbitrary" | "label":
             raise ValueError(f"{unit} is no standardised uptake value")
         case _:
             assert_never(unit)
@@ -67,7 +69,7 @@ def registration_rank(unit: Unit) -> int:
     information of 0.05 (CMB-CRC): no more than nonsense has.
     """
     match unit:
-        case "arbitrary":
+        case "arbitrary" | "HU":
             return 0
         case "SUVbw" | "SUL" | "SUVbsa":
             return 1

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Posture = Literal["prone", "supine"]
-Unit = Literal["SUVbw", "SUL", "SUVbsa", "1e-3 mm2/s", "arbitrary", "label"]
+Unit = Literal["SUVbw", "SUL", "SUVbsa", "1e-3 mm2/s", "HU", "arbitrary", "label"]
 
 
 @dataclass(frozen=True, eq=False)

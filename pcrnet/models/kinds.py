@@ -6,6 +6,7 @@ A new kind is one module with a :class:`~pcrnet.config.kinds.ModelKind`, and a l
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,19 +19,36 @@ from pcrnet.config.model import RIVALS, ModelConfig, NetworkConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.models.contract import FitRequest, FittedModel
 from pcrnet.models.network import PcrNet
-from pcrnet.models.network_model import NetworkModel
+from pcrnet.models.network_model import Beginning, NetworkModel, begin
+from pcrnet.models.pretraining import begin_with_weights, beginnings
 
 
 def _network(
     config: NetworkConfig, data: DataConfig, imaging: ImagingConfig, encoding: ClinicalEncoding
-) -> nn.Module:
+) -> PcrNet:
     return PcrNet(data, imaging, config, encoding.covariate_of_feature, len(encoding.covariates))
 
 
+def _network_with_weights(
+    config: NetworkConfig, data: DataConfig, imaging: ImagingConfig, encoding: ClinicalEncoding
+) -> nn.Module:
+    """As training begins with it: what ships needs no file of somebody else's."""
+    network = _network(config, data, imaging, encoding)
+    begin_with_weights(network, config, data)
+    return network
+
+
 def _fit_network(config: NetworkConfig, request: FitRequest) -> FittedModel:
-    build = partial(_network, config, request.data, request.imaging)
+    build = partial(_network_with_weights, config, request.data, request.imaging)
     corrects = config.start == "quantitative"
-    return NetworkModel.fit(request, build, networks=config.networks, corrects=corrects)
+    model = NetworkModel.fit(request, build, networks=config.networks, corrects=corrects)
+    begun = beginnings(config, request.data, request.imaging)
+    return replace(model, pretrained={branch: one.to_dict() for branch, one in begun.items()})
+
+
+def _begin_network(config: NetworkConfig, request: FitRequest) -> Beginning:
+    build = partial(_network_with_weights, config, request.data, request.imaging)
+    return begin(request, build, corrects=config.start == "quantitative")
 
 
 def _read_network(
@@ -50,6 +68,7 @@ KINDS: dict[str, ModelKind] = {
         fit=_fit_network,
         read=_read_network,
         build=_network,
+        begin=_begin_network,
     ),
     **RIVALS,
 }

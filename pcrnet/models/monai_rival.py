@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pcrnet.config.imaging import ImagingConfig
     from pcrnet.data.clinical import ClinicalEncoding
     from pcrnet.models.contract import FitRequest, FittedModel
+    from pcrnet.models.network_model import Beginning
 
 
 class MonaiConfig(ModelSettings):
@@ -46,6 +47,13 @@ def _fit(config: MonaiConfig, request: FitRequest) -> FittedModel:
     return NetworkModel.fit(request, build, networks=1, corrects=False)
 
 
+def _begin(config: MonaiConfig, request: FitRequest) -> Beginning:
+    from pcrnet.models.network_model import begin
+
+    build = partial(_build, config, request.data, request.imaging)
+    return begin(replace(request, covariates=()), build, corrects=False)
+
+
 def _read(path: Path, config: MonaiConfig, data: DataConfig, imaging: ImagingConfig) -> FittedModel:
     from pcrnet.models.network_model import NetworkModel
 
@@ -59,5 +67,6 @@ KIND = ModelKind(
     fit=_fit,
     read=_read,
     build=_build,
+    begin=_begin,
     deterministic=False,  # its 3D pooling has no deterministic gradient on CUDA
 )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,15 @@ class NetworkModel:
         networks: Each trained on other patients of the fit; none where they add nothing.
         encoding: Clinical encoding of each network.
         factors: (3,) in [0, 1], one a logit.
+        pretrained: Branch to the digest of the file that its encoder began with, and how much of
+            the encoder came from it.
     """
 
     start: FittedModel
     networks: tuple[nn.Module, ...]
     encodings: tuple[ClinicalEncoding, ...]
     factors: NDArray[np.float64]
+    pretrained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -79,17 +82,17 @@ class NetworkModel:
                 With one, nobody is left out and the factors are 1.
             corrects: Whether the start is the quantitative model, else the frequencies.
         """
-        start = _fit_start(request, corrects)
         if networks == 1:
-            encoding = ClinicalEncoding.fit(request.patients, request.covariates)
-            network = _new(build, encoding, request, "network")
-            offset = _honest_offset(start, request)
-            request.optimise("network", network, request.patients, encoding, offset)
-            return cls(start, (network,), (encoding,), np.ones(3))
+            begun = begin(request, build, corrects=corrects)
+            request.optimise(
+                "network", begun.network, request.patients, begun.encoding, begun.offset
+            )
+            return cls(begun.start, (begun.network,), (begun.encoding,), np.ones(3))
+        start = _fit_start(request, corrects)
         parts = _parts(request, networks)
         trained: list[nn.Module] = []
         encodings: list[ClinicalEncoding] = []
-        begun, added = np.empty((len(parts), 3)), np.empty((len(parts), 3))
+        started, added = np.empty((len(parts), 3)), np.empty((len(parts), 3))
         for part in range(networks):
             left = parts == part
             name = f"network-{part}"
@@ -100,12 +103,12 @@ class NetworkModel:
             offset = _honest_offset(own_start, learning)
             request.optimise(name, network, learning.patients, encoding, offset)
             others = _chosen(request.patients, left)
-            begun[left] = own_start.logits(others, request.source)
+            started[left] = own_start.logits(others, request.source)
             added[left] = network_logits(network, encoding, others, request.source)
             trained.append(network)
             encodings.append(encoding)
         factors = (
-            choose_factors(begun, added, allowed_cells(request.patients))
+            choose_factors(started, added, allowed_cells(request.patients))
             if corrects
             else np.ones(3)
         )
@@ -145,6 +148,7 @@ class NetworkModel:
             "weights": weights,
             "factors": [round(float(factor), 4) for factor in self.factors],
             "start": dict(self.start.describe()),
+            **({"pretrained": dict(self.pretrained)} if self.pretrained else {}),
         }
 
     def write(self, directory: Path) -> None:
@@ -156,7 +160,7 @@ class NetworkModel:
                 for name, value in network.state_dict().items()
             }
             write_bytes(directory / _weights_file(index), save(state))
-        NetworkRecord(self.factors, self.encodings).write(directory)
+        NetworkRecord(self.factors, self.encodings, self.pretrained).write(directory)
 
     @classmethod
     def read(
@@ -180,7 +184,32 @@ class NetworkModel:
             _read_network(directory / _weights_file(index), build, encoding)
             for index, encoding in enumerate(record.encodings)
         )
-        return cls(start, networks, record.encodings, record.factors)
+        return cls(start, networks, record.encodings, record.factors, record.pretrained)
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """One network before its training.
+
+    Attributes:
+        start: The model whose logits it will correct.
+        network: Untrained.
+        encoding: Of the covariates of its patients.
+        offset: (n, 3), the start's logits of the patients it will learn from.
+    """
+
+    start: TabularModel | Frequencies
+    network: nn.Module
+    encoding: ClinicalEncoding
+    offset: Logits
+
+
+def begin(request: FitRequest, build: Build, *, corrects: bool) -> Beginning:
+    """All that precedes the training of a network that learns from everybody in the request."""
+    start = _fit_start(request, corrects)
+    encoding = ClinicalEncoding.fit(request.patients, request.covariates)
+    network = _new(build, encoding, request, "network")
+    return Beginning(start, network, encoding, _honest_offset(start, request))
 
 
 @torch.inference_mode()

@@ -5,8 +5,10 @@ Shapes: 3 logits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +34,13 @@ class NetworkRecord:
     Attributes:
         factors: (3,) in [0, 1], one a logit.
         encodings: Clinical encoding of each network.
+        pretrained: Branch to the digest of the file that its encoder began with, and how much of
+            it fitted.
     """
 
     factors: NDArray[np.float64]
     encodings: tuple[ClinicalEncoding, ...]
+    pretrained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def write(self, directory: Path) -> None:
         """Write the record as JSON."""
@@ -44,6 +49,7 @@ class NetworkRecord:
             {
                 "factors": [float(factor) for factor in self.factors],
                 "encodings": [encoding.to_dict() for encoding in self.encodings],
+                "pretrained": {branch: dict(one) for branch, one in self.pretrained.items()},
             },
         )
 
@@ -59,9 +65,12 @@ class NetworkRecord:
         with taking_apart(path, remedy=_REMEDY):
             factors = np.array([float(factor) for factor in record["factors"]])
             encodings = tuple(ClinicalEncoding.from_dict(item) for item in record["encodings"])
+            pretrained = {
+                str(branch): dict(one) for branch, one in record.get("pretrained", {}).items()
+            }
         if factors.shape != (3,) or not ((factors >= 0) & (factors <= 1)).all():
             raise IntegrityError("the factors are damaged", file=path, remedy=_REMEDY)
-        return cls(factors, encodings)
+        return cls(factors, encodings, pretrained)
 
 
 def read_start(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SUVBW_HIGH = 7.0
 ADC_LOOK = Look("ADC 10⁻³ mm²/s", 0.0, 3.0)
+CT_LOOK = Look("1000 HU", -0.16, 0.24)
 _FINEST_MM = 1.5
 SIMULATED = "SIMULATED – not a patient"
 
@@ -227,6 +228,8 @@ def _look(scans: ShownScans, number: int) -> Look:
             return _window(scans, phases, "relative signal")
         case "ratio":
             return _window(scans, [number], "ratio")
+        case "hu":
+            return CT_LOOK
         case "zscore":
             return _window(scans, [number], "z-score")
         case _:

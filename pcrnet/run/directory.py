@@ -77,9 +77,9 @@ class RunDirectory(RunLayout):
         if not self.config.is_file():
             write_text(self.config, experiment.to_yaml())
             return
-        before = _deciding(parse_experiment(read_yaml(self.config)))
+        before = deciding_values(parse_experiment(read_yaml(self.config)))
         changed = sorted(
-            key for key, value in _deciding(experiment).items() if before.get(key) != value
+            key for key, value in deciding_values(experiment).items() if before.get(key) != value
         )
         if changed:
             raise RunError(
@@ -104,7 +104,7 @@ class RunDirectory(RunLayout):
                 "gpus": gpus,
                 "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
                 "seed": experiment.run.seed,
-                "config_sha256": sha256_json(_deciding(experiment)),
+                "config_sha256": sha256_json(deciding_values(experiment)),
                 **facts,
             },
         )
@@ -130,15 +130,16 @@ class RunDirectory(RunLayout):
         write_text(self.patients, csv_of_records(columns, records))
 
 
-def _deciding(experiment: Experiment) -> dict[str, Any]:
+def deciding_values(experiment: Experiment) -> dict[str, Any]:
     """Dotted keys and values that decide numbers; where and how fast a run computes does not."""
-    values = experiment.model_dump(mode="json")
+    values = experiment.without_paths().model_dump(mode="json")
     free = {
         "run.root",
         "data.cohort",  # its content is what counts, and every fit is named by that
         "data.cache",
         "data.workers",
         "training.parallel_fits",
+        "training.checkpoints",
         "evaluation.repeats",  # more of them continue a run
         "evaluation.bootstrap_draws",
         "evaluation.seed",

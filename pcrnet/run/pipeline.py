@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pcrnet.applicability.scrutiny import Applicability
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import label_column
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import RIVALS, rival_config
+from pcrnet.data.library_augment import library_augmenter
 from pcrnet.decision.nested import FittedDecision
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.evaluation.case_mix import case_mix
@@ -18,9 +20,11 @@ from pcrnet.evaluation.patients import read_covariates
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
 from pcrnet.imaging.known_scans import marks_of_all
 from pcrnet.models.kinds import read_model
+from pcrnet.models.pretraining import weight_tables
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.example_pictures import write_example_pictures
 from pcrnet.run.judging import (
+    Judged,
     decisions_record,
     describe,
     judge,
@@ -38,6 +42,7 @@ from pcrnet.training.events import (
     FitsPlanned,
     FitTimed,
     Listener,
+    Measured,
     Progressed,
     Remark,
     RunEvent,
@@ -79,9 +84,11 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
     """
 
     require_device(experiment.training)
+    library_augmenter(experiment.augmentation, experiment.data, experiment.imaging)
     run = RunDirectory(experiment.run.directory)
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)
+        _tell_weights(experiment, listen)
         job, scans, simulated = prepare(experiment, run, listen)
         evaluation = experiment.evaluation
         listen(StageStarted("Training"))
@@ -98,7 +105,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         write_example_pictures(run, job, judged.predictions, simulated=simulated)
 
         listen(StageStarted("Bundle"))
-        _write_bundle(run, job, final, simulated)
+        _write_bundle(run, job, judged, final, simulated)
         for number in range(2, evaluation.repeats + 1):
             _repeat(number, job, scans, run.repeat(number), listen)
 
@@ -139,10 +146,12 @@ def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidat
         PcrnetError: Whatever a user can cause and remedy.
     """
     require_device(experiment.training)
+    library_augmenter(experiment.augmentation, experiment.data, experiment.imaging)
     run = RunDirectory(experiment.run.directory)
     evaluation = experiment.evaluation
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)
+        _tell_weights(experiment, listen)
         job, scans, _ = prepare(experiment, run, listen)
         listen(StageStarted("Training"))
         _fit(job, judged_fits(evaluation.folds, evaluation.mode), listen)
@@ -165,6 +174,11 @@ def _told_to_all(listeners: Sequence[Listener], check_interrupt: Callable[[], No
             listener(event)
 
     return listen
+
+
+def _tell_weights(experiment: Experiment, listen: Listener) -> None:
+    for table in weight_tables(experiment.model, experiment.data, experiment.imaging):
+        listen(Remark(table))
 
 
 def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
@@ -229,7 +243,7 @@ def _renamed(listen: Listener, prefix: str) -> Listener:
     """Fits of a repeat and of a rival bear the names of the run's own; here they do not."""
 
     def listen_here(event: RunEvent) -> None:
-        if isinstance(event, EpochReport | FitTimed | FitFinished):
+        if isinstance(event, EpochReport | Measured | FitTimed | FitFinished):
             event = replace(event, fit=f"{prefix}-{event.fit}")
         elif isinstance(event, FitsPlanned):
             event = replace(event, fits=tuple(f"{prefix}-{fit}" for fit in event.fits))
@@ -250,14 +264,17 @@ def _case_mix(run: RunLayout, job: FitJob) -> Mapping[str, Any]:
     return case_mix(labels, tuple(known.values())).to_json()
 
 
-def _write_bundle(run: RunLayout, job: FitJob, final: FittedDecision, simulated: bool) -> None:
+def _write_bundle(
+    run: RunLayout, job: FitJob, judged: Judged, final: FittedDecision, simulated: bool
+) -> None:
     """The model that learned from everybody, with the calibrator fitted on what others left out."""
     experiment = job.experiment
     folder = job.directory / SHIPPED_FIT.name / MODEL_FOLDER
     model = read_model(folder, experiment.model, experiment.data, experiment.imaging)
     manifest = describe_bundle(
         experiment,
-        covariates=job.covariates,
+        # Those that it makes use of: nobody shall be asked for others.
+        covariates=tuple(item.name for item in model.needs().covariates),
         about=model.describe(),
         calibrator=final.calibrator,
         operating_points=final.thresholds,
@@ -266,4 +283,15 @@ def _write_bundle(run: RunLayout, job: FitJob, final: FittedDecision, simulated:
         trained_on=marks_of_all(job.patients, job.cache().memo),
         case_mix=_case_mix(run, job),
     )
-    write_bundle(run.bundle, manifest, model)
+    applicability = Applicability.fit(
+        model,
+        job.patients,
+        job.cache(),
+        covariates=job.covariates,
+        data=experiment.data,
+        imaging=experiment.imaging,
+        left_out_logits=judged.logits,
+        calibration=experiment.evaluation.calibration,
+        prob=judged.predictions.prob,
+    )
+    write_bundle(run.bundle, manifest, model, applicability)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pcrnet.cohort.covariates import mixed_covariates
@@ -12,6 +12,7 @@ from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
+from pcrnet.doctor.needs import foresee
 from pcrnet.errors import InsufficientScansError, ProblemListError, RunError
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
@@ -33,27 +34,85 @@ from pcrnet.training.plan import plan_fits
 from pcrnet.training.precision import settle_precision
 
 
+@dataclass(frozen=True)
+class Material:
+    """What the fits of an experiment are made from; the same for all that read it alike.
+
+    Attributes:
+        covariates: Clinical columns that enter.
+        patients: Who enters, by name.
+        scans: Patient to the scans that a model is shown.
+        flow: From the rows of the table to the patients who enter.
+        quantities: Patient to what was measured.
+        simulated: Whether the patients were simulated.
+        verified: Tensor files whose checksums were found right; they are not read again for it.
+    """
+
+    covariates: tuple[str, ...]
+    patients: tuple[Patient, ...]
+    scans: dict[str, tuple[str, ...]]
+    flow: list[dict[str, object]]
+    quantities: dict[str, Mapping[str, float]]
+    simulated: bool
+    verified: dict[str, Identity]
+
+
 def prepare(
     experiment: Experiment, run: RunDirectory, listen: Listener
 ) -> tuple[FitJob, dict[str, tuple[str, ...]], bool]:
     """Everything before the first fit: the job, each patient's scans, whether it is simulated."""
+
+    def look_ahead(patients: int, covariates: int) -> None:
+        needs = foresee(experiment, patients, covariates)
+        for line in needs.lines():
+            listen(Remark(line))
+        needs.require_room()
+
+    material = gather(experiment, listen, look_ahead)
+    return settle(experiment, material, run, listen), material.scans, material.simulated
+
+
+def gather(
+    experiment: Experiment,
+    listen: Listener,
+    look_ahead: Callable[[int, int], None] = lambda patients, covariates: None,
+) -> Material:
+    """Read the table, refuse what nothing can be learned from, make the tensors.
+
+    Args:
+        experiment: The configuration.
+        listen: Told of stages and progress.
+        look_ahead: Called with the numbers of patients and covariates before an image is read.
+    """
     cohort, covariates, simulated = _cohort(experiment, listen)
     listen(StageStarted("Preprocessing"))
-    patients, unused = _read(experiment, cohort, covariates, run, listen)
+    patients, flow, unused = _read(experiment, cohort, covariates, listen)
     _check_before_images(experiment, patients, cohort.name, unused, listen)
-    scans, verified = _preprocess(experiment, patients, run, listen)
+    look_ahead(len(patients), len(covariates))
+    scans, quantities, verified = _preprocess(experiment, patients, listen)
+    return Material(covariates, patients, scans, flow, quantities, simulated, verified)
+
+
+def settle(
+    experiment: Experiment, material: Material, run: RunDirectory, listen: Listener
+) -> FitJob:
+    """Folds and precision of a run, with the records of what it is made from."""
+    patients, covariates = material.patients, material.covariates
+    write_json(run.flow, material.flow)
+    names = [spec.name for spec in quantity_specs(experiment.data, experiment.imaging)]
+    write_quantities(run.quantities, names, material.quantities)
     run.write_patients(patients, covariates)
     splits = splits_of_run(experiment, patients, run)
-    job = FitJob(experiment, covariates, patients, splits, run.folds, verified=verified)
+    job = FitJob(experiment, covariates, patients, splits, run.folds, verified=material.verified)
     check_calibration(job)
     job = replace(job, precision=settle_precision(job, run.precision, listen))
     run.write_environment(
         experiment,
-        simulated=simulated,
+        simulated=material.simulated,
         splits_sha256=splits.sha256,
         precision=job.precision,
     )
-    return job, scans, simulated
+    return job
 
 
 def _cohort(experiment: Experiment, listen: Listener) -> tuple[Path, tuple[str, ...], bool]:
@@ -83,10 +142,9 @@ def _read(
     experiment: Experiment,
     cohort: Path,
     covariates: Sequence[str],
-    run: RunLayout,
     listen: Listener,
-) -> tuple[tuple[Patient, ...], tuple[str, ...]]:
-    """The patients who enter, by name, and the columns of the table that are left aside."""
+) -> tuple[tuple[Patient, ...], list[dict[str, object]], tuple[str, ...]]:
+    """The patients who enter, how they were chosen, and the columns that are left aside."""
     data = experiment.data
     table = read_cohort(
         cohort,
@@ -100,7 +158,6 @@ def _read(
     if mixed:
         raise ProblemListError("these covariates cannot be used", mixed)
     enough = [patient for patient in read if _scan_count(patient) >= data.minimum_scans]
-    write_json(run.flow, _flow(read, enough, data.minimum_scans))
     if not enough:
         raise InsufficientScansError(
             f"no patient has the {data.minimum_scans} scans that are needed",
@@ -110,7 +167,8 @@ def _read(
         )
     if len(enough) < len(read):
         listen(Remark(f"{len(read) - len(enough)} patients have too few scans and do not enter"))
-    return tuple(sorted(enough, key=lambda patient: patient.patient_id)), table.unused_columns
+    patients = tuple(sorted(enough, key=lambda patient: patient.patient_id))
+    return patients, _flow(read, enough, data.minimum_scans), table.unused_columns
 
 
 def _scan_count(patient: Patient) -> int:
@@ -159,29 +217,33 @@ def seed_of_repeat(experiment: Experiment, number: int) -> int:
 
 
 def _preprocess(
-    experiment: Experiment, patients: Sequence[Patient], run: RunDirectory, listen: Listener
-) -> tuple[dict[str, tuple[str, ...]], dict[str, Identity]]:
-    """Make the tensors and write down the quantities.
+    experiment: Experiment, patients: Sequence[Patient], listen: Listener
+) -> tuple[dict[str, tuple[str, ...]], dict[str, Mapping[str, float]], dict[str, Identity]]:
+    """Make the tensors.
 
     Returns:
-        Patient to the scans that a model is shown, and the files that were verified.
+        Patient to the scans that a model is shown, patient to what was measured, and the files
+        that were verified.
     """
     data = experiment.data
     cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
     cache.build(patients, progress=lambda done, total: listen(Progressed(done, total)))
     tensors = {patient.patient_id: cache.get(patient) for patient in patients}
-    names = [spec.name for spec in quantity_specs(data, experiment.imaging)]
-    measured = {name: tensor.quantities.values for name, tensor in tensors.items()}
-    write_quantities(run.quantities, names, measured)
     scans = {
         name: scans_present(tensor, data.timepoints, data.channels)
         for name, tensor in tensors.items()
     }
-    return scans, cache.verified
+    measured = {name: tensor.quantities.values for name, tensor in tensors.items()}
+    return scans, measured, cache.verified
 
 
 def splits_of_run(experiment: Experiment, patients: Sequence[Patient], run: RunLayout) -> Splits:
-    """The folds of this run: made once, then read back."""
+    """The folds of this run: made once, then read back.
+
+    Raises:
+        RunError: Patients, sites or outcomes are others than when they were made.
+        IntegrityError: The file of the folds is damaged.
+    """
     evaluation = experiment.evaluation
     splits = make_splits(patients, evaluation.folds, experiment.run.seed, evaluation.group)
     if run.splits.is_file():

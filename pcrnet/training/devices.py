@@ -32,7 +32,8 @@ def require_device(config: TrainingConfig) -> None:
     """Refuse to train on the CPU in silence where a GPU is asked for.
 
     Raises:
-        ConfigError: ``training.accelerator`` is gpu, and torch sees none.
+        ConfigError: ``training.accelerator`` is gpu, and torch sees none; or more GPUs are to share
+            a fit than there are.
     """
     if config.accelerator == "gpu" and not torch.cuda.is_available():
         built = "torch sees none" if torch.version.cuda else "this torch was built without CUDA"
@@ -41,13 +42,26 @@ def require_device(config: TrainingConfig) -> None:
             field="training.accelerator",
             remedy="check the driver and CUDA_VISIBLE_DEVICES, or set training.accelerator=auto",
         )
+    wanted, there = config.trainer.devices, torch.cuda.device_count()
+    if uses_gpu(config) and wanted > there:
+        raise ConfigError(
+            f"{wanted} GPUs are to share a fit, and torch sees {there}",
+            field="training.trainer.devices",
+            remedy="set training.trainer.devices to no more than there are",
+        )
 
 
 def computing_device(config: TrainingConfig, index: int) -> torch.device:
-    """The device of the fit in slot ``index``; slots share the GPUs in turn."""
+    """The (first) device of the fit in slot ``index``; slots share the GPUs in turn."""
     if uses_gpu(config):
-        return torch.device("cuda", index % torch.cuda.device_count())
+        return torch.device("cuda", gpus_of(config, index)[0])
     return torch.device("cpu")
+
+
+def gpus_of(config: TrainingConfig, index: int) -> list[int]:
+    """The GPUs that share the fit in slot ``index``."""
+    devices = config.trainer.devices
+    return [(index * devices + own) % torch.cuda.device_count() for own in range(devices)]
 
 
 def require_deterministic_layers(experiment: Experiment) -> None:
@@ -61,7 +75,10 @@ def require_deterministic_layers(experiment: Experiment) -> None:
     model = experiment.model
     deterministic = KINDS[model.kind].deterministic
     if isinstance(model, NetworkConfig):
-        deterministic &= ENCODERS[model.encoder.kind].deterministic
+        deterministic &= all(
+            ENCODERS[model.encoder_of(branch).kind].deterministic
+            for branch in experiment.data.branches
+        )
     if config.deterministic and uses_gpu(config) and not deterministic:
         raise ConfigError(
             "a layer of this network, such as MONAI's pooling, has no deterministic gradient on a "
@@ -76,12 +93,14 @@ def fits_at_a_time(config: TrainingConfig) -> int:
     if config.parallel_fits != "auto":
         return config.parallel_fits
     if uses_gpu(config):
-        return torch.cuda.device_count()
-    return min(4, available_cores())
+        return max(1, torch.cuda.device_count() // config.trainer.devices)
+    return max(1, min(4, available_cores()) // config.trainer.devices)
 
 
-def lightning_precision(config: TrainingConfig) -> Literal["bf16-mixed", "32-true"]:
+def lightning_precision(config: TrainingConfig) -> Literal["bf16-mixed", "32-true", "64-true"]:
     """Precision of training; prediction is always in float32."""
+    if config.trainer.precision is not None:
+        return config.trainer.precision
     if config.precision == "auto":
         # On CPUs bf16 gains little and costs digits; on the GPUs that have it, it is the point.
         bf16 = uses_gpu(config) and torch.cuda.is_bf16_supported()

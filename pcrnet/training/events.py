@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,26 @@ class FitsPlanned:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """An epoch of a fit has ended; ``loss`` is its mean training loss in nats."""
+    """An epoch of a fit has ended.
+
+    ``loss`` is its mean training loss in nats; ``measures`` are those of
+    :class:`~pcrnet.training.lightning.meter.Meter`.
+    """
 
     fit: str
     epoch: int
     epochs: int
     loss: float
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A monitor of Lightning's has measured something in a step of a fit."""
+
+    fit: str
+    step: int
+    values: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -81,5 +95,16 @@ class FitFinished:
     trained: bool
 
 
-RunEvent = StageStarted | Progressed | Remark | FitsPlanned | EpochReport | FitTimed | FitFinished
+RunEvent = (
+    StageStarted
+    | Progressed
+    | Remark
+    | FitsPlanned
+    | EpochReport
+    | Measured
+    | FitTimed
+    | FitFinished
+)
+FitEvent = EpochReport | Measured | FitTimed | Remark
+"""What a fit tells while it runs."""
 Listener = Callable[[RunEvent], None]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
-from pcrnet.config.model import NetworkConfig
+from pcrnet.config.model import NetworkConfig, without_weights
 from pcrnet.config.training import TrainingConfig
 from pcrnet.csv_text import csv_text
 from pcrnet.data.held import HeldTensors
@@ -23,6 +23,7 @@ from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.machine import keep_freed_memory
 from pcrnet.models.contract import FitRequest
 from pcrnet.models.kinds import KINDS, fit_model
+from pcrnet.models.pretraining import weights_digests
 from pcrnet.storage import (
     read_record,
     read_rows,
@@ -33,7 +34,7 @@ from pcrnet.storage import (
     write_text,
 )
 from pcrnet.training.devices import computing_device, lightning_precision
-from pcrnet.training.events import EpochReport, FitTimed, Remark
+from pcrnet.training.events import FitEvent
 from pcrnet.training.fit_code import code_digest
 from pcrnet.training.lightning.finite import require_finite_logits
 from pcrnet.training.lightning.loop import TrainingLoop, forget_trained
@@ -42,6 +43,8 @@ from pcrnet.training.plan import FitPlan
 LOGITS_FILE = "logits.csv"
 MODEL_FOLDER = "model"
 DONE_FILE = "done.json"
+_DECIDING_NOTHING = {"parallel_fits", "checkpoints"}
+_UNSAID = {"precision": None}
 _LOGIT_COLUMNS = ("logit_yT0", "logit_yN0_given_yT0", "logit_yN0_given_residual")
 
 
@@ -74,7 +77,11 @@ class FitJob:
         config = self.experiment.training
         if self.precision is None:
             return config
-        return config.model_copy(update={"precision": self.precision})
+        trainer = config.trainer
+        if trainer.precision == "64-true":
+            return config
+        settled = {"precision": self.precision, "trainer": trainer.model_copy(update=_UNSAID)}
+        return config.model_copy(update=settled)
 
     def cache(self) -> TensorCache:
         """The tensors of the cohort."""
@@ -92,7 +99,7 @@ def run_fit(
     job: FitJob,
     *,
     device_index: int = 0,
-    listen: Callable[[EpochReport | FitTimed | Remark], None] = lambda event: None,
+    listen: Callable[[FitEvent], None] = lambda event: None,
 ) -> bool:
     """Fit one model, write it and its logits; a finished fit is left alone.
 
@@ -240,15 +247,17 @@ def _fingerprint(
     The patients left out are not part of it, and neither are their outcomes.
     """
     experiment = job.experiment
+    plain = experiment.model_copy(update={"model": without_weights(experiment.model)})
     return sha256_json(
         {
             "code": code_digest(),
             "fit": plan.name,
             "seed": experiment.run.seed,
             "sections": {
-                name: getattr(experiment, name).model_dump(mode="json", exclude={"parallel_fits"})
+                name: getattr(plain, name).model_dump(mode="json", exclude=_DECIDING_NOTHING)
                 for name in ("imaging", "augmentation", "model", "training")
             },
+            "weights": weights_digests(experiment.model),
             "timepoints": experiment.data.timepoints,
             "branches": experiment.data.branches,
             "patients": [

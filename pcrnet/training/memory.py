@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
 from pcrnet.machine import available_memory, in_words
 from pcrnet.training.devices import fits_at_a_time, uses_gpu
@@ -36,28 +37,46 @@ class MemoryNeed:
     Attributes:
         fit: Of one fit in a process of its own, at its largest.
         cohort: Of all tensors, which the processes share; the system may read them again.
+        gpu: Of one fit on the GPU; 0 where it trains on the CPU.
     """
 
     fit: int
     cohort: int
+    gpu: int = 0
 
 
 def estimate_memory(job: FitJob) -> MemoryNeed:
     """Estimate what training takes from one patient's forward pass."""
     network, batch = rehearse(job, 1)
-    patients = job.training.batch_size
+    networks = networks_of_fit(job.experiment)
+    return memory_need(network, batch, job.training, networks, len(job.patients))
+
+
+def memory_need(
+    network: nn.Module, batch: Batch, config: TrainingConfig, networks: int, patients: int
+) -> MemoryNeed:
+    """What training takes.
+
+    Args:
+        network: One network of a fit.
+        batch: One patient.
+        config: Batch size and device.
+        networks: Networks of a fit.
+        patients: Of the cohort.
+    """
     image = batch.image.numel()
-    on_device = 0 if uses_gpu(job.training) else 1  # a GPU has memory of its own
     weights = sum(parameter.numel() * 4 for parameter in network.parameters())
     training = (
         _COPIES_OF_WEIGHTS * weights
-        + patients * (_COPIES_OF_INPUT * image * 4)
-        + int(_BACKWARD * patients * saved_bytes(network, batch))
+        + config.batch_size * (_COPIES_OF_INPUT * image * 4)
+        + int(_BACKWARD * config.batch_size * saved_bytes(network, batch))
     )
-    finished = (networks_of_fit(job.experiment) - 1) * weights  # they wait for the last on the CPU
+    on_gpu = uses_gpu(config)  # it has memory of its own
+    finished = (networks - 1) * weights  # they wait for the last on the CPU
     return MemoryNeed(
-        fit=_PROCESS_BYTES + on_device * training + finished,
-        cohort=len(job.patients) * image * batch.image.element_size(),
+        fit=_PROCESS_BYTES + (0 if on_gpu else training) + finished,
+        cohort=patients * image * batch.image.element_size(),
+        gpu=training if on_gpu else 0,
     )
 
 

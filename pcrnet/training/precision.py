@@ -65,7 +65,7 @@ def settle_precision(job: FitJob, record: Path, listen: Listener) -> Precision:
         NotFiniteError: The gradients of the untrained network are not finite even in float32.
     """
     config = job.experiment.training
-    if lightning_precision(config) == "32-true" or not KINDS[job.experiment.model.kind].trains:
+    if lightning_precision(config) != "bf16-mixed" or not KINDS[job.experiment.model.kind].trains:
         return "32"
     device = computing_device(config, 0)
     name = _name(device)

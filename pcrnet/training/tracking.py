@@ -1,68 +1,127 @@
-"""Weights & Biases beside the local record: losses, final metrics, and nothing about a patient."""
+"""Loggers beside the local record: losses, final metrics, and nothing about a patient."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from pcrnet.config.experiment import Experiment
-from pcrnet.config.training import TrackingConfig
+from pcrnet.config.model import without_weights
+from pcrnet.config.training import LoggerName, TrackingConfig
 from pcrnet.run_layout import RunLayout
 from pcrnet.storage import make_folder, require_writable
-from pcrnet.training.events import EpochReport, FitsPlanned, RunEvent
+from pcrnet.training.events import EpochReport, FitsPlanned, Measured, RunEvent
+from pcrnet.training.trackers.artifacts import artifact
+from pcrnet.training.trackers.sink import Sink
 
 TrackingMode = Literal["online", "offline", "disabled"]
+TRACKING_FOLDER = "tracking"
 
 
 class Tracker:
-    """Follows a run and logs its losses; a listener like the console.
+    """Follows a run and logs its numbers; a listener like the console.
 
     Args:
-        run: The wandb run, or None where tracking is disabled.
+        sinks: The loggers.
     """
 
-    def __init__(self, run: Any | None) -> None:  # noqa: ANN401 - wandb is imported only if used
-        self._run = run
+    def __init__(self, sinks: Sequence[Sink] = ()) -> None:
+        self.sinks = tuple(sinks)
 
     def __call__(self, event: RunEvent) -> None:
         """Log what is a number; remarks and progress stay on this machine."""
-        if self._run is None:
-            return
-        match event:
-            case FitsPlanned():
-                for fit in event.fits:  # every fit has its own axis of epochs
-                    self._run.define_metric(f"{fit}/*", step_metric=f"{fit}/epoch")
-            case EpochReport():
-                losses = {f"{event.fit}/epoch": event.epoch, f"{event.fit}/loss": event.loss}
-                self._run.log(losses)
-            case _:
-                pass
+        for sink in self.sinks:
+            match event:
+                case FitsPlanned():
+                    sink.begin(event.fits)
+                case EpochReport():
+                    values = {"loss": event.loss, **event.measures}
+                    sink.log(event.fit, "epoch", event.epoch, values)
+                case Measured():
+                    sink.log(event.fit, "step", event.step, event.values)
+                case _:
+                    pass
 
     def summarise(self, metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-        """Put the metrics of the report, such as ``yT0yN0/auc``, where sweeps look for them.
+        """Log the metrics of the report, such as ``yT0yN0/auc``.
 
         Args:
             metrics: ``heads`` of ``metrics.json``.
         """
-        if self._run is None:
-            return
-        for head, values in metrics.items():
-            for name, estimate in values.items():
-                if estimate["value"] is not None:
-                    self._run.summary[f"{head}/{name}"] = estimate["value"]
+        found = {
+            f"{head}/{name}": float(estimate["value"])
+            for head, values in metrics.items()
+            for name, estimate in values.items()
+            if estimate["value"] is not None
+        }
+        for sink in self.sinks:
+            sink.summarise(found)
+
+    def attach(self, name: str, path: Path) -> None:
+        """Keep a file or a folder with the run."""
+        for sink in self.sinks:
+            sink.attach(name, path)
 
 
 @contextmanager
 def tracking(experiment: Experiment) -> Iterator[Tracker]:
-    """Open the tracker that the configuration asks for, and close it whatever happens."""
+    """Open the loggers that the configuration asks for, and close them whatever happens.
+
+    A run that comes through leaves what ``tracking.artifacts`` names with those that keep files.
+    """
+    tracker = Tracker(_sinks(experiment))
+    try:
+        yield tracker
+        _attach(tracker, experiment)
+    except BaseException:
+        _close(tracker, failed=True)
+        raise
+    _close(tracker, failed=False)
+
+
+def _sinks(experiment: Experiment) -> list[Sink]:
+    opened: list[Sink] = []
+    try:
+        for name in experiment.tracking.loggers:
+            opened += _sink(name, experiment)
+    except BaseException:
+        _close(Tracker(opened), failed=True)
+        raise
+    return opened
+
+
+def _sink(name: LoggerName, experiment: Experiment) -> list[Sink]:
+    folder = experiment.run.directory / TRACKING_FOLDER
+    match name:
+        case "wandb":
+            return _wandb(experiment)
+        case "tensorboard":
+            from pcrnet.training.trackers.tensorboard_sink import TensorBoardSink
+
+            return [TensorBoardSink(folder / name)]
+        case "csv":
+            from pcrnet.training.trackers.csv_sink import CsvSink
+
+            return [CsvSink(folder)]
+        case "mlflow":
+            from pcrnet.training.trackers.mlflow_sink import MlflowSink
+
+            project, run = experiment.tracking.project, experiment.run.name
+            return [MlflowSink(folder / name, project, run, public_config(experiment))]
+        case _:
+            assert_never(name)
+
+
+def _wandb(experiment: Experiment) -> list[Sink]:
     mode = tracking_mode(experiment.tracking)
     if mode == "disabled":
-        yield Tracker(None)
-        return
+        return []
     import wandb
+
+    from pcrnet.training.trackers.wandb_sink import WandbSink
 
     directory = experiment.run.directory
     make_folder(directory)
@@ -84,12 +143,20 @@ def tracking(experiment: Experiment) -> Iterator[Tracker]:
             x_disable_stats=True,
         ),
     )
-    try:
-        yield Tracker(run)
-    except BaseException:
-        run.finish(exit_code=1)
-        raise
-    run.finish()
+    return [WandbSink(run, experiment.run.name)]
+
+
+def _attach(tracker: Tracker, experiment: Experiment) -> None:
+    run = RunLayout(experiment.run.directory)
+    for name in experiment.tracking.artifacts:
+        path = artifact(name, run, run.path / TRACKING_FOLDER / "shared")
+        if path is not None:
+            tracker.attach(name, path)
+
+
+def _close(tracker: Tracker, *, failed: bool) -> None:
+    for sink in tracker.sinks:
+        sink.close(failed=failed)
 
 
 def tracking_mode(config: TrackingConfig) -> TrackingMode:
@@ -118,7 +185,8 @@ def _logged_in() -> bool:
 
 def public_config(experiment: Experiment) -> dict[str, Any]:
     """The configuration without paths and without the names of columns."""
-    values = experiment.model_dump(mode="json", exclude={"tracking"})
+    shown = experiment.model_copy(update={"model": without_weights(experiment.model)})
+    values = shown.model_dump(mode="json", exclude={"tracking"})
     for section, key in (("run", "root"), ("data", "cohort"), ("data", "cache")):
         del values[section][key]
     values["data"]["covariates"] = len(experiment.data.covariates or ())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcrnet.config.experiment import Experiment
-from pcrnet.config.layers import load_experiment
+from pcrnet.config.layers import load_experiment, overridden
 from pcrnet.config.model import GatedFusionConfig
 from pcrnet.errors import ConfigError
 from pcrnet.models.encoders.convnext import ConvNeXtConfig
@@ -175,3 +175,19 @@ def test_any_text_is_either_an_experiment_or_an_error_of_the_user(text):
         except ConfigError:
             continue
         json.dumps(experiment.model_dump(mode="json"), allow_nan=False)
+
+
+def test_values_are_laid_over_an_experiment_in_their_order() -> None:
+    before = load_experiment(["model.width=32"])
+    after = overridden(before, {"model.fusion.kind": "concat", "model.fusion.hidden": 16})
+    assert after.model.width == 32
+    assert after.model.fusion.hidden == 16
+    assert before.model.fusion.kind == "transformer"
+    with pytest.raises(ConfigError, match=r"did you mean model\.width"):
+        overridden(before, {"model.widht": 16})
+
+
+def test_nested_values_are_a_layer_among_others() -> None:
+    layers = ["training.max_epochs=3", {"training": {"batch_size": 2}}, "training.batch_size=4"]
+    found = load_experiment(layers).training
+    assert (found.max_epochs, found.batch_size) == (3, 4)

@@ -7,7 +7,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch.nn import functional
 
-from pcrnet.config.data import AugmentationConfig
+from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.augment import AugmentationParameters, apply, draw
 

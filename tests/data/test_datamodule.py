@@ -142,8 +142,10 @@ def test_channels_know_their_branch_and_their_unit(patients, source):
     module = _module(
         patients, source, "data.branches={mri: [t2, adc], late: [pet_late], pet: [pet]}"
     )
-    assert module._branch_of_channel.tolist() == [0, 0, 1, 2]
-    assert module._is_suv.tolist() == [False, False, True, True]
+    assert module._physics.branch.tolist() == [0, 0, 1, 2]
+    assert module._physics.suv.tolist() == [False, False, True, True]
+    assert module._physics.standardised.tolist() == [True, False, False, False]
+    assert module._physics.signal.tolist() == [True, False, False, False]
 
 
 def test_loader_processes_change_nothing(patients, source):

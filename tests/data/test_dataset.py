@@ -9,7 +9,7 @@ import torch
 from pcrnet.cohort.outcome import CELLS, Outcome
 from pcrnet.cohort.table import Patient
 from pcrnet.data.clinical import ClinicalEncoding
-from pcrnet.data.dataset import EpochSampler, PatientDataset
+from pcrnet.data.dataset import EpochSampler, OwnShare, PatientDataset, SharedBatches
 
 
 @pytest.fixture
@@ -107,3 +107,40 @@ def test_offsets_are_those_of_the_patients_asked_for(patients, source):
     batch = PatientDataset(patients, source, encoding, offset).__getitems__([5, 1])
     np.testing.assert_array_equal(batch.offset.numpy(), offset[[5, 1]])
     assert not PatientDataset(patients, source, encoding).__getitems__([5, 1]).offset.any()
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 5])
+@pytest.mark.parametrize(("length", "batch_size"), [(13, 6), (12, 6), (7, 7), (1, 5)])
+def test_processes_share_the_batches_that_one_would_have(ranks, length, batch_size):
+    def order():
+        sampler = EpochSampler(length, 1, "fit")
+        sampler.set_epoch(3)
+        return sampler
+
+    whole = list(order())
+    alone = [whole[first : first + batch_size] for first in range(0, length, batch_size)]
+    shares = [list(SharedBatches(order(), batch_size, rank, ranks)) for rank in range(ranks)]
+    assert {len(share) for share in shares} == {len(alone)}
+    assert all(
+        len(SharedBatches(order(), batch_size, rank, ranks)) == len(alone) for rank in (0, 1)
+    )
+    for position, batch in enumerate(alone):
+        together = [index for share in shares for index in share[position]]
+        assert sorted(index for index in together if index >= 0) == sorted(batch)
+        assert all(share[position] for share in shares)  # nobody stands idle
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 8])
+def test_evaluation_shows_every_patient_once_and_nobody_twice(ranks):
+    for length in (1, 7, 8, 24):
+        shares = [list(OwnShare(length, rank, ranks)) for rank in range(ranks)]
+        assert sorted(index for share in shares for index in share) == list(range(length))
+        assert [len(OwnShare(length, rank, ranks)) for rank in range(ranks)] == [*map(len, shares)]
+
+
+def test_a_patient_for_company_is_the_patient_without_an_outcome(dataset):
+    own, company = dataset.__getitems__([3, 0]), dataset.__getitems__([-4, 0])
+    assert torch.equal(own.image, company.image)
+    assert company.allowed.tolist()[0] == [True] * 4
+    assert torch.equal(company.allowed[1], own.allowed[1])
+    assert company.patient.tolist() == [-4, 0]

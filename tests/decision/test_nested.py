@@ -19,6 +19,7 @@ from pcrnet.config.evaluation import (
 from pcrnet.decision import nested
 from pcrnet.decision.calibrators import ChainCalibrator, calibrator_from_dict, head_probabilities
 from pcrnet.decision.nested import final_decision, fit_decision, head_labels, nested_estimate
+from pcrnet.decision.training_size import brought_to_scale, steeper_in_all, steeper_in_single
 from pcrnet.training.plan import plan_fits
 
 PATIENTS, FOLDS = 30, 3
@@ -61,7 +62,9 @@ def spelled_out(trial: Trial) -> dict[str, np.ndarray]:
         inner = [
             trial.logits[tuple(sorted((i, trial.fold[other])))][other].tolist() for other in others
         ]
-        calibrator = fit_decision(np.array(inner), trial.allowed[others], CONFIG).calibrator
+        steeper = steeper_in_single(trial.logits, trial.fold, i)
+        scaled = np.mean(inner, axis=0) + (np.array(inner) - np.mean(inner, axis=0)) / steeper
+        calibrator = fit_decision(scaled, trial.allowed[others], CONFIG).calibrator
         own = trial.logits[(i,)][patient]
         for head, value in head_probabilities(calibrator.cells(own[None])).items():
             prob[head][patient] = value[0]
@@ -194,7 +197,8 @@ def test_predictions_are_coherent_and_complete(kind: object) -> None:
 def test_the_final_decision_uses_each_patients_only_honest_final_model() -> None:
     trial = make_trial(3)
     own = np.stack([trial.logits[(fold,)][i] for i, fold in enumerate(trial.fold.tolist())])
-    expected = fit_decision(own, trial.allowed, CONFIG)
+    scaled = brought_to_scale(own, steeper_in_all(trial.logits, trial.fold))
+    expected = fit_decision(scaled, trial.allowed, CONFIG)
     found = final_decision(trial.fold, trial.allowed, trial.logits, CONFIG)
     assert found.calibrator == expected.calibrator
     assert found.thresholds == expected.thresholds

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pcrnet.config.evaluation import NetBenefitRule, SensitivityRule, SpecificityRule, YoudenRule
+from pcrnet.config.evaluation import (
+    NetBenefitRule,
+    PrevalenceRule,
+    SensitivityRule,
+    SpecificityRule,
+    YoudenRule,
+)
 from pcrnet.decision.threshold import choose_threshold
 from pcrnet.errors import PredictionsError
 
@@ -104,3 +110,17 @@ def test_sensitivity_target_means_whole_patients_in_spite_of_floats():
     # 0.7 × 10 is 7.000000000000001 in floats; 7 patients are enough.
     threshold = choose_threshold(prob, label, SensitivityRule(target=0.7))
     assert (prob > threshold).sum() == 7
+
+
+def test_the_prevalence_is_the_share_of_responses_and_best_for_calibrated_probabilities():
+    assert choose_threshold(PROB, LABEL, PrevalenceRule()) == pytest.approx(np.nanmean(LABEL))
+    # In an infinite calibrated trial sensitivity + specificity is largest there.
+    prob = np.linspace(0.01, 0.99, 981)
+    share = float(prob.mean())
+    gain = [
+        prob[prob > t].sum() / prob.sum() + (1 - prob)[prob <= t].sum() / (1 - prob).sum()
+        for t in prob
+    ]
+    assert prob[int(np.argmax(gain))] == pytest.approx(share, abs=0.002)
+    with pytest.raises(PredictionsError):
+        choose_threshold(PROB, np.ones_like(LABEL), PrevalenceRule())

@@ -105,3 +105,31 @@ def test_cross_validation_reads_the_ledger_and_an_external_table_writes_it(
     Path(other).write_text(text.replace("centre A", "centre D"))
     assert len(confirm(read_table(Path(other)), protocol_file).openings or ()) == 2
     assert len(confirm(sources, protocol_file).openings or ()) == 2
+
+
+def test_a_table_without_presurgical_scans_gets_no_presurgical_verdict(
+    sources: Sources, protocol_file: Path
+) -> None:
+    table = replace(sources, experiment=None)
+    change(
+        protocol_file,
+        analyses={
+            "interim": {"timepoints": ["baseline", "presurgical"]},
+            "baseline": {"timepoints": ["baseline"]},
+        },
+        secondary=[],
+    )
+    found = confirm(table, protocol_file)
+    assert [result.status for result in found.results] == ["not in this run"] * 2
+    assert "no patient of the table has a scan at presurgical" in found.results[0].reason
+    assert "interim, too" in found.results[1].reason
+
+
+def test_scans_that_cannot_be_seen_are_said_to_be_taken_on_trust(
+    sources: Sources, protocol_file: Path
+) -> None:
+    change(protocol_file, patients=500)
+    blind = replace(sources, experiment=None, predictions=replace(sources.predictions, scans=None))
+    remarks = " ".join(confirm(blind, protocol_file).remarks)
+    assert "taken on trust" in remarks
+    assert f"judged are {len(sources.predictions)}" in remarks

@@ -103,3 +103,23 @@ def test_scaling_is_linear():
     )
     assert scaled.item() == 2.0
     assert scaled.dtype == np.float32
+
+
+def test_hounsfield_units_keep_their_scale_and_padding_is_air():
+    array = np.full((4, 4, 4), 60.0, np.float32)
+    array[0], array[1] = -1000.0, -3024.0  # air, and what a scanner writes beyond its circle
+    scaling = visit_scalings({"ct": Volume(array, np.eye(4), "HU")}, {"ct": "hu"})["ct"]
+    scaled = scaling.apply(array, np.ones(array.shape, bool))
+    np.testing.assert_allclose(scaled[:3, 0, 0], [-1.0, -1.0, 0.06], atol=1e-6)
+    nowhere = scaling.apply(array, np.zeros(array.shape, bool))
+    assert (nowhere == -1.0).all()
+
+
+def test_a_body_in_a_ct_is_found_above_its_air():
+    from pcrnet.imaging.intensity import above_air, body_threshold
+
+    hounsfield = np.full((10, 10, 10), -1000.0, np.float32)
+    hounsfield[:5] = 40.0
+    above = above_air(hounsfield, "HU")
+    assert ((above > body_threshold(above)) == (hounsfield > 0)).all()
+    assert above_air(hounsfield, "arbitrary") is hounsfield

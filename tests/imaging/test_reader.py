@@ -166,3 +166,52 @@ def test_importing_the_package_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def ct_series(tmp_path):
+    """Three slices of pydicom's example CT, and what its own modality LUT makes of them."""
+    import pydicom
+    from pydicom.data import get_testdata_file
+    from pydicom.pixels import apply_modality_lut
+
+    example = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    folder = tmp_path / "ct"
+    folder.mkdir()
+    for number in range(3):
+        example.ImagePositionPatient[2] = str(5.0 * number)
+        example.SliceLocation = str(5.0 * number)
+        example.InstanceNumber = number + 1
+        uid = f"1.2.826.0.1.3680043.8.498.{number + 1}"
+        example.SOPInstanceUID = example.file_meta.MediaStorageSOPInstanceUID = uid
+        example.save_as(folder / f"{number}.dcm")
+    return folder, apply_modality_lut(example.pixel_array, example)
+
+
+def test_a_ct_is_read_in_hounsfield_units(ct_series):
+    folder, expected = ct_series
+    volume = read_volume(folder, "ct")
+    assert volume.unit == "HU"
+    np.testing.assert_allclose(np.sort(volume.array[:, :, 1].ravel()), np.sort(expected.ravel()))
+    assert volume.array.min() < 0
+
+
+def test_another_modality_is_no_ct(ct_series):
+    import pydicom
+
+    folder, _ = ct_series
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.Modality = "MR"
+        dataset.save_as(path)
+    with pytest.raises(Exception, match="expected CT"):
+        read_volume(folder, "ct")
+
+
+@pytest.mark.parametrize(
+    ("offset", "reason"), [(0.0, "lowest value is 0"), (-1e5, "not plausible")]
+)
+def test_what_is_not_in_hounsfield_units_is_refused(write, offset, reason):
+    array = _tissue(1000.0, 1100.0) if offset == 0 else _tissue(50_000.0, 60_000.0) - 10.0
+    with pytest.raises(UnitError, match=reason):
+        read_volume(write(array), "ct")

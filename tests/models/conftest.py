@@ -32,6 +32,7 @@ _SMALLER = {
     "densenet": {"stem_width": 8, "growth": 4, "blocks": (2,), "initial_width": 8},
     "vit": {"stem_width": 6, "depth": 1},
     "swin": {"stem_width": 6, "width": 8},
+    "monai": {"backbone": "BasicUNet", "stages": 4},
 }
 _ENCODERS = {
     name: kind.settings.model_validate(_SMALLER.get(name, {})) for name, kind in ENCODERS.items()

@@ -11,6 +11,7 @@ from pcrnet.cohort.table import read_cohort
 from pcrnet.data.splits import make_splits
 from pcrnet.decision.calibrators import head_probabilities
 from pcrnet.decision.nested import FittedDecision, fit_decision, nested_estimate
+from pcrnet.decision.training_size import brought_to_scale, steeper_in_all
 from pcrnet.run.judging import decisions_record, judge, ship
 from pcrnet.training.fit import LOGITS_FILE, FitJob
 from pcrnet.training.plan import plan_fits
@@ -76,7 +77,8 @@ def test_what_ships_is_calibrated_on_what_single_fits_left_out(job: FitJob) -> N
     fold, allowed = arrays(job)
     logits, config = logits_on_disk(job), job.experiment.evaluation
     own = np.stack([logits[(of,)][row] for row, of in enumerate(fold.tolist())])
-    assert record(ship(job)) == record(fit_decision(own, allowed, config))
+    scaled = brought_to_scale(own, steeper_in_all(logits, fold))
+    assert record(ship(job)) == record(fit_decision(scaled, allowed, config))
 
 
 def test_the_table_is_the_nested_estimate_of_the_logits_on_disk(job: FitJob) -> None:

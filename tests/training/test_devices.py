@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pcrnet.config.trainer import TrainerConfig
 from pcrnet.config.training import TrainingConfig
 from pcrnet.errors import ConfigError
 from pcrnet.training import devices
 from pcrnet.training.devices import (
     computing_device,
     fits_at_a_time,
+    gpus_of,
     lightning_precision,
     require_device,
     uses_gpu,
@@ -91,3 +93,20 @@ def test_auto_runs_a_fit_a_core_up_to_four(
 
 def test_a_stated_number_of_fits_is_taken_as_it_is() -> None:
     assert fits_at_a_time(TrainingConfig(parallel_fits=3)) == 3
+
+
+def test_gpus_are_dealt_out_in_groups_to_the_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    shared = TrainingConfig(trainer=TrainerConfig(devices=2))
+    assert [gpus_of(shared, slot) for slot in (0, 1, 2)] == [[0, 1], [2, 3], [0, 1]]
+    assert computing_device(shared, 1) == torch.device("cuda", 2)
+    assert fits_at_a_time(shared) == 2
+    require_device(shared)
+    with pytest.raises(ConfigError, match="8 GPUs are to share a fit, and torch sees 4"):
+        require_device(TrainingConfig(trainer=TrainerConfig(devices=8)))
+
+
+def test_lightnings_word_for_precision_comes_first() -> None:
+    for name in ("32-true", "bf16-mixed", "64-true"):
+        assert lightning_precision(TrainingConfig(trainer=TrainerConfig(precision=name))) == name

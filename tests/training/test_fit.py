@@ -508,3 +508,79 @@ def assert_same_files(job: FitJob, other: FitJob) -> None:
     assert names[0] == names[1]
     for name in names[0]:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+
+
+@pytest.fixture
+def begun_elsewhere(make_job: MakeJob, tmp_path: Path) -> Path:
+    """Weights of an encoder of the tiny trial's kind, as a bundle has them."""
+    job = make_job("training.max_epochs=1", "training.average_decay=0", folder="elsewhere")
+    run_fit(PLAN, job)
+    return job.directory / PLAN.name / WEIGHTS
+
+
+def test_what_is_frozen_stays_as_it_came_and_the_digest_is_kept(
+    make_job: MakeJob, begun_elsewhere: Path
+) -> None:
+    job = make_job(
+        "model.dropout=0",
+        f"model.encoder.weights={begun_elsewhere}",
+        "training.freeze_epochs=2",
+        "training.layer_decay=0.5",
+        "training.average_decay=0",
+        "run.seed=9",
+    )
+    run_fit(PLAN, job)
+    before, after = load_file(begun_elsewhere), weights(job)
+    came = "encoders.1.body.stages.0.convolution.weight"
+    assert torch.equal(before[came], after[came])
+    assert not torch.equal(before["fusion.query"], after["fusion.query"])
+    experiment = job.experiment
+    folder = job.directory / PLAN.name / MODEL_FOLDER
+    model = read_model(folder, experiment.model, experiment.data, experiment.imaging)
+    told = model.describe()["pretrained"]["pet"]
+    assert told["sha256"] == fit.weights_digests(experiment.model)[""]
+    assert 0.9 < told["share"] <= 1.0
+    assert str(begun_elsewhere) not in (folder / "network.json").read_text()
+
+    thawed = make_job(
+        f"model.encoder.weights={begun_elsewhere}", "training.freeze_epochs=1", folder="thawed"
+    )
+    run_fit(PLAN, thawed)
+    assert not torch.equal(before[came], weights(thawed)[came])
+
+
+def test_a_fit_is_named_by_the_content_of_its_weights_and_not_by_their_place(
+    make_job: MakeJob, begun_elsewhere: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "moved.safetensors"
+    other.write_bytes(begun_elsewhere.read_bytes())
+    job = make_job(f"model.encoder.weights={begun_elsewhere}", "training.max_epochs=1")
+    moved = make_job(f"model.encoder.weights={other}", "training.max_epochs=1")
+    assert run_fit(PLAN, job)
+    assert not run_fit(PLAN, moved)
+    changed = load_file(other)
+    changed["head.linear.bias"] += 1.0
+    from safetensors.torch import save_file
+
+    save_file(changed, other)
+    with pytest.raises(RunError, match="is finished, but"):
+        run_fit(PLAN, moved)
+
+
+def test_double_precision_trains_and_ships_in_single(make_job: MakeJob) -> None:
+    settings = ("model.dropout=0", "training.average_decay=0", "augmentation.enabled=false")
+    single = make_job(*settings, folder="single")
+    double = make_job(*settings, "training.trainer.precision=64-true", folder="double")
+    assert replace(double, precision="32").training == double.training
+    run_fit(PLAN, single)
+    run_fit(PLAN, double)
+    for name, value in weights(double).items():
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, weights(single)[name], atol=2e-3, rtol=0)
+
+
+def test_a_settled_precision_overrules_lightnings_word(make_job: MakeJob) -> None:
+    job = make_job("training.trainer.precision=bf16-mixed")
+    assert replace(job, precision="32").training.trainer.precision is None
+    assert replace(job, precision="32").training.precision == "32"
+    assert job.training.trainer.precision == "bf16-mixed"

@@ -13,10 +13,12 @@ from pcrnet.training.events import (
     EpochReport,
     FitFinished,
     FitsPlanned,
+    Measured,
     Progressed,
     Remark,
     StageStarted,
 )
+from pcrnet.training.trackers.wandb_sink import WandbSink
 from pcrnet.training.tracking import Tracker, public_config, tracking, tracking_mode
 
 
@@ -37,30 +39,41 @@ class Recorder:
 
 def test_losses_are_logged_and_nothing_that_could_name_a_file() -> None:
     run = Recorder()
-    tracker = Tracker(run)
+    tracker = Tracker([WandbSink(run, "tiny")])
     for event in (
         StageStarted("Training"),
         Remark("simulated cohort: /home/jane/trial/cohort.csv"),
         Progressed(1, 20),
         FitsPlanned(("without-0", "without-1"), 15),
-        EpochReport("without-0", 2, 15, 0.69),
+        EpochReport("without-0", 2, 15, 0.69, {"samples_per_second": 12.5}),
+        Measured("without-0", 7, {"lr-AdamW": 0.001}),
         FitFinished("without-0", trained=True),
     ):
         tracker(event)
-    assert run.logged == [{"without-0/epoch": 2, "without-0/loss": 0.69}]
-    assert run.axes == {"without-0/*": "without-0/epoch", "without-1/*": "without-1/epoch"}
+    assert run.logged == [
+        {
+            "fold-0/without-0/epoch": 2,
+            "fold-0/without-0/loss": 0.69,
+            "fold-0/without-0/samples_per_second": 12.5,
+        },
+        {"fold-0/without-0/step": 7, "fold-0/without-0/lr-AdamW": 0.001},
+    ]
+    assert run.axes == {
+        "fold-0/without-0/*": "fold-0/without-0/epoch",
+        "fold-1/without-1/*": "fold-1/without-1/epoch",
+    }
 
 
 def test_metrics_stand_where_sweeps_look_and_undefined_ones_are_left_out() -> None:
     run = Recorder()
     estimate = {"value": 0.71, "low": 0.6, "high": 0.8, "n": 90, "method": "DeLong"}
     undefined = {"value": None, "low": None, "high": None, "n": 0, "reason": "one class"}
-    Tracker(run).summarise({"yT0yN0": {"auc": estimate, "ppv": undefined}})
+    Tracker([WandbSink(run, "tiny")]).summarise({"yT0yN0": {"auc": estimate, "ppv": undefined}})
     assert run.summary == {"yT0yN0/auc": 0.71}
 
 
-def test_a_disabled_tracker_takes_everything_and_does_nothing() -> None:
-    tracker = Tracker(None)
+def test_a_tracker_without_loggers_takes_everything_and_does_nothing() -> None:
+    tracker = Tracker()
     tracker(EpochReport("without-0", 1, 2, 0.5))
     tracker.summarise({"yT0": {"auc": {"value": 0.5}}})
 

@@ -81,6 +81,27 @@ def save_figure(figure: Figure, to: Path) -> str:
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    svg = _drawn(figure, to.name)
+    # The layout is found now; finding it again for the PDF would take as long as drawing.
+    figure.set_layout_engine("none")
+    with rc_context(_SETTINGS):
+        with atomic_path(to.with_name(f"{to.name}.svg")) as path:
+            path.write_text(svg, encoding="utf-8")
+        with atomic_path(to.with_name(f"{to.name}.pdf")) as path:
+            FigureCanvasPdf(figure).print_pdf(  # type: ignore[no-untyped-call]
+                path, metadata={"CreationDate": None, "Creator": "pcrnet"}
+            )
+    return _for_page(svg)
+
+
+def page_svg(figure: Figure, name: str) -> str:
+    """The SVG of a figure that stands on a page only; ``name`` tells its parts from others'."""
+    return _for_page(_drawn(figure, name))
+
+
+def _drawn(figure: Figure, name: str) -> str:
+    from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     with rc_context(_SETTINGS):
@@ -89,16 +110,7 @@ def save_figure(figure: Figure, to: Path) -> str:
         FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]
             buffer, metadata={"Date": None, "Creator": "pcrnet"}
         )
-        # The layout is found now; finding it again for the PDF would take as long as drawing.
-        figure.set_layout_engine("none")
-        svg = _own_names(buffer.getvalue(), to.name)
-        with atomic_path(to.with_name(f"{to.name}.svg")) as path:
-            path.write_text(svg, encoding="utf-8")
-        with atomic_path(to.with_name(f"{to.name}.pdf")) as path:
-            FigureCanvasPdf(figure).print_pdf(  # type: ignore[no-untyped-call]
-                path, metadata={"CreationDate": None, "Creator": "pcrnet"}
-            )
-    return _for_page(svg)
+    return _own_names(buffer.getvalue(), name)
 
 
 def _own_names(svg: str, name: str) -> str:

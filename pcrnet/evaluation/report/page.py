@@ -125,6 +125,19 @@ def render_report(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
     )
 
 
+def render_page(template: str, context: Mapping[str, Any]) -> str:
+    """A page other than the report of one evaluation, in the same style and with the same filters.
+
+    Args:
+        template: Its file among the templates.
+        context: What the template asks for; a name that is missing raises.
+    """
+    from markupsafe import Markup
+
+    style = Markup(_read_template("report.css"))  # noqa: S704 - our own file
+    return _template(template).render({"version": __version__, "style": style, **context})
+
+
 # --- the first screen
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pcrnet.config.imaging import ChannelKind
 from pcrnet.errors import GeometryError
 from pcrnet.imaging.grid import Grid, resample
-from pcrnet.imaging.intensity import body_threshold
+from pcrnet.imaging.intensity import above_air, body_threshold
 from pcrnet.imaging.units import SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, world_corners
 
@@ -96,6 +96,7 @@ def _body(
     units: Mapping[str, Unit],
 ) -> NDArray[np.bool_]:
     """Tissue on any channel; ADC and ratios do not count, for they are noise in air."""
+    above = {channel: above_air(values, units[channel]) for channel, values in on_grid.items()}
     masks = [
         values
         > (
@@ -103,7 +104,7 @@ def _body(
             if units[channel] in SUV_UNITS
             else body_threshold(values)
         )
-        for channel, values in on_grid.items()
+        for channel, values in above.items()
         if kinds[channel] not in ("adc", "ratio")
     ]
     return np.any(masks, axis=0) if masks else np.ones(next(iter(on_grid.values())).shape, bool)

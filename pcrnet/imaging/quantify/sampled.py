@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.imaging.grid import Grid, resample
-from pcrnet.imaging.intensity import tissue_threshold
+from pcrnet.imaging.intensity import above_air, tissue_threshold
 from pcrnet.imaging.quantify.place import Place, Region
 from pcrnet.imaging.quantify.quantity import Mask, Values
 from pcrnet.imaging.volume import Volume
@@ -41,7 +41,7 @@ def sample(volume: Volume, grid: Grid, transform: NDArray[np.float64]) -> Sample
         transform: Millimetres of the first visit to those of the scan's.
     """
     values, covered = resample(volume, grid.moved(transform))
-    tissue = covered & (values > tissue_threshold(volume))
+    tissue = covered & (above_air(values, volume.unit) > tissue_threshold(volume))
     return Sampled(values.astype(np.float64), covered, tissue)
 
 

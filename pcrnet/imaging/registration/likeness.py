@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.grid import Grid, resample
-from pcrnet.imaging.intensity import tissue_threshold
+from pcrnet.imaging.intensity import above_air, tissue_threshold
 from pcrnet.imaging.units import SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, world_corners
 
@@ -108,6 +108,7 @@ def prepare_scan(volume: Volume, left_out: Volume | None = None) -> WorkingScan:
     values, covered = resample(volume, grid)
     of_pet = volume.unit in SUV_UNITS
     floor = _PET_BODY_SUV * share_of_suvbw(volume.unit) if of_pet else _DARKEST_TISSUE
+    values = above_air(values, volume.unit)
     threshold = floor if of_pet else tissue_threshold(volume)
     body = values > threshold
     if not body.any():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -28,10 +28,13 @@ _STEPS_BETWEEN_LOOKS = 25
 class AveragedWeights(WeightAveraging):
     """Exponential moving average of the weights, used for validation and as the result."""
 
+    _latest_update_step: int  # Lightning's own
+
     def __init__(self, decay: float) -> None:
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         super().__init__(multi_avg_fn=average, use_buffers=False)
         self._decay = decay
+        self._latest_update_step: int
         self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -114,23 +117,37 @@ class History(Callback):
         write_text(path, csv_of_records(self.COLUMNS, self.rows))
 
 
+class Measures(Protocol):
+    """Whoever knows what the epoch that ends was like."""
+
+    @property
+    def measures(self) -> Mapping[str, float]:
+        """Name to number."""
+
+
 class EpochReporter(Callback):
     """Tells whoever listens that an epoch has ended."""
 
     def __init__(
-        self, fit: str, epochs: int, listen: Callable[[EpochReport], None], before: int = 0
+        self,
+        fit: str,
+        epochs: int,
+        listen: Callable[[EpochReport], None],
+        before: int = 0,
+        meter: Measures | None = None,
     ) -> None:
         self.fit = fit
         self.epochs = epochs
         self.listen = listen
         self.before = before
+        self.meter = meter
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report the epoch."""
         loss = float(trainer.callback_metrics["train/loss"])
-        self.listen(
-            EpochReport(self.fit, self.before + trainer.current_epoch + 1, self.epochs, loss)
-        )
+        epoch = self.before + trainer.current_epoch + 1
+        measures = {} if self.meter is None else dict(self.meter.measures)
+        self.listen(EpochReport(self.fit, epoch, self.epochs, loss, measures))
 
 
 class BestWeights(Callback):
@@ -191,10 +208,14 @@ class FiniteNumbers(Callback):
 
     Args:
         fit: Name of the fit.
+
+    Attributes:
+        norm: Of the gradient of the last step, before clipping, on its device; None before any.
     """
 
     def __init__(self, fit: str) -> None:
         self.fit = fit
+        self.norm: Tensor | None = None
         self._watched: list[tuple[str, nn.Parameter]] = []
         self._names: tuple[str, ...] = ()
         self._first_bad: Tensor | None = None  # bool, one a gradient: those of the first bad step
@@ -214,6 +235,7 @@ class FiniteNumbers(Callback):
             return
         self._names = tuple(name for name, _ in named)
         norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named]))
+        self.norm = torch.linalg.vector_norm(norms)
         bad = ~torch.isfinite(norms)
         before = self._first_bad
         if before is None or len(before) != len(bad):
@@ -264,7 +286,13 @@ class ResumePoint(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after every callback has seen the epoch (this one is the last in the list)."""
-        if time.monotonic() - self._written < self.every_seconds:
+        due = time.monotonic() - self._written >= self.every_seconds
+        if trainer.world_size > 1:  # clocks differ, and saving is done by all or by none
+            due = trainer.strategy.broadcast(due)
+        if not due:
             return
-        keep(self.directory, self.fingerprint, trainer.save_checkpoint)
+        if trainer.is_global_zero:
+            keep(self.directory, self.fingerprint, trainer.save_checkpoint)
+        else:
+            trainer.save_checkpoint(self.directory)  # writes nothing, but the first waits for it
         self._written = time.monotonic()

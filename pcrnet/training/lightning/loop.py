@@ -19,12 +19,14 @@ from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import make_splits
-from pcrnet.errors import RunError
+from pcrnet.errors import IntegrityError, RunError
+from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.contract import Logits
 from pcrnet.storage import atomic_path, sha256_file
 from pcrnet.training.devices import require_deterministic_layers
-from pcrnet.training.events import EpochReport, FitTimed, Remark
+from pcrnet.training.events import FitEvent, Remark
 from pcrnet.training.lightning.finite import require_finite
+from pcrnet.training.lightning.ranks import Rank, train_in_ranks
 from pcrnet.training.lightning.resume import Start, find_start, forget
 
 HISTORY_FILE = "history.csv"
@@ -59,7 +61,7 @@ class TrainingLoop:
     directory: Path
     device_index: int
     epochs: int
-    listen: Callable[[EpochReport | FitTimed | Remark], None]
+    listen: Callable[[FitEvent], None]
     _done: int = 0
 
     def __call__(
@@ -83,13 +85,23 @@ class TrainingLoop:
             if start.remark:
                 forget(folder)
                 self.listen(Remark(f"{self.fit}, {part} starts afresh: {start.remark}"))
-            self._train(part, network, patients, encoding, offset, start)
+            if self.training.trainer.devices > 1:
+                self._require_share_for_each(part, patients)
+                train_in_ranks(self, part, network, patients, encoding, offset, start)
+                if not _take_trained(network, folder, self.fingerprint):
+                    raise IntegrityError(
+                        "what the processes of a fit have trained cannot be read back",
+                        file=folder,
+                        remedy="check the disk, and start again: the fit goes on where it was",
+                    )
+            else:
+                self.train(part, network, patients, encoding, offset, start)
             require_finite(f"{self.fit}, {part}", network)
             _keep_trained(network, folder, self.fingerprint)
         forget(folder)
         self._done += self.training.max_epochs
 
-    def _train(
+    def train(
         self,
         part: str,
         network: nn.Module,
@@ -97,7 +109,9 @@ class TrainingLoop:
         encoding: ClinicalEncoding,
         offset: Logits,
         start: Start,
+        rank: Rank | None = None,
     ) -> None:
+        """Train from ``start``, in this process or as one of several that share the fit."""
         from pcrnet.data.datamodule import FitDataModule
         from pcrnet.training.lightning.callbacks import (
             AveragedWeights,
@@ -107,11 +121,14 @@ class TrainingLoop:
             History,
             ResumePoint,
         )
+        from pcrnet.training.lightning.checkpoints import Checkpoints
         from pcrnet.training.lightning.clock import StepClock
+        from pcrnet.training.lightning.meter import Meter
         from pcrnet.training.lightning.module import PcrModule
+        from pcrnet.training.lightning.named import logger_of, named_callbacks
         from pcrnet.training.lightning.trainer import interruptible, make_trainer, quiet_lightning
 
-        config = self.training
+        config, rank = self.training, rank or Rank()
         require_deterministic_layers(self.experiment)
         folder = self.directory / part
         seed = derive_seed(self.experiment.run.seed, self.fit, part)
@@ -135,15 +152,23 @@ class TrainingLoop:
         stopping = config.stopping
         best = BestWeights(stopping.patience) if isinstance(stopping, EarlyStopping) else None
         averaged = AveragedWeights(config.average_decay) if config.average_decay > 0 else None
+        finite = FiniteNumbers(f"{self.fit}, {part}")
+        meter = Meter(data, finite)
         callbacks = [
             *(callback for callback in (best, averaged) if callback is not None),
             history,
-            EpochReporter(self.fit, self.epochs, self.listen, before=self._done),
-            FiniteNumbers(f"{self.fit}, {part}"),
+            meter,
+            EpochReporter(self.fit, self.epochs, self.listen, self._done, meter),
+            finite,
             StepClock(data, self.fit, self.listen),
+            *named_callbacks(config, folder),
+            *Checkpoints.asked_for(config.checkpoints, folder),
             ResumePoint(folder, start.fingerprint),
         ]
-        module = PcrModule(network, config, seed)
+        blueprint = NetworkBlueprint(
+            self.experiment.model, self.experiment.data, self.experiment.imaging, encoding
+        )
+        module = PcrModule.training_of(network, blueprint, config, seed)
         with quiet_lightning(), interruptible():
             trainer = make_trainer(
                 config,
@@ -151,11 +176,30 @@ class TrainingLoop:
                 self.device_index,
                 validate=bool(watched.any()),
                 directory=folder,
+                rank=rank,
+                logger=logger_of(config, self.fit, self.listen),
             )
             trainer.fit(module, datamodule=data, ckpt_path=start.checkpoint, weights_only=True)
         if best is not None and best.weights is not None:
             module.load_state_dict(best.weights)
-        history.write(folder / HISTORY_FILE)
+        network.float()
+        if rank.number == 0:
+            history.write(folder / HISTORY_FILE)
+
+    def _require_share_for_each(self, part: str, patients: Sequence[Patient]) -> None:
+        seed = derive_seed(self.experiment.run.seed, self.fit, part)
+        watched = int(watched_patients(patients, self.training, seed).sum())
+        devices = self.training.trainer.devices
+        if 0 < watched < devices:
+            raise RunError(
+                f"{watched} patients to watch are too few for {devices} devices",
+                field="training.trainer.devices",
+                remedy="share a fit among fewer devices, or watch more (training.stopping)",
+            )
+
+    def keep(self, part: str, network: nn.Module) -> None:
+        """Keep a finished network until the fit is finished."""
+        _keep_trained(network, self.directory / part, self.fingerprint)
 
 
 def forget_trained(directory: Path) -> None:

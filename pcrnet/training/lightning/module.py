@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning import LightningModule
@@ -11,45 +13,138 @@ from torch import Tensor, nn
 from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
 from pcrnet.data.seeds import derive_seed
+from pcrnet.models.blueprint import NetworkBlueprint
+from pcrnet.models.encoders.backbone import MonaiEncoder
+from pcrnet.models.joint_head import joint_log_cells
+from pcrnet.models.network import PcrNet
+from pcrnet.training.lightning.layer_rates import layer_rates
 from pcrnet.training.lightning.losses import joint_negative_log_likelihood
+
+
+class Forecast(NamedTuple):
+    """What :meth:`PcrModule.predict_step` says of B patients; nothing of it is calibrated.
+
+    Attributes:
+        patient: int64 (B,); index of the patient within the dataset.
+        logits: float32 (B, 3) of yT0, of yN0 given yT0, and of yN0 given residue.
+        probability: float32 (B, 3) of yT0, yN0 and yT0yN0.
+    """
+
+    patient: Tensor
+    logits: Tensor
+    probability: Tensor
 
 
 class PcrModule(LightningModule):
     """Fits a network by the likelihood of the joint outcome.
 
+    Its hyper-parameters are plain data, so that ``PcrModule.load_from_checkpoint(path)`` builds the
+    network anew and unpickles nothing.
+
     Args:
-        network: The network to train.
-        config: Optimiser and schedule.
+        network: What :meth:`~pcrnet.models.blueprint.NetworkBlueprint.to_dict` gives.
+        training: The section ``training`` of the configuration: optimiser and schedule.
         seed: Of this fit; with epoch and batch it fixes dropout, so that a resumed fit repeats
             exactly.
+        built: The network, where it has been built; it is trained in place.
+
+    Raises:
+        IntegrityError: ``network`` describes none that this version knows.
     """
 
-    def __init__(self, network: nn.Module, config: TrainingConfig, seed: int) -> None:
+    def __init__(
+        self,
+        network: Mapping[str, Any],
+        training: Mapping[str, Any],
+        seed: int = 0,
+        *,
+        built: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        self.network = network
-        self.config = config
+        self.save_hyperparameters(ignore=["built"])
+        self.config = TrainingConfig.model_validate(dict(training))
+        self.learning_rate = self.config.learning_rate
+        """The peak; Lightning's finder of learning rates sets it."""
         self.seed = seed
+        self.network = NetworkBlueprint.from_dict(network).build() if built is None else built
 
-    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
-        """Make dropout depend on epoch and batch, not on what ran before."""
-        # Not once an epoch: Lightning calls no on_train_epoch_start in the first resumed epoch.
-        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_index))
+    @classmethod
+    def training_of(
+        cls, network: nn.Module, blueprint: NetworkBlueprint, config: TrainingConfig, seed: int
+    ) -> PcrModule:
+        """The module that trains ``network``, which was built from ``blueprint``, in place."""
+        return cls(blueprint.to_dict(), config.model_dump(mode="json"), seed, built=network)
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch."""
-        return self._loss(batch, "train/loss")
-
-    def validation_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch of the patients that early stopping watches."""
-        return self._loss(batch, "validation/loss")
-
-    def _loss(self, batch: Batch, name: str) -> Tensor:
-        logits = self.network(
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (B, 3): those that the network starts from, plus its own."""
+        logits: Tensor = self.network(
             batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
         )
-        loss = joint_negative_log_likelihood(batch.offset + logits, batch.allowed)
-        self.log(name, loss, on_step=False, on_epoch=True, batch_size=len(batch.allowed))
+        return batch.offset + logits
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Make dropout depend on epoch and batch, not on what ran before."""
+        # Not once an epoch: Lightning calls no on_train_epoch_start in the first resumed epoch.
+        rank = self.global_rank
+        own = (rank,) if rank else ()  # processes that share a batch drop units of their own
+        for part in self.network.modules():
+            if isinstance(part, MonaiEncoder):
+                part.frozen = self._is_frozen()
+        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx, *own))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch, or of the share of it that this process was given."""
+        loss = joint_negative_log_likelihood(self(batch), batch.allowed)
+        known, shown = known_outcomes(batch), (batch.patient >= 0).sum()
+        if self.trainer.world_size > 1:
+            # Processes' gradients are averaged: each counts for its part of the patients.
+            counts = torch.stack([known, shown]).double()
+            torch.distributed.all_reduce(counts)
+            loss = loss * (known / counts[0].clamp(min=1) * self.trainer.world_size).to(loss.dtype)
+            shown = counts[1]
+        weight = len(batch.patient) if self.trainer.world_size == 1 else int(shown)
+        self.log(
+            "train/loss", loss, on_step=False, on_epoch=True, batch_size=weight, sync_dist=True
+        )
         return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch of the patients that early stopping watches."""
+        return self._judged(batch, "validation/loss")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch of the patients that the fit has left out."""
+        return self._judged(batch, "test/loss")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
+        """Logits and probabilities of one batch."""
+        logits = self(batch)
+        cells = joint_log_cells(logits).exp()
+        both, breast_only, nodes_only, _ = cells.unbind(dim=1)
+        probability = torch.stack([both + breast_only, both + nodes_only, both], dim=1)
+        return Forecast(batch.patient, logits, probability)
+
+    def _judged(self, batch: Batch, name: str) -> Tensor:
+        loss = joint_negative_log_likelihood(self(batch), batch.allowed)
+        # Weighted by those whose outcome is known, the mean does not hang on who shares a batch.
+        weight = int(known_outcomes(batch))
+        self.log(name, loss, on_step=False, on_epoch=True, batch_size=weight, sync_dist=True)
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave what came from a file as it is for as long as it is frozen.
+
+        Without a gradient the optimiser passes a parameter by: neither step nor decay nor moment.
+        """
+        if not self._is_frozen():
+            return
+        frozen = pretrained_names(self.network)
+        for name, parameter in self.network.named_parameters():
+            if name in frozen:
+                parameter.grad = None
+
+    def _is_frozen(self) -> bool:
+        return bool(self.current_epoch < self.config.freeze_epochs)
 
     def configure_gradient_clipping(
         self,
@@ -57,19 +152,28 @@ class PcrModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the norm of all gradients.
+        """Clip the norm of all gradients, or each entry.
 
         Lightning refuses to do so for a fused optimiser under mixed precision, lest scaled
         gradients are clipped; bf16 scales none.
         """
-        if gradient_clip_val is not None:
+        if gradient_clip_val is None:
+            return
+        if gradient_clip_algorithm == "value":
+            nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val)
+        else:
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> dict[str, object]:
         """AdamW; warm-up, then a cosine to zero over the planned number of steps."""
         optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, self.config.weight_decay),
-            lr=self.config.learning_rate,
+            parameter_groups(
+                self.network,
+                self.config.weight_decay,
+                self.learning_rate,
+                layer_rates(self.network, self.config.layer_decay),
+            ),
+            lr=self.learning_rate,
             fused=True,
         )
         steps = max(1, int(self.trainer.estimated_stepping_batches))
@@ -83,6 +187,11 @@ class PcrModule(LightningModule):
         }
 
 
+def known_outcomes(batch: Batch) -> Tensor:
+    """How many patients of a batch have an outcome of which something is known."""
+    return (~batch.allowed.all(dim=1)).sum()
+
+
 def learning_rate_factor(step: int, warmup: int, steps: int) -> float:
     """Share of the peak learning rate at ``step``: linear to 1, then half a cosine to 0."""
     if step < warmup:
@@ -91,14 +200,31 @@ def learning_rate_factor(step: int, warmup: int, steps: int) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay for matrices and filters; none for biases, gains and embeddings."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
+def parameter_groups(
+    network: nn.Module, weight_decay: float, learning_rate: float, rates: Mapping[str, float]
+) -> list[dict[str, object]]:
+    """Weight decay for matrices and filters, none for biases, gains and embeddings; by rate.
+
+    Args:
+        network: Whose parameters.
+        weight_decay: Of matrices and filters.
+        learning_rate: Of what ``rates`` does not name.
+        rates: Name to a factor of the learning rate.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, parameter in network.named_parameters():
         is_map = parameter.ndim >= 2 and name.endswith("weight")
-        (decayed if is_map else free).append(parameter)
+        groups.setdefault((rates.get(name, 1.0), is_map), []).append(parameter)
     return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": weight_decay if is_map else 0.0,
+            "lr": learning_rate * rate,
+        }
+        for (rate, is_map), parameters in groups.items()
     ]
+
+
+def pretrained_names(network: nn.Module) -> frozenset[str]:
+    """Names of the parameters that came from a file."""
+    return network.pretrained if isinstance(network, PcrNet) else frozenset()

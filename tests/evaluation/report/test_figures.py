@@ -9,6 +9,7 @@ import pytest
 
 from pcrnet.evaluation.report.figures import (
     ForestPanel,
+    decision_top,
     draw_calibration,
     draw_decision_curve,
     draw_flow,
@@ -16,6 +17,7 @@ from pcrnet.evaluation.report.figures import (
     draw_forest,
     draw_precision_recall,
     draw_roc,
+    most_in_a_bin,
 )
 from pcrnet.evaluation.statistics.curves import GRID, Curve, draw_weights
 from pcrnet.evaluation.statistics.intervals import Estimate
@@ -46,9 +48,12 @@ def draw_each(folder: Path) -> dict[str, str]:
             CURVE,
             prob_of_responders=prob[:20],
             prob_of_others=prob,
+            most=most_in_a_bin([prob[:20], prob]),
             to=folder / "calibration",
         ),
-        "decision": draw_decision_curve(curve, to=folder / "decision"),
+        "decision": draw_decision_curve(
+            curve, top=decision_top([curve]), locked=(0.4, 0.6), to=folder / "decision"
+        ),
         "forest": draw_forest(labels, [panel, panel], "AUC", to=folder / "forest"),
         "flow": draw_flow(
             [("rows", 20, ""), ("scans", 15, "too few"), ("same", 15, "")],
@@ -113,6 +118,7 @@ def test_what_is_undefined_is_left_out_and_not_drawn_at_zero(tmp_path: Path) -> 
         None,
         prob_of_responders=np.zeros(0),
         prob_of_others=np.zeros(0),
+        most=most_in_a_bin([np.zeros(0)]),
         to=tmp_path / "calibration",
     )
     assert "before recalibration" not in texts(svg)

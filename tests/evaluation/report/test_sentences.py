@@ -163,9 +163,13 @@ def test_the_rule_of_the_threshold_is_said(
 
 
 def test_the_strict_definition_and_the_other_read_differently() -> None:
-    other = Experiment.model_validate({"outcome": {"definition": "ypT0/is"}})
-    assert meaning("yT0", None) == "no tumour left in the breast"
-    assert meaning("yT0", other) == "no invasive tumour left in the breast"
+    assert meaning("yT0", "ypT0") == "no tumour left in the breast"
+    assert meaning("yT0", "ypT0/is") == "no invasive tumour left in the breast"
+
+
+def test_a_table_of_unknown_definition_is_not_said_to_be_free_of_tumour() -> None:
+    assert "no tumour" not in meaning("yT0", None)
+    assert "as the table defines it" in meaning("yT0yN0", None)
 
 
 def test_what_is_not_known_is_not_said(analysis: Analysis) -> None:

@@ -29,6 +29,8 @@ def trainer(epoch: int = 0, **metrics: float) -> Any:
         callback_metrics={name.replace("_", "/"): value for name, value in metrics.items()},
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.25}])],
         should_stop=False,
+        world_size=1,
+        is_global_zero=True,
         save_checkpoint=lambda path: path.write_bytes(f"epoch {epoch}".encode()),
     )
 

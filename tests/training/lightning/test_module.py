@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from pcrnet.config.training import TrainingConfig
 from pcrnet.training.lightning.module import PcrModule, learning_rate_factor, parameter_groups
 
 
@@ -40,7 +39,8 @@ def test_weights_of_maps_decay_and_nothing_else_does() -> None:
         {"conv": nn.Conv3d(1, 2, 3), "norm": nn.LayerNorm(4), "linear": nn.Linear(4, 3)}
     )
     network.embedding = nn.Parameter(torch.zeros(5, 4))
-    decayed, free = parameter_groups(network, 0.02)
+    decayed, free = parameter_groups(network, 0.02, 0.5, {})
+    assert decayed["lr"] == free["lr"] == 0.5
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     assert decayed["weight_decay"] == 0.02
     assert free["weight_decay"] == 0.0
@@ -58,7 +58,7 @@ def test_dropout_repeats_with_seed_epoch_and_batch_whatever_was_drawn_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def draws(seed: int, epoch: int, batch: int, before: int = 0) -> torch.Tensor:
-        module = PcrModule(nn.Identity(), TrainingConfig(), seed)
+        module = PcrModule({}, {}, seed, built=nn.Identity())
         monkeypatch.setattr(PcrModule, "current_epoch", epoch)
         torch.rand(before)
         module.on_train_batch_start(None, batch)
@@ -68,3 +68,18 @@ def test_dropout_repeats_with_seed_epoch_and_batch_whatever_was_drawn_before(
     assert torch.equal(first, draws(7, 3, 0, before=11))
     for other in (draws(7, 4, 0), draws(8, 3, 0), draws(7, 3, 1)):
         assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(("algorithm", "largest"), [("value", 0.5), ("norm", None), (None, None)])
+def test_gradients_are_clipped_by_value_or_by_norm(algorithm: str | None, largest: float | None):
+    network = nn.Linear(3, 1, bias=False)
+    network.weight.grad = torch.tensor([[3.0, 0.1, -4.0]])
+    module = PcrModule({}, {}, 0, built=network)
+    module.configure_gradient_clipping(None, 0.5, algorithm)
+    found = network.weight.grad
+    if largest is not None:
+        torch.testing.assert_close(found, torch.tensor([[0.5, 0.1, -0.5]]))
+    else:
+        assert found.norm().item() == pytest.approx(0.5, rel=1e-4)
+    module.configure_gradient_clipping(None, None, algorithm)
+    assert network.weight.grad is found

@@ -1,0 +1,1 @@
+"""Many experiments side by side: proposed, shared out between workers, judged, compared."""

@@ -1,0 +1,109 @@
+"""Several processes that share one fit, each with a device of its own (DDP)."""
+
+from __future__ import annotations
+
+import copy
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from pcrnet.cohort.table import Patient
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.machine import available_cores
+from pcrnet.models.contract import Logits
+from pcrnet.processes import in_processes, tell
+from pcrnet.training.lightning.finite import require_finite
+from pcrnet.training.lightning.resume import Start
+
+if TYPE_CHECKING:
+    from pcrnet.training.lightning.loop import TrainingLoop
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Which of the processes that share a fit this one is.
+
+    Attributes:
+        number: From 0; the first one alone writes files and reports.
+        of: How many there are.
+        port: Of this machine, by which they find each other.
+    """
+
+    number: int = 0
+    of: int = 1
+    port: int = 0
+
+
+def train_in_ranks(
+    loop: TrainingLoop,
+    part: str,
+    network: nn.Module,
+    patients: Sequence[Patient],
+    encoding: ClinicalEncoding,
+    offset: Logits,
+    start: Start,
+) -> None:
+    """Train copies of ``network`` in step; the first process keeps the trained one in its folder.
+
+    Whatever one of them raises is raised here, and ends the others.
+
+    Raises:
+        PcrnetError: As :meth:`~pcrnet.training.lightning.loop.TrainingLoop.train`.
+    """
+    ranks = loop.training.trainer.devices
+    port = _free_port()
+    work = partial(
+        _train_as,
+        loop=replace(loop, listen=tell),
+        part=part,
+        network=network,
+        patients=patients,
+        encoding=encoding,
+        offset=offset,
+        start=start,
+    )
+    shares = [Rank(number, ranks, port) for number in range(ranks)]
+    begin = partial(_use_threads, max(1, available_cores() // ranks))
+    for _ in in_processes(
+        work, shares, ranks, doing="trains a share of a fit", begin=begin, listen=loop.listen
+    ):
+        pass
+
+
+def _train_as(
+    rank: Rank,
+    loop: TrainingLoop,
+    part: str,
+    network: nn.Module,
+    patients: Sequence[Patient],
+    encoding: ClinicalEncoding,
+    offset: Logits,
+    start: Start,
+) -> None:
+    import torch.distributed
+
+    network = copy.deepcopy(network)  # it arrived in memory that all of them see
+    if rank.number:
+        loop = replace(loop, listen=lambda event: None)
+    loop.train(part, network, patients, encoding, offset, start, rank)
+    if rank.number == 0:
+        require_finite(f"{loop.fit}, {part}", network)
+        loop.keep(part, network)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def _use_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

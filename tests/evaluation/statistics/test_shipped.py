@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pcrnet.evaluation.statistics.confusion import Confusion, sensitivity, specificity
+from pcrnet.evaluation.statistics.intervals import Estimate
+from pcrnet.evaluation.statistics.shipped import ShippedHead, shipped_metrics
+
+TABLE = Confusion(40, 15, 35, 10)
+KNOWN = ShippedHead(
+    noise_share=0.0,
+    between_fits={},
+    apparent={"sensitivity": 0.82, "specificity": 0.7},
+    optimism={"sensitivity": 0.02, "specificity": 0.0},
+)
+METRICS = {
+    "sensitivity": sensitivity(TABLE),
+    "specificity": specificity(TABLE),
+    "auc": Estimate(0.8, 0.7, 0.87, 100, "DeLong"),
+    "calibration_slope": Estimate(1.0, 0.6, 1.4, 100, "Wald"),
+    "calibration_in_the_large": Estimate(0.1, -0.3, 0.5, 100, "Wald"),
+}
+
+
+def test_without_any_noise_of_fits_a_rate_has_wilsons_interval() -> None:
+    found = shipped_metrics(METRICS, TABLE, KNOWN, 5)
+    for name in ("sensitivity", "specificity"):
+        assert found[name].value == pytest.approx(METRICS[name].value)
+        assert found[name].low == pytest.approx(METRICS[name].low, abs=1e-9)
+        assert found[name].high == pytest.approx(METRICS[name].high, abs=1e-9)
+
+
+def test_noise_and_differences_between_fits_widen_every_interval_but_the_level() -> None:
+    wide = replace(KNOWN, noise_share=0.5, between_fits={"auc": 0.001, "sensitivity": 0.002})
+    before, after = (shipped_metrics(METRICS, TABLE, known, 5) for known in (KNOWN, wide))
+    for name in METRICS:
+        assert after[name].value == before[name].value
+        if name == "calibration_in_the_large":
+            assert after[name] == before[name]
+        else:
+            assert after[name].high - after[name].low > before[name].high - before[name].low
+
+
+def test_the_slope_spans_what_the_shipped_calibrator_shows() -> None:
+    apparent = {**KNOWN.apparent, "calibration_slope": 1.3, "calibration_slope_error": 0.2}
+    found = shipped_metrics(METRICS, TABLE, replace(KNOWN, apparent=apparent), 5)
+    assert found["calibration_slope"].low == pytest.approx(0.6)
+    assert found["calibration_slope"].high == pytest.approx(1.3 + 1.959963985 * 0.2)
+
+
+def test_what_is_not_known_has_no_interval() -> None:
+    silent = replace(KNOWN, apparent={}, optimism={})
+    found = shipped_metrics(METRICS, None, silent, 5)
+    assert found["sensitivity"].low is None
+    assert found["sensitivity"].reason
+    perfect = {"auc": Estimate(1.0, 0.9, 1.0, 9, "exact")}
+    assert shipped_metrics(perfect, None, KNOWN, 5)["auc"].low == 0.9
+    missing = {"auc": Estimate.undefined("one class", n=3, method="DeLong")}
+    assert shipped_metrics(missing, None, KNOWN, 5)["auc"].value is None
