@@ -4,9 +4,9 @@ python benchmarks/sweep.py kills [--every 20 | --fits N] [--folder DIR] [--out F
 python benchmarks/sweep.py crowd|overhead|pruning [--folder DIR] [--out FILE.json]
 
 kills: ``configs/sweeps/example.yaml`` once by one worker that nobody disturbs, and once by two, one
-of which is killed every so many seconds; on a machine so busy that a worker needs as long to
-begin, every so many fits. Both must end with the same trials, winner and numbers, and no fit may
-be made twice. ``--settings`` replaces the example's experiment by a smaller one.
+of which is killed every so many seconds; on a machine so busy that a worker needs as long to begin,
+every so many fits. Both must end with the same trials, winner and numbers, and no fit may be made
+twice. Settings lie over those of the example.
 
 crowd: eight workers whose fits are sleep share one folder; efficiency is time slept over time
 spent. overhead: one worker whose fits take no time. pruning: thirty trials of real fits, with and

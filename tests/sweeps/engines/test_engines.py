@@ -75,7 +75,7 @@ def test_every_engine_finds_what_one_worker_finds(engine, alone, tiny_trial, tmp
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     layout = SweepLayout(tmp_path / "sweeps" / engine)
@@ -102,7 +102,7 @@ def test_kills_change_no_number_and_no_fit_is_made_twice(tmp_path, one_thread):
     ]
     command += ["model.encoder.stem_width=4", "model.networks=1", "model.fusion.heads=2"]
     done = subprocess.run(
-        command, env=one_thread, capture_output=True, text=True, check=False, timeout=290
+        command, env=one_thread, capture_output=True, text=True, check=False, timeout=1200
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(out.read_text())["kills"]
