@@ -4,7 +4,10 @@ VENV ?= .venv
 ARGS ?=
 PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: train test lint docs clean
+LOCK = $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11.5 --generate-hashes \
+	--constraint constraints.txt --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
+
+.PHONY: train test lint docs lock audit clean
 
 train: $(VENV)/.train
 	$(VENV)/bin/python train.py $(ARGS)
@@ -16,6 +19,19 @@ lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# Every version that the README installs, with the hashes of its files: run, serve, develop.
+lock: $(VENV)/.train
+	$(PIP) uv
+	@mkdir -p locks
+	$(LOCK) -o locks/run.txt
+	$(LOCK) --extra serve --extra sr --extra sign -o locks/serve.txt
+	$(LOCK) --extra dev -o locks/dev.txt
+
+# Known vulnerabilities of what is locked; says that it was skipped where nobody can be asked.
+audit: $(VENV)/.train
+	$(PIP) pip-audit
+	$(VENV)/bin/python .ci/audit.py locks/run.txt locks/serve.txt
 
 docs: $(VENV)/.test
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict

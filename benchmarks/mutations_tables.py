@@ -334,6 +334,52 @@ def bundle_files(folder: Path) -> Subject:
     return Subject("bundle files", make, read)
 
 
+def bundle_manifests(folder: Path) -> Subject:
+    """``bundle.json`` and the golden records of a small bundle, always resealed.
+
+    Whoever alters them on purpose reseals them: what passes has to give the answers that it gave,
+    for the same reasons.
+
+    Args:
+        folder: Where the sound bundle is kept meanwhile.
+    """
+    from pcrnet.deploy.bundle import Bundle
+    from pcrnet.deploy.predictor import load_predictor
+    from pcrnet.evaluation.tables.predictions import read_predictions
+    from pcrnet.storage import sha256_file
+
+    sound = write_small_bundle(folder / "sound")
+    names = ["bundle.json", "bundle.json", "golden/inputs.json"]
+    names += sorted(f"golden/{path.name}" for path in (sound / "golden").glob("*_*.json"))[:1]
+    expected = read_predictions(sound / "golden" / "expected.csv")
+    whole = Bundle.read(sound).manifest
+    meaning = ("outcome", "data", "imaging", "covariates", "units", "operating_points", "model")
+
+    def make(place: Path, generator: np.random.Generator) -> Path:
+        bundle = Path(shutil.copytree(sound, place / "bundle"))
+        name = names[generator.integers(len(names))]
+        path = bundle / name
+        path.write_bytes(mutated(path.read_bytes(), generator))
+        sums = json.loads((bundle / "checksums.json").read_text())
+        sums[name] = sha256_file(path)
+        (bundle / "checksums.json").write_text(json.dumps(sums))
+        return bundle
+
+    def read(bundle: Path) -> str:
+        predictor = load_predictor(bundle)
+        found = predictor.predict_table(sound / "golden" / "cohort.csv").predictions
+        if found is None or found.patient_id != expected.patient_id:
+            return "other patients are predicted"
+        drift = max(np.abs(found.prob[h] - expected.prob[h]).max() for h in expected.prob)
+        if drift > 2e-4:
+            return f"answers {drift:.2g} off"
+        manifest = predictor.bundle.manifest
+        other = [name for name in meaning if getattr(manifest, name) != getattr(whole, name)]
+        return f"another {', '.join(other)} is believed" if other else ""
+
+    return Subject("bundle manifests", make, read)
+
+
 def write_small_bundle(folder: Path) -> Path:
     """A bundle of one untrained network with two covariates."""
     import torch
@@ -389,6 +435,7 @@ def run_all(each: int, seed: int) -> Iterator[tuple[str, Outcome]]:
             prediction_tables(),
             yaml_files(),
             bundle_files(Path(folder)),
+            bundle_manifests(Path(folder)),
         ):
             yield subject.name, run(subject, each, seed)
 

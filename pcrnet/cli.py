@@ -17,14 +17,19 @@ from pcrnet.commands import (
     convert,
     doctor,
     evaluate,
+    explain,
     export,
     importing,
     kinetics,
+    monitor,
     predict,
     preprocess,
+    sbom,
+    serve,
     simulate,
     sweep,
     train,
+    verify,
     work,
 )
 from pcrnet.commands.registry import Commands
@@ -41,10 +46,15 @@ _COMMANDS = (
     importing,
     simulate,
     predict,
+    explain,
+    monitor,
+    serve,
     evaluate,
     compare,
     export,
     preprocess,
+    verify,
+    sbom,
 )
 """In the order of the help."""
 

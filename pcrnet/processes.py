@@ -27,6 +27,11 @@ from pcrnet.machine import available_cores, available_memory
 Progress = Callable[[int, int], None]
 """Called with the number of patients done and their total."""
 
+
+def silent(done: int, total: int) -> None:
+    """Progress that nobody follows."""
+
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.sharedctypes import Synchronized
@@ -305,6 +310,11 @@ class _Process(SpawnProcess):
 
 class _Context(SpawnContext):
     Process = _Process
+
+
+def process_context() -> SpawnContext:
+    """What starts a process afresh that never imports the main script."""
+    return _Context()
 
 
 _hiding = threading.Lock()

@@ -204,6 +204,35 @@ def require_writable(path: Path) -> None:
                     folder.rmdir()
 
 
+@contextmanager
+def ballast(path: Path, size: int) -> Iterator[None]:
+    """Hold room for ``size`` bytes beside ``path`` for as long as the block runs.
+
+    For what takes long to compute and must be written at its end: leaving the block frees the room,
+    whatever else has filled the disk meanwhile. Streams need none.
+
+    Raises:
+        OutputError: There is no such room, or nothing can be written there.
+    """
+    if is_stream(path):
+        yield
+        return
+    with writing_to(path):
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        held = target.with_name(f".{os.getpid()}.ballast.{target.name}")
+    try:
+        with writing_to(path), held.open("wb") as stream:
+            while size > 0:  # holes would hold nothing
+                size -= stream.write(bytes(min(size, _CHUNK_BYTES)))
+            stream.flush()
+            os.fsync(stream.fileno())
+        yield
+    finally:
+        with suppress(OSError):
+            held.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     write_bytes(path, text.encode())

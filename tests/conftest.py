@@ -145,6 +145,18 @@ def finished_run(tiny_trial: TinyTrial, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of one untrained network: PET and ADC, two visits, two covariates. Only read it."""
+    folder = ROOT / "benchmarks"
+    sys.path.insert(0, str(folder))
+    try:
+        from mutations_tables import write_small_bundle
+    finally:
+        sys.path.remove(str(folder))
+    return Path(write_small_bundle(tmp_path_factory.mktemp("small") / "bundle"))
+
+
+@pytest.fixture(scope="session")
 def one_thread() -> dict[str, str]:
     """Environment of processes that must agree with :func:`finished_run` to the last digit."""
     return ONE_THREAD | {"WANDB_MODE": "disabled"}

@@ -13,14 +13,15 @@ _HEAVY = {"torch", "pytorch_lightning", "lightning", "monai", "torchio"}
 
 _FLOORS = (
     "errors machine csv_text identity __version__",
-    "storage processes table_file run_layout source_code",
+    "storage processes table_file run_layout source_code extras",
     "config cohort",
     "imaging evaluation",
     "importers review simulation data decision",
     "models",
+    "applicability",
     "training deploy",
-    "doctor",
-    "run",
+    "doctor monitoring explain",
+    "run serve",
     "sweeps",
     "public guard",
     "commands",
@@ -29,7 +30,7 @@ _FLOORS = (
 """Packages, and modules beside them, from the ground up: each imports from the floors below it."""
 
 _FLOORS_WITHIN = {
-    "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify", "tensors"),
+    "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify facts", "tensors"),
     "evaluation": ("statistics", "tables trial", "report"),
     "deploy": ("export",),
     "models": ("encoders rivals",),

@@ -1,11 +1,14 @@
 """Cores and memory as container and scheduler allow, read from made-up files of both versions."""
 
 import os
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from pcrnet import machine
-from pcrnet.machine import available_cores, available_memory, in_words
+from pcrnet.machine import available_cores, available_memory, in_words, peak_memory
 
 _GB = 1_000_000_000
 
@@ -82,3 +85,26 @@ def test_where_nothing_tells_the_memory_is_unknown(tree, tmp_path):
 
 def test_bytes_are_said_as_people_do():
     assert [in_words(2_340_000_000), in_words(56_700_000)] == ["2.3 GB", "57 MB"]
+
+
+def test_the_most_memory_held_is_that_of_the_process() -> None:
+    before = peak_memory()
+    block = np.ones(50_000_000 // 8)
+    assert peak_memory() >= max(before, block.nbytes)
+
+
+def test_freed_memory_is_kept_where_the_allocator_can() -> None:
+    """In a process of its own: what is allocated again costs no new pages."""
+    code = (
+        "import resource, numpy as np\n"
+        "from pcrnet.machine import keep_freed_memory\n"
+        "kept = keep_freed_memory()\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "np.ones(8_000_000); before = faults()\n"
+        "for _ in range(5): np.ones(8_000_000)\n"
+        "print(kept, faults() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    kept, faults = done.stdout.split()
+    if kept == "True":
+        assert int(faults) < 5 * 8_000_000 * 8 / 4096 / 10

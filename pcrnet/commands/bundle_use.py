@@ -1,4 +1,4 @@
-"""What commands share that use a bundle: which one is meant, and its predictions."""
+"""What the commands share that use a bundle: which one is meant, and what is said of it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from pcrnet.run.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from pcrnet.deploy.bundle import Bundle
-    from pcrnet.deploy.predictor import PredictionTable
+    from pcrnet.deploy.predictor import PredictionTable, Predictor
 
 
 def add_digest(command: argparse.ArgumentParser) -> None:
@@ -25,20 +24,50 @@ def add_digest(command: argparse.ArgumentParser) -> None:
     )
 
 
-def predicted(
-    bundle: Path, cohort: Path, device: str, sha256: str | None
-) -> tuple[PredictionTable, Bundle]:
-    """The predictions of a cohort, and the bundle that made them."""
+def add_bundle_checks(command: argparse.ArgumentParser) -> None:
+    """Let a command take a bundle by its digest or its signature only."""
+    add_digest(command)
+    command.add_argument(
+        "--key",
+        type=Path,
+        metavar="PUBLIC.pem",
+        help="refuse a bundle that the owner of this key has not signed (pcrnet sign)",
+    )
+
+
+def opened(
+    options: argparse.Namespace, device: str = "cpu", *, refuse_unlike: bool = False
+) -> Predictor:
+    """The bundle that the options name, checked and ready to predict."""
     from pcrnet.deploy.predictor import load_predictor
 
-    predictor = load_predictor(bundle, device, sha256=sha256)
+    return load_predictor(
+        options.bundle,
+        device,
+        sha256=options.sha256,
+        key=options.key,
+        refuse_unlike=refuse_unlike,
+    )
+
+
+def predicted(predictor: Predictor, cohort: Path) -> PredictionTable:
+    """The predictions of a cohort table, with what has to be said of them."""
     with ProgressBar("predicting") as bar:
         table = predictor.predict_table(cohort, progress=bar.update)
+    say_of(table, predictor)
+    return table
+
+
+def say_of(table: PredictionTable, predictor: Predictor) -> None:
+    """Say who was refused, whom to doubt, and what the bundle is not for."""
+    from pcrnet.deploy.doubts import say_doubts
+
     for reason in table.refused:
         sys.stderr.write(f"refused: {reason}\n")
+    for line in say_doubts(table.scrutinies):
+        sys.stderr.write(f"{line}\n")
     if predictor.bundle.manifest.simulated:
         sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
-    return table, predictor.bundle
 
 
 def took_part(patients: Sequence[str]) -> str:

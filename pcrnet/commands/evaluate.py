@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcrnet.commands.bundle_use import add_digest, predicted, took_part
+from pcrnet.commands.bundle_use import add_bundle_checks, opened, predicted, took_part
 from pcrnet.commands.registry import Commands
 from pcrnet.commands.validated_bundle import identity_of, write_patients_beside
 from pcrnet.config.layers import load_experiment
@@ -37,7 +37,7 @@ def register(commands: Commands) -> None:
     add_table_options(evaluate)
     evaluate.add_argument("--bundle", type=Path, metavar="BUNDLE")
     evaluate.add_argument("--cohort", type=Path, metavar="COHORT.csv")
-    add_digest(evaluate)
+    add_bundle_checks(evaluate)
     evaluate.add_argument("--out", type=Path, metavar="DIR")
 
 
@@ -64,7 +64,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         tables = options.predictions or [options.out / PREDICTIONS_FILE]
         bundle = patients = None
         if external:
-            bundle = _predict_others(options.bundle, options.cohort, options.sha256, tables[0])
+            bundle = _predict_others(options, tables[0])
             patients = write_patients_beside(options.cohort, bundle, tables[0])
         report = evaluate_table(
             tables[0],
@@ -79,12 +79,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     sys.stdout.write(f"report: {report}\n")
 
 
-def _predict_others(bundle: Path, cohort: Path, sha256: str | None, out: Path) -> Bundle:
+def _predict_others(options: argparse.Namespace, out: Path) -> Bundle:
     """Predict patients who took no part in training, for an external validation."""
     from pcrnet.deploy.prediction_files import check_destination, write_record
 
+    cohort: Path = options.cohort
     check_destination(out)
-    table, used = predicted(bundle, cohort, "cpu", sha256)
+    predictor = opened(options)
+    table = predicted(predictor, cohort)
     if table.trained_on:
         raise PcrnetError(
             took_part(table.trained_on),
@@ -92,8 +94,8 @@ def _predict_others(bundle: Path, cohort: Path, sha256: str | None, out: Path) -
             remedy="leave them out; how well they were predicted is in the report of their own run",
         )
     table.write(out)
-    write_record(out, bundle_sha256=used.sha256, cohort=cohort, device="cpu")
-    return used
+    write_record(out, bundle_sha256=predictor.bundle.sha256, cohort=cohort, device="cpu")
+    return predictor.bundle
 
 
 def _say(message: str) -> None:

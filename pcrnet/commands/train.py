@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from pcrnet.commands.registry import SETTINGS, Commands
 from pcrnet.config.layers import load_experiment
@@ -13,10 +14,21 @@ def register(commands: Commands) -> None:
     train = commands.add("train", _train, "train, judge and ship a model", overrides=True)
     train.lists_settings = True
     train.add_argument("settings", nargs="*", metavar=SETTINGS)
+    train.add_argument(
+        "--sign",
+        type=Path,
+        metavar="PRIVATE.pem",
+        help="sign the bundle at the end, as pcrnet sign does",
+    )
 
 
 def _train(options: argparse.Namespace) -> None:
     experiment = load_experiment(options.overrides)
+    key = None
+    if options.sign is not None:  # before hours of work
+        from pcrnet.deploy.signing import read_private_key
+
+        key = read_private_key(options.sign)
 
     from pcrnet.run.console import RunConsole
     from pcrnet.run.pipeline import train
@@ -25,4 +37,8 @@ def _train(options: argparse.Namespace) -> None:
     with RunConsole() as console, tracking(experiment) as tracker:
         result = train(experiment, console, tracker)
         tracker.summarise(result.metrics)
+        if key is not None:
+            from pcrnet.deploy.signing import sign_bundle
+
+            sign_bundle(result.bundle, key)
         console.finish(result)

@@ -56,8 +56,8 @@ def draw(
     numbers = [_numbers(seed, timepoints, channels, branches, nodes) for seed in seeds]
     uniform, shifts, elastic = (torch.stack(drawn) for drawn in zip(*numbers, strict=True))
     # (B, ...): seven of the patient's place, one of the mirror, T·R of gain, T·C of what is hidden
-    place, mirror, gain, hide = uniform.split(
-        (7, 1, timepoints * branches, timepoints * channels), dim=1
+    place, mirror, gain, hide = torch.split(
+        uniform, [7, 1, timepoints * branches, timepoints * channels], dim=1
     )
     place, gain = 2.0 * place - 1.0, 2.0 * gain - 1.0
     matrix = _rotations(place[:, :3] * (torch.pi / 180.0 * config.rotation_degrees))
@@ -70,8 +70,8 @@ def draw(
             [matrix[:, None].expand(-1, timepoints, 3, 3), offset[..., None]], dim=3
         ),
         elastic_mm=elastic * config.elastic_mm,
-        gain=1.0 + gain.unflatten(1, (timepoints, branches)) * config.gain_fraction,
-        keep=hide.unflatten(1, (timepoints, channels)) >= config.channel_dropout,
+        gain=1.0 + torch.unflatten(gain, 1, (timepoints, branches)) * config.gain_fraction,
+        keep=torch.unflatten(hide, 1, (timepoints, channels)) >= config.channel_dropout,
         noise_seeds=tuple(int(seed) ^ _NOISE for seed in seeds),
     )
 

@@ -48,7 +48,7 @@ def warp(image: Tensor, transform: Tensor, elastic_mm: Tensor, imaging: ImagingC
             _gather(visits[chosen], looks, out=moved[chosen])
         else:
             moved[chosen] = _sample(visits[chosen], looks)
-    return moved.unflatten(0, image.shape[:2])
+    return moved.view(image.shape)
 
 
 def _in_voxels(transform: Tensor, imaging: ImagingConfig) -> Tensor:

@@ -23,8 +23,11 @@ from pcrnet.storage import read_record, sha256_file
 
 MANIFEST_FILE = "bundle.json"
 CHECKSUMS_FILE = "checksums.json"
+SIGNATURE_FILE = "signature.json"
 GOLDEN_FOLDER = "golden"
 MODEL_FOLDER = "model"
+APPLICABILITY_FOLDER = "applicability"
+"""What the training patients were like, and how the numbers might have come out otherwise."""
 EXPECTED_FILE = "expected.csv"
 INPUTS_FILE = "inputs.json"
 MAX_VALUES = 1 << 30
@@ -37,7 +40,7 @@ RESTORE = "copy the bundle again from its source"
 class Manifest(Section):
     """``bundle.json``: plain data, checked when read."""
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     pcrnet_version: str
     name: str
     simulated: bool
@@ -119,7 +122,8 @@ def bundle_digest(directory: Path) -> str:
 def _verify(directory: Path) -> None:
     expected = read_record(directory / CHECKSUMS_FILE, remedy=RESTORE)
     files = (path for path in directory.rglob("*") if path.is_file())
-    found = {path.relative_to(directory).as_posix() for path in files} - {CHECKSUMS_FILE}
+    found = {path.relative_to(directory).as_posix() for path in files}
+    found -= {CHECKSUMS_FILE, SIGNATURE_FILE}
     for name in sorted(found | set(expected)):
         if name not in expected:
             problem = "is in the bundle, but was not written with it"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pcrnet.applicability.scrutiny import OneTensor, Scrutiny
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import Patient, label_column, read_cohort, site_column
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.deploy.bundle import Bundle
-from pcrnet.deploy.golden_inputs import describe_inputs, input_difference
-from pcrnet.deploy.manifest import EXPECTED_FILE, GOLDEN_FOLDER, INPUTS_FILE, bundle_digest
-from pcrnet.deploy.prediction_files import write_table
+from pcrnet.deploy.doubts import doubt_columns, require_alike
+from pcrnet.deploy.golden_check import require_golden_answers
+from pcrnet.deploy.golden_inputs import describe_inputs
+from pcrnet.deploy.manifest import bundle_digest
+from pcrnet.deploy.outcome_definition import require_same_outcome
+from pcrnet.deploy.patient_inputs import read_inputs
+from pcrnet.deploy.prediction_files import write_or_keep
+from pcrnet.deploy.signing import read_public_key, require_signature
 from pcrnet.errors import (
     ConfigError,
     InsufficientScansError,
@@ -26,14 +32,9 @@ from pcrnet.errors import (
     PcrnetError,
     ProblemListError,
 )
-from pcrnet.evaluation.tables.predictions import Predictions, read_predictions
-from pcrnet.imaging.digests import DigestMemo
-from pcrnet.imaging.known_scans import scan_marks
+from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient, scans_present
-from pcrnet.storage import read_record
-
-GOLDEN_TOLERANCE = 1e-4
-"""How far a probability of a golden case may lie from what the bundle's writer found."""
+from pcrnet.processes import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -45,21 +46,29 @@ class PredictionTable:
         refused: Why, patient by patient.
         trained_on: Patients with a scan that the bundle was trained on. What is predicted of them
             says nothing about how well the bundle predicts.
+        scrutinies: Patient to what is to be known beside the prediction; none where the bundle
+            was packed without what its training patients were like.
     """
 
     predictions: Predictions | None
     refused: tuple[PcrnetError, ...]
     trained_on: tuple[str, ...] = ()
+    scrutinies: Mapping[str, Scrutiny] = field(default_factory=dict)
 
-    def write(self, path: Path) -> None:
-        """Write the predictions as CSV, or as JSON where the name ends so.
+    def write(self, path: Path, *, as_json: bool | None = None) -> None:
+        """Write the predictions as CSV or JSON.
+
+        Args:
+            path: Where to.
+            as_json: In which form; by default as the name ends.
 
         Raises:
+            OutputError: They cannot be written; its text says where they were kept instead.
             ProblemListError: There is nothing to write, because every patient was refused.
         """
         if self.predictions is None:
             raise ProblemListError("no patient could be predicted", self.refused)
-        write_table(path, self.predictions)
+        write_or_keep(path, self.predictions, as_json=as_json)
 
 
 class Predictor:
@@ -68,51 +77,95 @@ class Predictor:
     Args:
         bundle: The bundle.
         device: Where to compute; probabilities agree between devices to about 1e-5.
+        refuse_unlike: Whether a patient unlike the training patients is refused, not warned of.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+    def __init__(self, bundle: Bundle, device: str = "cpu", *, refuse_unlike: bool = False) -> None:
         self.bundle = bundle
         self.device = device
+        self.refuse_unlike = refuse_unlike
+        self._trained_on = frozenset(bundle.manifest.trained_on)
 
     def predict(self, cohort: str | PathLike[str]) -> PredictionTable:
         """Predict every patient of a cohort table; as :meth:`predict_table`."""
         return self.predict_table(Path(cohort))
 
     def predict_table(
-        self, cohort: Path, *, progress: Callable[[int, int], None] = lambda done, total: None
+        self, cohort: Path, *, progress: Progress = silent, workers: int | None = None
     ) -> PredictionTable:
-        """Predict every patient of a cohort table.
+        """Read a cohort table and predict its patients.
+
+        Arguments as :meth:`read_patients` and :meth:`predict_patients`, as are errors.
+        """
+        return self.predict_patients(self.read_patients(cohort), progress=progress, workers=workers)
+
+    def read_patients(self, cohort: Path) -> tuple[Patient, ...]:
+        """Read the patients of a cohort table.
 
         Args:
             cohort: ``cohort.csv`` with the timepoints, channels and covariates of the bundle;
                 outcomes, where given, are carried over.
-            progress: Called with patients done and patients in all.
 
         Raises:
+            BundleError: The table's outcomes are by another definition than the bundle's.
             ProblemListError: The table cannot be used as it stands.
         """
+        require_same_outcome(cohort, self.bundle.manifest.outcome.definition)
+        return self._read(cohort)
+
+    def predict_patients(
+        self,
+        patients: Sequence[Patient],
+        *,
+        progress: Progress = silent,
+        workers: int | None = None,
+    ) -> PredictionTable:
+        """Predict patients.
+
+        Args:
+            patients: As :meth:`read_patients` reads them.
+            progress: Called with patients done and patients in all.
+            workers: Processes that read scans; by default as many as are worth it.
+        """
         manifest = self.bundle.manifest
-        patients = self._read(cohort)
-        predicted: list[Patient] = []
-        logits: list[NDArray[np.float64]] = []
-        scans: list[tuple[str, ...]] = []
-        refused: list[PcrnetError] = []
-        for index, patient in enumerate(patients):
+        needs = self.bundle.model.needs()
+        answers: dict[int, NDArray[np.float64]] = {}
+        scans: dict[int, tuple[str, ...]] = {}
+        refused: dict[int, PcrnetError] = {}
+        scrutinies: dict[str, Scrutiny] = {}
+        known: set[int] = set()
+        read = read_inputs(patients, needs, manifest.data, manifest.imaging, workers=workers)
+        for done, (index, inputs) in enumerate(read, start=1):
+            patient = patients[index]
             try:
-                tensor = preprocess_patient(patient, manifest.data, manifest.imaging)
-                logits.append(self._logits(patient, tensor))
+                if isinstance(inputs, PcrnetError):
+                    raise inputs
+                answer = self._logits(patient, inputs.tensor)
+                scrutiny = self._scrutinise(patient, inputs.tensor, answer)
             except PcrnetError as error:
-                refused.append(error.located(patient=patient.patient_id))
+                refused[index] = error.located(patient=patient.patient_id)
             else:
-                predicted.append(patient)
-                scans.append(
-                    scans_present(tensor, manifest.data.timepoints, manifest.data.channels)
+                answers[index] = answer
+                if scrutiny is not None:
+                    scrutinies[patient.patient_id] = scrutiny
+                scans[index] = scans_present(
+                    inputs.tensor, manifest.data.timepoints, manifest.data.channels
                 )
-            progress(index + 1, len(patients))
-        if not predicted:
-            return PredictionTable(None, tuple(refused))
-        predictions = self._decide(predicted, np.stack(logits), scans)
-        return PredictionTable(predictions, tuple(refused), self._known(predicted))
+                if inputs.marks & self._trained_on:
+                    known.add(index)
+            progress(done, len(patients))
+        reasons = tuple(refused[index] for index in sorted(refused))
+        order = sorted(answers)
+        if not order:
+            return PredictionTable(None, reasons)
+        predictions = self._decide(
+            [patients[index] for index in order],
+            np.stack([answers[index] for index in order]),
+            [scans[index] for index in order],
+            scrutinies,
+        )
+        trained_on = tuple(patients[index].patient_id for index in sorted(known))
+        return PredictionTable(predictions, reasons, trained_on, scrutinies)
 
     def inputs(self, cohort: Path) -> dict[str, Any]:
         """What the network is shown of each patient of a cohort table, in few numbers.
@@ -142,26 +195,43 @@ class Predictor:
             settings_fixed=True,
         ).patients
 
-    def _known(self, patients: Sequence[Patient]) -> tuple[str, ...]:
-        """Patients who took part in training, whatever they are called here."""
-        marks = frozenset(self.bundle.manifest.trained_on)
-        memo = DigestMemo(None)
-        return tuple(
-            patient.patient_id
-            for patient in patients
-            if marks and marks & scan_marks(patient, memo)
-        )
-
     def _logits(self, patient: Patient, tensor: PatientTensor) -> NDArray[np.float64]:
         """Logits (3,)."""
-        source = _OneTensor(tensor)
+        source = OneTensor(tensor)
         return np.asarray(self.bundle.model.logits([patient], source, device=self.device)[0])
+
+    def _scrutinise(
+        self, patient: Patient, tensor: PatientTensor, logits: NDArray[np.float64]
+    ) -> Scrutiny | None:
+        """What is to be known beside a prediction.
+
+        Raises:
+            UnlikeError: The patient is unlike the training patients, and that is to be refused.
+        """
+        bundle, manifest = self.bundle, self.bundle.manifest
+        if bundle.applicability is None:
+            return None
+        scrutiny = bundle.applicability.scrutinise(
+            bundle.model,
+            patient,
+            tensor,
+            logits,
+            bundle.calibrator,
+            manifest.operating_points,
+            manifest.data,
+            manifest.imaging,
+            device=self.device,
+        )
+        if self.refuse_unlike:
+            require_alike(scrutiny)
+        return scrutiny
 
     def _decide(
         self,
         patients: Sequence[Patient],
         logits: NDArray[np.float64],
         scans: list[tuple[str, ...]],
+        scrutinies: Mapping[str, Scrutiny],
     ) -> Predictions:
         operating_points = self.bundle.manifest.operating_points
         return Predictions(
@@ -175,22 +245,32 @@ class Predictor:
                 for head, point in operating_points.items()
             },
             scans=tuple(scans),
+            other=doubt_columns([patient.patient_id for patient in patients], scrutinies),
         )
 
 
-def load_predictor(directory: Path, device: str = "cpu", *, sha256: str | None = None) -> Predictor:
+def load_predictor(
+    directory: Path,
+    device: str = "cpu",
+    *,
+    sha256: str | None = None,
+    key: Path | None = None,
+    refuse_unlike: bool = False,
+) -> Predictor:
     """Read a bundle, check every file, and make sure that it still gives its golden answers.
 
     Args:
         directory: The bundle.
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         sha256: Digest of the bundle (:func:`~pcrnet.deploy.manifest.bundle_digest`).
+        key: Public key of whoever must have signed it (:mod:`pcrnet.deploy.signing`).
+        refuse_unlike: Whether patients unlike the training patients are refused.
 
     Raises:
         BundleError: The folder is no bundle.
-        ConfigError: There is no such device.
-        IntegrityError: It is another bundle than ``sha256`` says, a file was altered, or this
-            machine answers the golden cases otherwise.
+        ConfigError: There is no such device, or no such key.
+        IntegrityError: It is another bundle than ``sha256`` says, lacks the signature, a file was
+            altered, or this machine answers the golden cases otherwise.
     """
     require_device(device)
     if sha256 is not None and bundle_digest(directory) != sha256.strip().lower():
@@ -199,47 +279,13 @@ def load_predictor(directory: Path, device: str = "cpu", *, sha256: str | None =
             file=directory,
             remedy="find the bundle that was meant; this one was made anew or altered",
         )
+    if key is not None:
+        require_signature(directory, read_public_key(key))
     predictor = Predictor(Bundle.read(directory), device)
-    _require_golden_answers(predictor, directory / GOLDEN_FOLDER)
+    require_golden_answers(predictor, directory)
+    # The golden phantoms themselves are like no patient.
+    predictor.refuse_unlike = refuse_unlike
     return predictor
-
-
-def _require_golden_answers(predictor: Predictor, golden: Path) -> None:
-    """Inputs first: they say what is wrong where probabilities say only that something is."""
-    remedy = (
-        "compare the versions of torch and pcrnet with those in environment.json of the run; do "
-        "not use these predictions"
-    )
-    difference = input_difference(
-        read_record(golden / INPUTS_FILE), predictor.inputs(golden / "cohort.csv")
-    )
-    if difference is not None:
-        raise IntegrityError(
-            f"the golden cases are read or preprocessed otherwise than by who wrote the bundle "
-            f"({difference})",
-            file=golden.parent,
-            remedy=remedy,
-        )
-    expected = read_predictions(golden / EXPECTED_FILE)
-    found = predictor.predict_table(golden / "cohort.csv").predictions
-    drift = np.inf
-    if found is not None and found.patient_id == expected.patient_id:
-        pairs = [
-            (after[head], before[head])
-            for after, before in (
-                (found.prob, expected.prob),
-                (found.uncalibrated_prob, expected.uncalibrated_prob),
-            )
-            for head in HEADS
-            if head in before
-        ]
-        drift = max(float(np.abs(after - before).max()) for after, before in pairs)
-    if not drift <= GOLDEN_TOLERANCE:
-        raise IntegrityError(
-            f"the golden cases are answered {drift:.2g} off, {GOLDEN_TOLERANCE:g} is allowed",
-            file=golden.parent,
-            remedy=remedy,
-        )
 
 
 def require_device(name: str) -> None:
@@ -256,11 +302,3 @@ def require_device(name: str) -> None:
         return
     there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
     raise ConfigError(f"there is no such device; there are: {there}", field="--device")
-
-
-@dataclass(frozen=True)
-class _OneTensor:
-    tensor: PatientTensor
-
-    def get(self, patient: Patient) -> PatientTensor:
-        return self.tensor

@@ -23,7 +23,7 @@ _CHUNK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
-class Measured:
+class MachineFigure:
     """One number of the machine."""
 
     title: str
@@ -31,7 +31,7 @@ class Measured:
     unit: str
 
 
-def measure(experiment: Experiment, covariates: int, threads: int) -> Iterator[Measured]:
+def measure(experiment: Experiment, covariates: int, threads: int) -> Iterator[MachineFigure]:
     """Measure the device that the experiment trains on, and the disk that it writes to.
 
     Args:
@@ -47,13 +47,13 @@ def measure(experiment: Experiment, covariates: int, threads: int) -> Iterator[M
     torch.set_num_threads(threads)
     try:
         for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16)):
-            yield Measured(f"matrix product, {name}", _matmul(device, dtype), "GFLOP/s")
-        yield Measured("memory, copying", _copying(device), "GB/s")
+            yield MachineFigure(f"matrix product, {name}", _matmul(device, dtype), "GFLOP/s")
+        yield MachineFigure("memory, copying", _copying(device), "GB/s")
     finally:
         torch.set_num_threads(before)
     if KINDS[experiment.model.kind].trains:
         step = time_step(experiment, covariates, threads, longest_s=2 * _EACH_S)
-        yield Measured("a step of the network", 1000 * step.seconds, "ms")
+        yield MachineFigure("a step of the network", 1000 * step.seconds, "ms")
     yield from _disk(Path(experiment.run.root))
 
 
@@ -91,7 +91,7 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
     return best
 
 
-def _disk(root: Path) -> Iterator[Measured]:
+def _disk(root: Path) -> Iterator[MachineFigure]:
     """A file written to the disk itself and read again, then removed."""
     path = make_folder(root) / f".doctor-{secrets.token_hex(4)}.partial"
     chunk = secrets.token_bytes(_CHUNK_BYTES)
@@ -103,7 +103,7 @@ def _disk(root: Path) -> Iterator[Measured]:
                     stream.write(chunk)
                 stream.flush()
                 os.fsync(stream.fileno())
-            yield Measured(
+            yield MachineFigure(
                 "disk, writing", _FILE_BYTES / (time.perf_counter() - started) / 1e6, "MB/s"
             )
         if hasattr(os, "posix_fadvise"):
@@ -113,6 +113,8 @@ def _disk(root: Path) -> Iterator[Measured]:
         with path.open("rb", buffering=0) as stream:
             while stream.read(_CHUNK_BYTES):
                 pass
-        yield Measured("disk, reading", _FILE_BYTES / (time.perf_counter() - started) / 1e6, "MB/s")
+        yield MachineFigure(
+            "disk, reading", _FILE_BYTES / (time.perf_counter() - started) / 1e6, "MB/s"
+        )
     finally:
         path.unlink(missing_ok=True)

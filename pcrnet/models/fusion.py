@@ -153,7 +153,8 @@ class TransformerFusion(nn.Module):
         for block in self.blocks[:-1]:
             values = block(values, present)
         # Of the last block the query token alone is read: no other asks anything.
-        return self.blocks[-1](values, present, asked=1)[:, 0]
+        answer: Tensor = self.blocks[-1](values, present, asked=1)
+        return answer[:, 0]
 
 
 class AttentionBlock(nn.Module):
@@ -201,7 +202,7 @@ class AttentionBlock(nn.Module):
 
     def _by_head(self, values: Tensor) -> Tensor:
         """(B, S, W) to (B, heads, S, W / heads)."""
-        return values.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return torch.unflatten(values, -1, (self.heads, -1)).transpose(1, 2)
 
 
 class UnitDropout(nn.Dropout):

@@ -130,20 +130,20 @@ class PcrNet(nn.Module):
             scans = network_units(image[:, :, own], suv)  # (B, T, c, X, Y, Z)
             features = encoder(scans.flatten(0, 1), branch_present.flatten(0, 1))
             tokens = averaged(features, self.pooled).flatten(2).transpose(1, 2)  # (B·T, s, W)
-            tokens = tokens.unflatten(0, present.shape[:2]) + self.position
+            tokens = torch.unflatten(tokens, 0, present.shape[:2]) + self.position
             which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
             groups.append(tokens + (which + when)[:, :, None])
             group_present.append(branch_present.any(dim=2))
             summaries, known = summary(measure(scans, self.lesion), branch_present)
             vectors.append(summaries)
             vector_present.append(known)
-        tokens = Tokens(
+        present_tokens = Tokens(
             image=torch.cat(groups, dim=1),
             image_present=torch.cat(group_present, dim=1),
             vectors=torch.cat(vectors, dim=1),
             vector_present=torch.cat(vector_present, dim=1),
         )
-        logits: Tensor = self.head(self.fusion(tokens))
+        logits: Tensor = self.head(self.fusion(present_tokens))
         return logits
 
 
@@ -162,7 +162,7 @@ def network_units(scans: Tensor, suv: Sequence[bool]) -> Tensor:
         return torch.log1p(scans.clamp(min=0.0))
     parts = [
         torch.log1p(part.clamp(min=0.0)) if is_suv else part
-        for part, is_suv in zip(scans.split(1, dim=2), suv, strict=True)
+        for part, is_suv in zip(torch.split(scans, 1, dim=2), suv, strict=True)
     ]
     return torch.cat(parts, dim=2)
 
@@ -240,7 +240,7 @@ def averaged(features: Tensor, factors: Sequence[int]) -> Tensor:
     """Average blocks of (N, W, x, y, z); unlike 3D pooling, deterministic on every device."""
     for axis, factor in enumerate(factors, start=2):
         if factor > 1:
-            features = features.unflatten(axis, (-1, factor)).mean(dim=axis + 1)
+            features = torch.unflatten(features, axis, (-1, factor)).mean(dim=axis + 1)
     return features
 
 

@@ -28,7 +28,14 @@ from pcrnet.sweeps.records import FinishedTrial, FitNote
 from pcrnet.sweeps.settings import Sweep, scoring
 from pcrnet.sweeps.worker import Check, TrialFailedError
 from pcrnet.training.devices import require_device
-from pcrnet.training.events import EpochReport, Listener, Remark, RunEvent
+from pcrnet.training.events import (
+    EpochReport,
+    FitTimed,
+    Listener,
+    Measured,
+    Remark,
+    RunEvent,
+)
 from pcrnet.training.fit import FitJob, read_logits, run_fit
 from pcrnet.training.plan import FitPlan
 
@@ -72,11 +79,11 @@ class FitShop:
         job = replace(self._job(experiment, trial), directory=folder)
         losses: list[float] = []
 
-        def listen(event: EpochReport | Remark) -> None:
+        def listen(event: EpochReport | Measured | FitTimed | Remark) -> None:
             check()
             if isinstance(event, EpochReport):
                 losses.append(round(event.loss, 6))
-            else:
+            elif isinstance(event, Remark):
                 self._say(event.text)
 
         started = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pcrnet.storage import create_once, read_record, sha256_json, taking_apart, write_json
 
-State = Literal["complete", "pruned", "failed"]
+TrialState = Literal["complete", "pruned", "failed"]
 _RESTORE = "restore the file, or begin the sweep anew under another sweep.name"
 
 
@@ -52,7 +52,7 @@ class TrialResult:
         reason: Why it is not complete.
     """
 
-    state: State
+    state: TrialState
     value: float | None
     fits: int
     seconds: float

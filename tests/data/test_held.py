@@ -1,6 +1,7 @@
-"""Tensors that are held: the source's own, given once, and not sent to other processes."""
+"""Tensors that are read once, and what does not fit."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,33 +9,47 @@ import pytest
 from pcrnet.data.held import HeldTensors
 
 
-@pytest.fixture
-def counted(source):
-    asked = []
+class _Counting:
+    def __init__(self, source):
+        self.source, self.asked = source, []
 
-    class Counted:
-        def get(self, patient):
-            asked.append(patient.patient_id)
-            return source.get(patient)
-
-    return Counted(), asked
+    def get(self, patient):
+        self.asked.append(patient.patient_id)
+        return self.source.get(patient)
 
 
-def test_a_tensor_is_the_sources_and_asked_for_once(patients, source, counted):
-    held = HeldTensors(counted[0])
-    first = held.get(patients[3])
-    assert held.get(patients[3]) is first
-    assert counted[1] == ["P3"]
+def test_a_tensor_is_asked_for_once_and_stays_equal(patients, source):
+    counting = _Counting(source)
+    held = HeldTensors(counting)
+    first, again = held.get(patients[3]), held.get(patients[3])
+    assert again is first
+    assert counting.asked == ["P3"]
     np.testing.assert_array_equal(first.image, source.get(patients[3]).image)
+    np.testing.assert_array_equal(first.present, source.get(patients[3]).present)
+
+
+def test_what_is_held_cannot_be_written(patients, source):
+    tensor = HeldTensors(source).get(patients[0])
     with pytest.raises(ValueError, match="read-only"):
-        first.image[0] = 1
+        tensor.image[0] = 1
 
 
-def test_what_goes_beyond_the_limit_is_asked_for_again(patients, counted):
-    held = HeldTensors(counted[0], most_bytes=10)
+def test_what_goes_beyond_the_limit_is_asked_for_every_time(patients, source):
+    counting = _Counting(source)
+    bytes_each = source.get(patients[0]).image.nbytes
+    held = HeldTensors(counting, most_bytes=2 * bytes_each)
+    for _ in range(2):
+        for patient in patients[:3]:
+            held.get(patient)
+    assert counting.asked == ["P0", "P1", "P2", "P2"]
+
+
+def test_another_row_of_the_same_name_is_another_patient(patients, source):
+    counting = _Counting(source)
+    held = HeldTensors(counting)
     held.get(patients[0])
-    held.get(patients[0])
-    assert counted[1] == ["P0", "P0"]
+    held.get(replace(patients[0], row=99))
+    assert counting.asked == ["P0", "P0"]
 
 
 def test_another_process_is_sent_the_source_and_no_tensor(patients, source):

@@ -6,7 +6,7 @@ from torch import nn
 
 from pcrnet.config.model import ConcatFusionConfig, GatedFusionConfig, TransformerFusionConfig
 from pcrnet.errors import ConfigError
-from pcrnet.models.fusion import AttentionBlock, Tokens, build_fusion
+from pcrnet.models.fusion import AttentionBlock, Tokens, UnitDropout, build_fusion
 
 _WIDTH = 8
 _CONFIGS = [
@@ -142,3 +142,23 @@ def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(ConfigError, match="found 8 and 3") as caught:
         build_fusion(TransformerFusionConfig(heads=3), 1, 0, 8, 0.0)
     assert caught.value.field == "model.fusion.heads"
+
+
+def test_a_block_that_is_asked_by_the_first_token_alone_answers_it_as_the_whole_block_does():
+    block = AttentionBlock(_WIDTH, heads=2, mlp_ratio=2.0, dropout=0.3).eval()
+    values = torch.randn(3, 7, _WIDTH)
+    present = torch.tensor([[True] * 7, [True] * 4 + [False] * 3, [True] + [False] * 6])
+    alone = block(values, present, asked=1)
+    torch.testing.assert_close(alone, block(values, present)[:, :1], atol=1e-6, rtol=1e-5)
+
+
+def test_dropout_leaves_out_the_same_units_of_all_tokens_of_a_patient():
+    torch.manual_seed(3)
+    layer = UnitDropout(0.25)
+    dropped = layer(torch.ones(400, 5, 20))
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    # 8,000 units: the standard error of the share is half a per cent.
+    assert float((dropped[:, 0] == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
+    values = torch.randn(2, 3, 4)
+    assert layer.eval()(values) is values

@@ -5,13 +5,16 @@ import torch
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.config.model import NetworkConfig
+from pcrnet.config.model import GatedFusionConfig, NetworkConfig, TransformerFusionConfig
 from pcrnet.errors import ConfigError
 from pcrnet.models.network import (
     CovariateEmbedding,
     NetworkInput,
     PcrNet,
     TimeEmbedding,
+    averaged,
+    network_units,
+    pooling,
     position_embedding,
 )
 
@@ -220,3 +223,33 @@ def test_the_exported_default_network_answers_alike_for_any_number_of_patients()
     with torch.no_grad():
         torch.testing.assert_close(program(*inputs), network(*inputs), atol=1e-5, rtol=0)
         torch.testing.assert_close(program(*three), network(*three), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "cells", "factors"),
+    [
+        ((24, 24, 16), 64, (1, 1, 1)),
+        ((64, 64, 48), 64, (2, 2, 2)),
+        ((64, 64, 48), 100, (2, 2, 1)),
+        ((24, 24, 24), 8, (1, 1, 1)),  # 3 × 3 × 3 cells: nothing can be halved
+    ],
+)
+def test_neighbouring_cells_are_averaged_until_they_are_few_enough(size, cells, factors):
+    fusion = TransformerFusionConfig(cells=cells)
+    assert pooling(ImagingConfig(size=size), 8, fusion) == factors
+    assert pooling(ImagingConfig(size=size), 8, GatedFusionConfig()) == (1, 1, 1)
+
+
+def test_averaging_cells_is_torchs_average_pooling():
+    features = torch.randn(2, 5, 4, 6, 3)
+    expected = torch.nn.functional.avg_pool3d(features, (2, 3, 1))
+    torch.testing.assert_close(averaged(features, (2, 3, 1)), expected)
+
+
+def test_suv_alone_is_compressed_wherever_it_stands():
+    scans = torch.randn(2, 1, 3, 2, 2, 2) * 3
+    units = network_units(scans, (False, True, False))
+    torch.testing.assert_close(units[:, :, 1], torch.log1p(scans[:, :, 1].clamp(min=0)))
+    assert torch.equal(units[:, :, [0, 2]], scans[:, :, [0, 2]])
+    assert torch.equal(network_units(scans, (True,) * 3)[:, :, 1], units[:, :, 1])
+    assert network_units(scans, (False,) * 3) is scans

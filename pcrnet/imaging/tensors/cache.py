@@ -45,9 +45,10 @@ from pcrnet.processes import Progress, in_processes, worth_starting
 from pcrnet.storage import sha256_json, write_bytes
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
-_ARRAYS = ("image", "present", "days", "centre_mm")
+_ARRAYS = ("image", "present", "days", "centre_mm", "facts")
 _ABOUT = "pcrnet"
 _WORTH_A_PROCESS = 8
+_SETTLED_NS = 2_000_000_000
 _ABANDONED_S = 24 * 3600.0  # the folder may be shared by machines that know nothing of each other
 # A process with the libraries (80 MB) and some copies of a clinical scan (256 × 256 × 160 in
 # float64 are 84 MB each); and for each voxel of the tensor its own copies.
@@ -81,7 +82,9 @@ class TensorCache:
 
     Attributes:
         memo: Digests of the scans.
-        verified: Files whose checksums were found right, each with the identity that it had.
+        verified: Files whose checksums were found right, each with the identity that it had. One
+            that was written less than two seconds before is left out: a second change could leave
+            its identity as it is.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class TensorCache:
         self._shape = (len(data.timepoints), len(data.channels), *imaging.size)
         self._entries: dict[str, tuple[Patient, Path]] = {}
         self.verified: dict[str, Identity] = dict(verified or {})
+        self._opened: dict[str, Identity] = {}
 
     def get(self, patient: Patient) -> PatientTensor:
         """The patient's tensor, its arrays mapped from disk and private to the caller.
@@ -168,8 +172,7 @@ class TensorCache:
         self._save_memo()
         self._sweep()
         if workers is None:
-            each = _BASE_BYTES + _BYTES_A_VOXEL * math.prod(self._shape)
-            workers = worth_starting(len(missing), items_each=_WORTH_A_PROCESS, bytes_each=each)
+            workers = workers_for(len(missing), math.prod(self._shape))
         report = progress or (lambda done, total: None)
         there = len(patients) - len(missing)
         report(there, len(patients))
@@ -233,12 +236,15 @@ class TensorCache:
 
     def _open(self, entry: Path) -> PatientTensor:
         identity = _identity(entry)
-        known = identity is not None and self.verified.get(entry.name) == identity
+        own, told = (known.get(entry.name) for known in (self._opened, self.verified))
+        known = identity is not None and identity in (own, told)
         tensor = open_tensor(entry, verify=not known)
         if tensor.image.shape != self._shape:
             raise IntegrityError("a cached tensor has another shape than its name promises")
         if identity is not None:
-            self.verified[entry.name] = identity
+            self._opened[entry.name] = identity
+            if time.time_ns() - identity[2] > _SETTLED_NS:
+                self.verified[entry.name] = identity
         return tensor
 
     def _sweep(self) -> None:
@@ -253,6 +259,17 @@ class TensorCache:
             self.memo.save()
         except OutputError as error:
             raise _cannot_write(error) from error
+
+
+def workers_for(patients: int, voxels: int) -> int:
+    """How many processes are worth starting to preprocess patients with tensors of so many voxels.
+
+    Args:
+        patients: How many there are.
+        voxels: Values of one patient's tensor, all timepoints and channels.
+    """
+    each = _BASE_BYTES + _BYTES_A_VOXEL * voxels
+    return worth_starting(patients, items_each=_WORTH_A_PROCESS, bytes_each=each)
 
 
 def _try_make_entry(

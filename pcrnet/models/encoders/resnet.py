@@ -21,7 +21,7 @@ class ResNetConfig(EncoderSettings):
     """Channels of the stem."""
     widths: tuple[PositiveInt, ...] = (24, 48)
     """Channels of each stage."""
-    blocks: tuple[NonNegativeInt, ...] = (1, 1)
+    blocks: tuple[NonNegativeInt, ...] = (0, 1)
     """Residual blocks of each stage."""
 
     @model_validator(mode="after")

@@ -311,3 +311,46 @@ def test_a_pipe_in_a_cell_is_refused_at_once(folder, patients):
     (problem,) = caught.value.problems
     assert (problem.patient, problem.field) == ("P1", "baseline.adc")
     assert "neither a file nor a folder" in problem.problem
+
+
+def test_what_another_cache_has_verified_is_not_verified_again(folder, patients, monkeypatch):
+    asked = []
+    real = cache_module.open_tensor
+
+    def counted(entry, *, verify=True):
+        asked.append(verify)
+        return real(entry, verify=verify)
+
+    monkeypatch.setattr(cache_module, "open_tensor", counted)
+    first = _cache(folder)
+    first.build(patients[:2], workers=1)
+    os.utime(_entries(folder)[0], ns=(1, 1))  # the other one is too new to be sure of
+    for _ in range(2):
+        for patient in patients[:2]:
+            first.get(patient)
+    assert asked == [True, True, False, False]
+    assert list(first.verified) == [_entries(folder)[0].name]
+    asked.clear()
+    second = _cache(folder, verified=first.verified)
+    for patient in patients[:2]:
+        second.get(patient)
+    assert sorted(asked) == [False, True]
+
+
+def test_a_file_that_is_not_the_same_any_more_is_verified_whoever_has_verified_it(
+    folder, patients, made
+):
+    first = _cache(folder)
+    first.build(patients[:1], workers=1)
+    (entry,) = _entries(folder)
+    os.utime(entry, ns=(1, 1))
+    expected = preprocess_patient(patients[0], _DATA, _IMAGING)
+    first.get(patients[0])
+    assert first.verified
+    content = bytearray(entry.read_bytes())
+    content[-1] ^= 1
+    entry.write_bytes(content)
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        found = _cache(folder, verified=first.verified).get(patients[0])
+    _same(found, expected)
+    assert len(made) == 2
