@@ -1,11 +1,12 @@
 """Sweeps under attack, in a crowd, and with pruning.
 
-python benchmarks/sweep.py kills [--every 20] [--folder DIR] [--out FILE.json]
+python benchmarks/sweep.py kills [--every 20 | --fits N] [--folder DIR] [--out FILE.json]
 python benchmarks/sweep.py crowd|overhead|pruning [--folder DIR] [--out FILE.json]
 
 kills: ``configs/sweeps/example.yaml`` once by one worker that nobody disturbs, and once by two, one
-of which is killed every so many seconds. Both must end with the same trials, winner and numbers,
-and no fit may be made twice. ``--settings`` replaces the example's experiment by a smaller one.
+of which is killed every so many seconds; on a machine so busy that a worker needs as long to begin,
+every so many fits. Both must end with the same trials, winner and numbers, and no fit may be made
+twice. Settings lie over those of the example.
 
 crowd: eight workers whose fits are sleep share one folder; efficiency is time slept over time
 spent. overhead: one worker whose fits take no time. pruning: thirty trials of real fits, with and
@@ -78,8 +79,10 @@ def run_undisturbed(folder: Path, settings: list[str]) -> float:
     return time.monotonic() - began
 
 
-def run_with_kills(folder: Path, settings: list[str], every: float) -> dict[str, Any]:
-    """Two workers, one of which is killed every so many seconds."""
+def run_with_kills(
+    folder: Path, settings: list[str], every: float, fits: int | None
+) -> dict[str, Any]:
+    """Two workers, one of which is killed every so many seconds, or every so many fits."""
     generator = random.Random(1)  # noqa: S311 - whom to kill is no secret
     layout = SweepLayout(folder / "sweeps" / "example")
     process = subprocess.Popen(
@@ -87,21 +90,28 @@ def run_with_kills(folder: Path, settings: list[str], every: float) -> dict[str,
     )
     kills, again, seen = 0, [], {}
     began = time.monotonic()
-    next_kill = None
-    while process.poll() is None:
-        time.sleep(0.05)
-        for fit in layout.trials.glob("*/folds/*"):
-            mark = fit.stat().st_ino
-            if seen.setdefault(fit, mark) != mark:
-                again.append(str(fit))
-        if next_kill is None and any(layout.claims.glob("*/*")):
-            next_kill = time.monotonic() + every
-        if next_kill is not None and time.monotonic() > next_kill:
-            workers = children(process.pid)
+    next_kill, next_count = None, fits
+    try:
+        while process.poll() is None:
+            time.sleep(0.05)
+            for fit in layout.trials.glob("*/folds/*"):
+                mark = fit.stat().st_ino
+                if seen.setdefault(fit, mark) != mark:
+                    again.append(str(fit))
+            if next_kill is None and any(layout.claims.glob("*/*")):
+                next_kill = time.monotonic() + every
+            if next_count is not None:
+                due = len(seen) >= next_count
+            else:
+                due = next_kill is not None and time.monotonic() > next_kill
+            workers = children(process.pid) if due else []
             if workers:
                 os.kill(generator.choice(workers), signal.SIGKILL)
                 kills += 1
-            next_kill += every
+                next_kill = time.monotonic() + every
+                next_count = None if fits is None else len(seen) + fits
+    finally:
+        process.kill()  # where this process is ended first; its workers end with it
     assert process.returncode == 0, f"see {layout.path / 'logs'}"
     said = "".join(path.read_text() for path in (layout.path / "logs").glob("*.log"))
     made = [(match["trial"], match["fit"]) for match in _MADE.finditer(said)]
@@ -129,9 +139,9 @@ def numbers(folder: Path) -> dict[str, Any]:
     return {"rows": rows, "estimate": estimate, "predictions": tables}
 
 
-def kills(folder: Path, settings: list[str], every: float) -> dict[str, Any]:
+def kills(folder: Path, settings: list[str], every: float, fits: int | None) -> dict[str, Any]:
     alone = run_undisturbed(folder / "alone", settings)
-    found = run_with_kills(folder / "killed", settings, every)
+    found = run_with_kills(folder / "killed", settings, every, fits)
     first, second = numbers(folder / "alone"), numbers(folder / "killed")
     return {
         "seconds_undisturbed": round(alone, 1),
@@ -293,6 +303,7 @@ def main() -> None:
     parser.add_argument("part", choices=("kills", "crowd", "overhead", "pruning"))
     parser.add_argument("settings", nargs="*", help="of the sweep that is killed")
     parser.add_argument("--every", type=float, default=20.0)
+    parser.add_argument("--fits", type=int, help="kill after so many fits instead of seconds")
     parser.add_argument("--folder", type=Path, default=Path("/tmp/pcrnet-sweep"))  # noqa: S108
     parser.add_argument("--out", type=Path)
     options = parser.parse_intermixed_args()
@@ -301,7 +312,7 @@ def main() -> None:
     folder.mkdir(parents=True)
     match options.part:
         case "kills":
-            found = kills(folder, options.settings, options.every)
+            found = kills(folder, options.settings, options.every, options.fits)
         case "crowd":
             found = crowd(folder)
         case "overhead":

@@ -302,6 +302,10 @@ def test_a_bundle_and_a_cohort_make_an_external_validation(
     assert (tmp_path / "p.csv").read_bytes() == (out / "predictions.csv").read_bytes()
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["folds"] is None
+    assert metrics["bundle"]["definition"] == "ypT0"
+    assert len(metrics["bundle"]["sha256"]) == 64
+    mix = {row["label"]: row for row in metrics["validation"]["case_mix"]}
+    assert int(mix["patients"]["validation"]) == len(read_predictions(out / "predictions.csv"))
     predictions = read_predictions(out / "predictions.csv")
     for head, found in metrics["heads"].items():
         known = np.isfinite(predictions.label[head])

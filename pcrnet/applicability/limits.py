@@ -29,7 +29,7 @@ _DISTANCE_MARGIN = 1.4
 
 
 @dataclass(frozen=True, eq=False)
-class Limits:
+class UsualLimits:
     """What is usual of p numbers.
 
     Attributes:
@@ -53,7 +53,7 @@ class Limits:
         least_spread: FloatArray,
         groups: Sequence[object],
         leeway: FloatArray | float = 1.0,
-    ) -> Limits:
+    ) -> UsualLimits:
         """Learn from (n, p); NaN is unknown.
 
         Args:

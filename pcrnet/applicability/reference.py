@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pcrnet.applicability.covariate_ranges import CovariateRange, read_range
 from pcrnet.applicability.fact_words import least_spread, leeway_of
-from pcrnet.applicability.limits import Limits
+from pcrnet.applicability.limits import UsualLimits
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
@@ -52,7 +52,7 @@ class Usual:
     """
 
     names: tuple[str, ...]
-    limits: Limits
+    limits: UsualLimits
     low: FloatArray
     high: FloatArray
     patients: int
@@ -66,9 +66,11 @@ class Usual:
         groups: Sequence[object],
         leeway: FloatArray | float = 1.0,
     ) -> Self:
-        """Learn from (n, p), NaN unknown; the rest as :meth:`Limits.fit`."""
+        """Learn from (n, p), NaN unknown; the rest as :meth:`UsualLimits.fit`."""
         low, high = (_quantile(values, share) for share in _USUAL)
-        return cls(tuple(names), Limits.fit(values, least, groups, leeway), low, high, len(values))
+        return cls(
+            tuple(names), UsualLimits.fit(values, least, groups, leeway), low, high, len(values)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +254,7 @@ def _quantile(values: FloatArray, share: float) -> FloatArray:
     )
 
 
-_LIMIT_ARRAYS = tuple(item.name for item in fields(Limits) if item.name != "distance_limit")
+_LIMIT_ARRAYS = tuple(item.name for item in fields(UsualLimits) if item.name != "distance_limit")
 
 
 def _arrays_of(usual: Usual) -> dict[str, FloatArray]:
@@ -270,7 +272,7 @@ def _read_usual(item: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> Us
     limit = float(item["distance_limit"])
     if not limit > 0 or not (own["spread"] > 0).all() or not (own["limit"] > 0).all():
         raise ValueError(f"the limits of {of} are no limits")
-    limits = Limits(own["centre"], own["spread"], own["limit"], own["precision"], limit)
+    limits = UsualLimits(own["centre"], own["spread"], own["limit"], own["precision"], limit)
     return Usual(names, limits, own["low"], own["high"], int(item["patients"]))
 
 

@@ -45,7 +45,7 @@ _SPOT_MM = 24.0
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class BlockQuestion:
     """All that is needed to ask what a block is worth.
 
     Attributes:
@@ -102,7 +102,7 @@ class OcclusionMap:
 
 
 def occlusion_maps(
-    question: Question,
+    question: BlockQuestion,
     *,
     block_mm: float = BLOCK_MM,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -129,7 +129,7 @@ def occlusion_maps(
 class _Occluder:
     """Asks for one block after the other; what a block cannot change is measured once."""
 
-    def __init__(self, question: Question, place: Place, region: Region) -> None:
+    def __init__(self, question: BlockQuestion, place: Place, region: Region) -> None:
         self._question = question
         self._place = place
         self._region = region

@@ -16,7 +16,7 @@ from pcrnet.deploy.bundle import Bundle
 from pcrnet.explain.contributions import Breakdown, break_down
 from pcrnet.explain.gradients import flat_levels, integrated_gradients
 from pcrnet.explain.native import crop_grid, near_on_crop
-from pcrnet.explain.occlusion import BLOCK_MM, OcclusionMap, Question, occlusion_maps
+from pcrnet.explain.occlusion import BLOCK_MM, BlockQuestion, OcclusionMap, occlusion_maps
 from pcrnet.explain.target import slopes
 from pcrnet.imaging.grid import Grid
 from pcrnet.imaging.patient_scans import PatientScans, read_patient
@@ -83,7 +83,7 @@ def explain_patient(
     tensor = on_one_grid(scans, patient, data, imaging)
     survey = survey_scans(scans, data, imaging)
     breakdown = break_down(bundle.model, patient, tensor, data, imaging)
-    question = Question(
+    question = BlockQuestion(
         bundle.model, bundle.calibrator, head, patient, tensor, scans, survey, data, imaging
     )
     needs = bundle.model.needs()
@@ -125,7 +125,9 @@ def _scrutinise(
     )
 
 
-def _gradients(question: Question, breakdown: Breakdown, crop: Grid) -> NDArray[np.float64] | None:
+def _gradients(
+    question: BlockQuestion, breakdown: Breakdown, crop: Grid
+) -> NDArray[np.float64] | None:
     model = question.model
     if not isinstance(model, NetworkModel) or not model.networks:
         return None

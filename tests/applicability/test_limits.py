@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pcrnet.applicability.limits import Limits
+from pcrnet.applicability.limits import UsualLimits
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def cohort():
 
 def _limits(values, groups=None):
     groups = np.arange(len(values)) % 4 if groups is None else groups
-    return Limits.fit(values, np.full(6, 1e-3), groups)
+    return UsualLimits.fit(values, np.full(6, 1e-3), groups)
 
 
 def test_nearly_nobody_of_the_same_population_is_beyond_a_limit(cohort):
@@ -56,7 +56,9 @@ def test_few_patients_are_no_ground_to_call_anybody_unusual(cohort):
 
 def test_leeway_moves_what_a_number_must_exceed_alone(cohort):
     plain = _limits(cohort)
-    wide = Limits.fit(cohort, np.full(6, 1e-3), np.arange(400) % 4, np.array([2.0] + [1.0] * 5))
+    wide = UsualLimits.fit(
+        cohort, np.full(6, 1e-3), np.arange(400) % 4, np.array([2.0] + [1.0] * 5)
+    )
     assert wide.limit[0] == pytest.approx(2 * plain.limit[0])
     assert wide.limit[1:] == pytest.approx(plain.limit[1:])
     assert wide.distances(cohort) == pytest.approx(plain.distances(cohort))

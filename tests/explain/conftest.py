@@ -12,7 +12,7 @@ from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.clinical import ClinicalEncoding, NumericEncoding
 from pcrnet.decision.calibrators import ChainCalibrator
-from pcrnet.explain.occlusion import Question
+from pcrnet.explain.occlusion import BlockQuestion
 from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.quantify.measure import survey_scans
 from pcrnet.imaging.tensors.preprocess import on_one_grid
@@ -75,7 +75,7 @@ def ask(case):
     """A question about the patient for a model."""
 
     def question(model, head="yT0"):
-        return Question(
+        return BlockQuestion(
             model,
             CALIBRATOR,
             head,

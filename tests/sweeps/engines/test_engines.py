@@ -75,7 +75,7 @@ def test_every_engine_finds_what_one_worker_finds(engine, alone, tiny_trial, tmp
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     layout = SweepLayout(tmp_path / "sweeps" / engine)
@@ -87,9 +87,9 @@ def test_every_engine_finds_what_one_worker_finds(engine, alone, tiny_trial, tmp
 
 @pytest.mark.slow
 def test_kills_change_no_number_and_no_fit_is_made_twice(tmp_path, one_thread):
-    """The short form of the benchmark: six small trials, one worker killed every five seconds."""
+    """The short form of the benchmark: four small trials, a worker killed every four fits."""
     out = tmp_path / "sweep.json"
-    command = [sys.executable, str(ROOT / "benchmarks" / "sweep.py"), "kills", "--every", "5"]
+    command = [sys.executable, str(ROOT / "benchmarks" / "sweep.py"), "kills", "--fits", "4"]
     command += ["--folder", str(tmp_path), "--out", str(out), "sweep.budget.trials=4"]
     command += ["data.simulation.patients=18", "data.simulation.mri_spacing_mm=6.0"]
     command += ["imaging.size=[8,8,8]", "imaging.spacing_mm=[12,12,12]"]
@@ -102,11 +102,11 @@ def test_kills_change_no_number_and_no_fit_is_made_twice(tmp_path, one_thread):
     ]
     command += ["model.encoder.stem_width=4", "model.networks=1", "model.fusion.heads=2"]
     done = subprocess.run(
-        command, env=one_thread, capture_output=True, text=True, check=False, timeout=290
+        command, env=one_thread, capture_output=True, text=True, check=False, timeout=1200
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(out.read_text())["kills"]
-    assert found["kills"] >= 1
+    assert found["kills"] >= 3
     assert found["trials"] == 4
     assert found["made_again"] == []
     assert found["said_twice"] == 0
