@@ -150,7 +150,7 @@ def _matrix(fixtures: object, sizes: object, folder: Path) -> dict[str, object]:
                 fixtures,
                 folder / name,
                 "data.branches={pet: [pet], mri: [adc]}",
-                "imaging.size=[8,8,8]",
+                f"imaging.size={[16, 16, 16] if encoder == 'densenet' else [8, 8, 8]}",
                 "imaging.spacing_mm=[12,12,12]",
                 "model.width=8",
                 f"model.encoder={settings}",

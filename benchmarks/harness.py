@@ -18,6 +18,7 @@ def describe_machine(**more: object) -> dict[str, object]:
     return {
         "processor": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 1),  # what else runs: of this, one is ours
         "python": platform.python_version(),
         "numpy": np.__version__,
         **more,

@@ -205,3 +205,7 @@ class BundleError(PcrnetError):
 
 class ExportError(PcrnetError):
     """A bundle that cannot be exported, or whose export does not agree with it."""
+
+
+class UnlikeError(PcrnetError):
+    """A patient who is unlike those that a bundle was trained on, where that is to be refused."""

@@ -18,8 +18,9 @@ _FLOORS = (
     "imaging evaluation",
     "importers review simulation data decision",
     "models",
+    "applicability",
     "training deploy",
-    "doctor",
+    "doctor monitoring explain",
     "run serve",
     "sweeps",
     "public guard",
@@ -29,7 +30,7 @@ _FLOORS = (
 """Packages, and modules beside them, from the ground up: each imports from the floors below it."""
 
 _FLOORS_WITHIN = {
-    "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify", "tensors"),
+    "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify facts", "tensors"),
     "evaluation": ("statistics", "tables trial", "report"),
     "deploy": ("export",),
     "models": ("encoders rivals",),

@@ -106,7 +106,7 @@ def quantities() -> str:
 GENERATED = {"configuration": configuration, "commands": commands, "quantities": quantities}
 """Name of a mark to what stands in its place."""
 _MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.M)
-_LINK = re.compile(r"\]\((?P<path>[^)#:\s]+)(?P<rest>#[^)\s]*)?\)")
+_LINK = re.compile(r"(?P<text>\[[^\]]*\])\((?P<path>[^)#:\s]+)(?P<rest>#[^)\s]*)?\)")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -131,8 +131,9 @@ def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
         if source in OUTSIDE:
             source = f"docs/{OUTSIDE[source]}"
         if not source.startswith("docs/"):
-            return link[0]
+            # A file of the repository that is no page: it is named, for the site does not hold it.
+            return f"{link['text'][1:-1]} (`{source}`)" if target.exists() else link[0]
         place = os.path.relpath(source, Path("docs", page.file.src_uri).parent)
-        return f"]({place}{link['rest'] or ''})"
+        return f"{link['text']}({place}{link['rest'] or ''})"
 
     return _LINK.sub(led, markdown)

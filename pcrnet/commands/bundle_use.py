@@ -35,11 +35,19 @@ def add_bundle_checks(command: argparse.ArgumentParser) -> None:
     )
 
 
-def opened(options: argparse.Namespace, device: str = "cpu") -> Predictor:
+def opened(
+    options: argparse.Namespace, device: str = "cpu", *, refuse_unlike: bool = False
+) -> Predictor:
     """The bundle that the options name, checked and ready to predict."""
     from pcrnet.deploy.predictor import load_predictor
 
-    return load_predictor(options.bundle, device, sha256=options.sha256, key=options.key)
+    return load_predictor(
+        options.bundle,
+        device,
+        sha256=options.sha256,
+        key=options.key,
+        refuse_unlike=refuse_unlike,
+    )
 
 
 def predicted(predictor: Predictor, cohort: Path) -> PredictionTable:
@@ -51,9 +59,13 @@ def predicted(predictor: Predictor, cohort: Path) -> PredictionTable:
 
 
 def say_of(table: PredictionTable, predictor: Predictor) -> None:
-    """Say who was refused, and what the bundle is not for."""
+    """Say who was refused, whom to doubt, and what the bundle is not for."""
+    from pcrnet.deploy.doubts import say_doubts
+
     for reason in table.refused:
         sys.stderr.write(f"refused: {reason}\n")
+    for line in say_doubts(table.scrutinies):
+        sys.stderr.write(f"{line}\n")
     if predictor.bundle.manifest.simulated:
         sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
 

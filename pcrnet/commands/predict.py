@@ -69,6 +69,17 @@ def register(commands: Commands) -> None:
         metavar="N",
         help="processes that read scans (default: as many as are worth it)",
     )
+    predict.add_argument(
+        "--refuse-unlike",
+        action="store_true",
+        help="refuse patients unlike those of training (default: warn, in the table as well)",
+    )
+    predict.add_argument(
+        "--log",
+        type=Path,
+        metavar="LOG.jsonl",
+        help="append what pcrnet monitor watches: probabilities and scores, no scans, no paths",
+    )
     add_bundle_checks(predict)
 
 
@@ -78,7 +89,12 @@ def _predict(options: argparse.Namespace) -> None:
     out, as_json = _destination(options)
     check_destination(out, as_json=as_json)
     _check_reports(options.sr)
-    predictor = opened(options, options.device)
+    _check_log(options.log)
+    predictor = opened(options, options.device, refuse_unlike=options.refuse_unlike)
+    if options.log is not None:
+        from pcrnet.monitoring.record import log_predictions, require_loggable
+
+        require_loggable(predictor.bundle)
     digest = predictor.bundle.sha256
     with tempfile.TemporaryDirectory(prefix="pcrnet-") as folder:
         table, origin = _table(options, predictor, Path(folder), out)
@@ -88,6 +104,8 @@ def _predict(options: argparse.Namespace) -> None:
                 patients, progress=bar.update, workers=options.workers
             )
         say_of(found, predictor)
+        if options.log is not None:
+            log_predictions(options.log, found, predictor.bundle)
         found.write(out, as_json=as_json)
         write_record(out, bundle_sha256=digest, cohort=origin, device=options.device)
     if options.sr is not None:
@@ -143,6 +161,16 @@ def _table(
     if manifest.covariates:
         sys.stderr.write(f"unknown: {', '.join(manifest.covariates)}; a table can give them\n")
     return matched.table, listing
+
+
+def _check_log(path: Path | None) -> None:
+    """Refuse what is no log before hours of work."""
+    if path is None:
+        return
+    from pcrnet.monitoring.log import bundles_with_baseline
+
+    require_writable(path)
+    bundles_with_baseline(path)
 
 
 def _check_reports(folder: Path | None) -> None:

@@ -1,8 +1,9 @@
 """The bundle: one folder with everything that turns a patient's files into probabilities.
 
 ``bundle.json`` (input contract, preprocessing, network, calibrator, operating points), the weights
-of the model as plain tensors, golden cases with their answers, a model card, and the SHA-256 of
-every file; a signature where it was asked for. Nothing in it is executed or unpickled.
+of the model as plain tensors, what the training patients were like, golden cases with their
+answers, a model card, and the SHA-256 of every file; a signature where it was asked for. Nothing in
+it is executed or unpickled.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from pcrnet.applicability.scrutiny import Applicability
 from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
 from pcrnet.deploy.manifest import (
+    APPLICABILITY_FOLDER,
     MANIFEST_FILE,
     MODEL_FOLDER,
     RESTORE,
@@ -34,6 +37,8 @@ class Bundle:
     calibrator: Calibrator
     sha256: str = ""
     """:func:`bundle_digest` of the folder that it was read from; empty where there is none yet."""
+    applicability: Applicability | None = None
+    """What it knows of its training patients; None in a bundle that was packed without them."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -57,4 +62,6 @@ class Bundle:
             calibrator = calibrator_from_dict(manifest.calibrator)
         except BundleError as error:
             raise error.located(file=directory) from None
-        return cls(manifest, model, calibrator, digest)
+        beside = directory / APPLICABILITY_FOLDER
+        applicability = Applicability.read(beside, model) if beside.is_dir() else None
+        return cls(manifest, model, calibrator, digest, applicability)

@@ -26,6 +26,8 @@ CHECKSUMS_FILE = "checksums.json"
 SIGNATURE_FILE = "signature.json"
 GOLDEN_FOLDER = "golden"
 MODEL_FOLDER = "model"
+APPLICABILITY_FOLDER = "applicability"
+"""What the training patients were like, and how the numbers might have come out otherwise."""
 EXPECTED_FILE = "expected.csv"
 INPUTS_FILE = "inputs.json"
 MAX_VALUES = 1 << 30
@@ -38,7 +40,7 @@ RESTORE = "copy the bundle again from its source"
 class Manifest(Section):
     """``bundle.json``: plain data, checked when read."""
 
-    format: Literal[3] = 3
+    format: Literal[4] = 4
     pcrnet_version: str
     name: str
     simulated: bool

@@ -75,9 +75,12 @@ any use. Probabilities move with the prevalence of response.
 
 ## Privacy and integrity
 
-Of the training patients' covariates the bundle holds means, deviations, and the texts of categories
-that at least {FEWEST_OF_A_CATEGORY} of them share; a rarer one counts as unknown. Of their scans it
-holds marks that tell whether a file is the same. The sums in `checksums.json` protect against
+Of the training patients' covariates the bundle holds means, deviations, 2 % and 98 % quantiles, and
+the texts of categories that at least {FEWEST_OF_A_CATEGORY} of them share; a rarer one counts as
+unknown. Of their scans it
+holds marks that tell whether a file is the same, and of facts and quantities centres, spreads and
+quantiles over the cohort (`applicability/`), by which `pcrnet predict` tells patients who are
+unlike those of training. The sums in `checksums.json` protect against
 accidents; the digest of that file, written down elsewhere, against alterations
 (`pcrnet predict --bundle-sha256`).
 """

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pcrnet import __version__
+from pcrnet.applicability.scrutiny import Applicability
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import without_weights
@@ -15,6 +16,7 @@ from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.manifest import (
+    APPLICABILITY_FOLDER,
     CHECKSUMS_FILE,
     EXPECTED_FILE,
     GOLDEN_FOLDER,
@@ -66,8 +68,20 @@ def describe_bundle(
     )
 
 
-def write_bundle(directory: Path, manifest: Manifest, model: FittedModel) -> None:
-    """Write a bundle with its golden cases; the folder appears when it is whole."""
+def write_bundle(
+    directory: Path,
+    manifest: Manifest,
+    model: FittedModel,
+    applicability: Applicability | None = None,
+) -> None:
+    """Write a bundle with its golden cases; the folder appears when it is whole.
+
+    Args:
+        directory: Where it goes.
+        manifest: What it is.
+        model: The one that ships.
+        applicability: What its training patients were like; without it a bundle doubts nothing.
+    """
     partial = directory.with_name(f".partial.{directory.name}")
     shutil.rmtree(partial, ignore_errors=True)
     make_folder(partial)
@@ -76,6 +90,8 @@ def write_bundle(directory: Path, manifest: Manifest, model: FittedModel) -> Non
     write_text(partial / "model_card.md", model_card(manifest))
     golden = partial / GOLDEN_FOLDER
     cohort = write_golden_cohort(golden, manifest.data, manifest.imaging, model)
+    if applicability is not None:
+        applicability.write(partial / APPLICABILITY_FOLDER)
     bundle = Bundle(manifest, model, calibrator_from_dict(manifest.calibrator))
     predictor = Predictor(bundle)
     predictor.predict_table(cohort).write(golden / EXPECTED_FILE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pcrnet import __version__
 from pcrnet.errors import OutputError
-from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
+from pcrnet.evaluation.tables.predictions import BOUNDS, Predictions, write_predictions
 from pcrnet.storage import ballast, is_stream, require_writable, sha256_file, write_json
 
 RECORD_SUFFIX = ".record.json"
@@ -143,5 +143,13 @@ def json_objects(predictions: Predictions) -> list[dict[str, object]]:
         row |= {name: values[index] for name, values in numbers.items()}
         if predictions.scans is not None:
             row["scans"] = list(predictions.scans[index])
+        row |= {name: _plain(name, texts[index]) for name, texts in predictions.other.items()}
         rows.append(row)
     return rows
+
+
+def _plain(name: str, text: str) -> object:
+    """A cell of another column: bounds of an interval are numbers."""
+    if not text:
+        return None
+    return float(text) if name in BOUNDS else text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pcrnet.applicability.scrutiny import OneTensor, Scrutiny
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import Patient, label_column, read_cohort, site_column
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.doubts import doubt_columns, require_alike
 from pcrnet.deploy.golden_check import require_golden_answers
 from pcrnet.deploy.golden_inputs import describe_inputs
 from pcrnet.deploy.manifest import bundle_digest
@@ -44,11 +46,14 @@ class PredictionTable:
         refused: Why, patient by patient.
         trained_on: Patients with a scan that the bundle was trained on. What is predicted of them
             says nothing about how well the bundle predicts.
+        scrutinies: Patient to what is to be known beside the prediction; none where the bundle
+            was packed without what its training patients were like.
     """
 
     predictions: Predictions | None
     refused: tuple[PcrnetError, ...]
     trained_on: tuple[str, ...] = ()
+    scrutinies: Mapping[str, Scrutiny] = field(default_factory=dict)
 
     def write(self, path: Path, *, as_json: bool | None = None) -> None:
         """Write the predictions as CSV or JSON.
@@ -72,11 +77,13 @@ class Predictor:
     Args:
         bundle: The bundle.
         device: Where to compute; probabilities agree between devices to about 1e-5.
+        refuse_unlike: Whether a patient unlike the training patients is refused, not warned of.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+    def __init__(self, bundle: Bundle, device: str = "cpu", *, refuse_unlike: bool = False) -> None:
         self.bundle = bundle
         self.device = device
+        self.refuse_unlike = refuse_unlike
         self._trained_on = frozenset(bundle.manifest.trained_on)
 
     def predict(self, cohort: str | PathLike[str]) -> PredictionTable:
@@ -125,6 +132,7 @@ class Predictor:
         answers: dict[int, NDArray[np.float64]] = {}
         scans: dict[int, tuple[str, ...]] = {}
         refused: dict[int, PcrnetError] = {}
+        scrutinies: dict[str, Scrutiny] = {}
         known: set[int] = set()
         read = read_inputs(patients, needs, manifest.data, manifest.imaging, workers=workers)
         for done, (index, inputs) in enumerate(read, start=1):
@@ -132,10 +140,14 @@ class Predictor:
             try:
                 if isinstance(inputs, PcrnetError):
                     raise inputs
-                answers[index] = self._logits(patient, inputs.tensor)
+                answer = self._logits(patient, inputs.tensor)
+                scrutiny = self._scrutinise(patient, inputs.tensor, answer)
             except PcrnetError as error:
                 refused[index] = error.located(patient=patient.patient_id)
             else:
+                answers[index] = answer
+                if scrutiny is not None:
+                    scrutinies[patient.patient_id] = scrutiny
                 scans[index] = scans_present(
                     inputs.tensor, manifest.data.timepoints, manifest.data.channels
                 )
@@ -150,9 +162,10 @@ class Predictor:
             [patients[index] for index in order],
             np.stack([answers[index] for index in order]),
             [scans[index] for index in order],
+            scrutinies,
         )
         trained_on = tuple(patients[index].patient_id for index in sorted(known))
-        return PredictionTable(predictions, reasons, trained_on)
+        return PredictionTable(predictions, reasons, trained_on, scrutinies)
 
     def inputs(self, cohort: Path) -> dict[str, Any]:
         """What the network is shown of each patient of a cohort table, in few numbers.
@@ -184,14 +197,41 @@ class Predictor:
 
     def _logits(self, patient: Patient, tensor: PatientTensor) -> NDArray[np.float64]:
         """Logits (3,)."""
-        source = _OneTensor(tensor)
+        source = OneTensor(tensor)
         return np.asarray(self.bundle.model.logits([patient], source, device=self.device)[0])
+
+    def _scrutinise(
+        self, patient: Patient, tensor: PatientTensor, logits: NDArray[np.float64]
+    ) -> Scrutiny | None:
+        """What is to be known beside a prediction.
+
+        Raises:
+            UnlikeError: The patient is unlike the training patients, and that is to be refused.
+        """
+        bundle, manifest = self.bundle, self.bundle.manifest
+        if bundle.applicability is None:
+            return None
+        scrutiny = bundle.applicability.scrutinise(
+            bundle.model,
+            patient,
+            tensor,
+            logits,
+            bundle.calibrator,
+            manifest.operating_points,
+            manifest.data,
+            manifest.imaging,
+            device=self.device,
+        )
+        if self.refuse_unlike:
+            require_alike(scrutiny)
+        return scrutiny
 
     def _decide(
         self,
         patients: Sequence[Patient],
         logits: NDArray[np.float64],
         scans: list[tuple[str, ...]],
+        scrutinies: Mapping[str, Scrutiny],
     ) -> Predictions:
         operating_points = self.bundle.manifest.operating_points
         return Predictions(
@@ -205,11 +245,17 @@ class Predictor:
                 for head, point in operating_points.items()
             },
             scans=tuple(scans),
+            other=doubt_columns([patient.patient_id for patient in patients], scrutinies),
         )
 
 
 def load_predictor(
-    directory: Path, device: str = "cpu", *, sha256: str | None = None, key: Path | None = None
+    directory: Path,
+    device: str = "cpu",
+    *,
+    sha256: str | None = None,
+    key: Path | None = None,
+    refuse_unlike: bool = False,
 ) -> Predictor:
     """Read a bundle, check every file, and make sure that it still gives its golden answers.
 
@@ -218,6 +264,7 @@ def load_predictor(
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         sha256: Digest of the bundle (:func:`~pcrnet.deploy.manifest.bundle_digest`).
         key: Public key of whoever must have signed it (:mod:`pcrnet.deploy.signing`).
+        refuse_unlike: Whether patients unlike the training patients are refused.
 
     Raises:
         BundleError: The folder is no bundle.
@@ -236,6 +283,8 @@ def load_predictor(
         require_signature(directory, read_public_key(key))
     predictor = Predictor(Bundle.read(directory), device)
     require_golden_answers(predictor, directory)
+    # The golden phantoms themselves are like no patient.
+    predictor.refuse_unlike = refuse_unlike
     return predictor
 
 
@@ -253,11 +302,3 @@ def require_device(name: str) -> None:
         return
     there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
     raise ConfigError(f"there is no such device; there are: {there}", field="--device")
-
-
-@dataclass(frozen=True)
-class _OneTensor:
-    tensor: PatientTensor
-
-    def get(self, patient: Patient) -> PatientTensor:
-        return self.tensor

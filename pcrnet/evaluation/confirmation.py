@@ -100,9 +100,9 @@ def _remarks(sources: Sources, protocol: Protocol) -> tuple[str, ...]:
             f"Planned were {protocol.patients} patients, judged are {n}: the power that was "
             "planned is not the power of this analysis."
         )
-    names = [endpoint.analysis for endpoint in protocol.coprimary]
-    names += [endpoint.analysis for endpoint in protocol.secondary]
-    for name in dict.fromkeys(names):
+    named = [endpoint.analysis for endpoint in protocol.coprimary]
+    named += [endpoint.analysis for endpoint in protocol.secondary]
+    for name in dict.fromkeys(named):
         table = _find_table(sources, protocol, name)
         if isinstance(table, str):
             continue

@@ -21,7 +21,12 @@ from pcrnet.evaluation.statistics.array_types import FloatArray
 from pcrnet.evaluation.statistics.shipped import ShippedHead
 from pcrnet.evaluation.tables.column_map import ColumnMap, did_you_mean, near_columns
 from pcrnet.evaluation.tables.prediction_table import read_prediction_table
-from pcrnet.evaluation.tables.predictions import Predictions, read_predictions, take_predictions
+from pcrnet.evaluation.tables.predictions import (
+    BESIDE,
+    Predictions,
+    read_predictions,
+    take_predictions,
+)
 from pcrnet.run_layout import PREDICTIONS_FILE, VARIANT_KINDS, RunLayout
 from pcrnet.storage import read_json, sha256_file
 
@@ -171,7 +176,9 @@ def read_table(
         name=predictions.stem,
         predictions=table,
         repeats=tuple(_read_again(path, table, columns) for path in repeats),
-        covariates=covariates_of(table.other)
+        covariates=covariates_of(
+            {name: values for name, values in table.other.items() if name not in BESIDE}
+        )
         if patients is None
         else read_covariates(patients, table.patient_id),
         environment={"pcrnet": __version__},

@@ -72,7 +72,11 @@ def read_scan(
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a path is for the DICOM reader: a folder, a zip, or a file of that format."""
+    """Whether a path is for the DICOM reader: a folder, a zip, or a file of that format.
+
+    Raises:
+        ImageError: There is neither a file nor a folder.
+    """
     if path.is_dir():
         return True
     if not path.is_file():

@@ -56,9 +56,9 @@ def measure(image: Tensor, lesion: Tensor) -> Tensor:
         lesion: Flat indices of the voxels around the lesion, from :func:`lesion_voxels`.
 
     Returns:
-        (B, T, C, Q); no gradient flows to the image.
+        (B, T, C, Q).
     """
-    everywhere = image.detach().flatten(3)  # (B, T, C, X·Y·Z)
+    everywhere = image.flatten(3)  # (B, T, C, X·Y·Z)
     parts: list[Tensor] = []
     for values in (everywhere.index_select(3, lesion), everywhere):
         mean = values.mean(dim=3)

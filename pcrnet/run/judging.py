@@ -30,10 +30,18 @@ ScansByPatient = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Out-of-fold predictions, and what was fitted for each outer fold."""
+    """Out-of-fold predictions, and what was fitted for each outer fold.
+
+    Attributes:
+        predictions: The table.
+        decisions: For each fold what was fitted for it on the others.
+        logits: (n, 3) of the fit that left out the patient's fold: what ships is calibrated on
+            them.
+    """
 
     predictions: Predictions
     decisions: tuple[FittedDecision, ...]
+    logits: NDArray[np.float64]
 
 
 def check_calibration(job: FitJob) -> None:
@@ -125,7 +133,7 @@ def _judge(job: FitJob, logits: LogitsByFit, scans: ScansByPatient) -> Judged:
         threshold=threshold,
         scans=tuple(scans[name] for name in _names(job)),
     )
-    return Judged(predictions, estimate.decisions)
+    return Judged(predictions, estimate.decisions, estimate.logits)
 
 
 def _fold_and_allowed(job: FitJob) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pcrnet.applicability.scrutiny import Applicability
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import label_column
 from pcrnet.config.experiment import Experiment
@@ -23,6 +24,7 @@ from pcrnet.models.pretraining import weight_tables
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.example_pictures import write_example_pictures
 from pcrnet.run.judging import (
+    Judged,
     decisions_record,
     describe,
     judge,
@@ -103,7 +105,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         write_example_pictures(run, job, judged.predictions, simulated=simulated)
 
         listen(StageStarted("Bundle"))
-        _write_bundle(run, job, final, simulated)
+        _write_bundle(run, job, judged, final, simulated)
         for number in range(2, evaluation.repeats + 1):
             _repeat(number, job, scans, run.repeat(number), listen)
 
@@ -262,7 +264,9 @@ def _case_mix(run: RunLayout, job: FitJob) -> Mapping[str, Any]:
     return case_mix(labels, tuple(known.values())).to_json()
 
 
-def _write_bundle(run: RunLayout, job: FitJob, final: FittedDecision, simulated: bool) -> None:
+def _write_bundle(
+    run: RunLayout, job: FitJob, judged: Judged, final: FittedDecision, simulated: bool
+) -> None:
     """The model that learned from everybody, with the calibrator fitted on what others left out."""
     experiment = job.experiment
     folder = job.directory / SHIPPED_FIT.name / MODEL_FOLDER
@@ -279,4 +283,15 @@ def _write_bundle(run: RunLayout, job: FitJob, final: FittedDecision, simulated:
         trained_on=marks_of_all(job.patients, job.cache().memo),
         case_mix=_case_mix(run, job),
     )
-    write_bundle(run.bundle, manifest, model)
+    applicability = Applicability.fit(
+        model,
+        job.patients,
+        job.cache(),
+        covariates=job.covariates,
+        data=experiment.data,
+        imaging=experiment.imaging,
+        left_out_logits=judged.logits,
+        calibration=experiment.evaluation.calibration,
+        prob=judged.predictions.prob,
+    )
+    write_bundle(run.bundle, manifest, model, applicability)

@@ -238,7 +238,12 @@ def _preprocess(
 
 
 def splits_of_run(experiment: Experiment, patients: Sequence[Patient], run: RunLayout) -> Splits:
-    """The folds of this run: made once, then read back."""
+    """The folds of this run: made once, then read back.
+
+    Raises:
+        RunError: Patients, sites or outcomes are others than when they were made.
+        IntegrityError: The file of the folds is damaged.
+    """
     evaluation = experiment.evaluation
     splits = make_splits(patients, evaluation.folds, experiment.run.seed, evaluation.group)
     if run.splits.is_file():

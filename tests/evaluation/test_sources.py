@@ -175,3 +175,14 @@ def test_a_bundle_whose_factors_are_no_numbers_is_named(small_run: Path, factors
     with pytest.raises(RunError, match="list of numbers") as caught:
         read_run(small_run)
     assert "about.factors" in str(caught.value)
+
+
+def test_what_stands_beside_a_prediction_is_no_covariate(tmp_path):
+    table = tmp_path / "predictions.csv"
+    rows = [
+        f"P{n},{n % 2},0.{n % 9 + 1},0.{n % 9},0.9,yT0,a.pet: too bright,{40 + n % 12}"
+        for n in range(40)
+    ]
+    header = "patient_id,yT0,prob_yT0,low_yT0,high_yT0,near_threshold,unlike_training,age"
+    table.write_text("\n".join([header, *rows]) + "\n")
+    assert [covariate.name for covariate in read_table(table).covariates] == ["age"]

@@ -43,9 +43,16 @@ def test_quantities_scale_with_the_image():
     torch.testing.assert_close(measure(2.5 * image, lesion), 2.5 * measure(image, lesion))
 
 
-def test_no_gradient_flows_to_the_image():
-    image = torch.rand(1, 1, 1, *_IMAGING.size, requires_grad=True)
-    assert not measure(image, lesion_voxels(_IMAGING)).requires_grad
+def test_its_gradient_is_that_of_what_it_measures():
+    imaging = ImagingConfig(size=(3, 2, 2), spacing_mm=(8, 8, 8))
+    image = torch.rand(1, 1, 1, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda values: measure(values, lesion_voxels(imaging)), image)
+
+
+def test_a_flat_scan_has_a_gradient_too():
+    image = torch.zeros(1, 1, 1, *_IMAGING.size, requires_grad=True)
+    measure(image, lesion_voxels(_IMAGING)).sum().backward()
+    assert bool(torch.isfinite(image.grad).all())
 
 
 def test_a_change_needs_the_channel_at_both_visits():

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from pcrnet.models.kinds import read_model
 from pcrnet.models.monai_rival import MonaiConfig
 from pcrnet.storage import read_json
 from pcrnet.training import fit
-from pcrnet.training.events import EpochReport, Remark
+from pcrnet.training.events import EpochReport, FitTimed, Remark
 from pcrnet.training.fit import (
     DONE_FILE,
     MODEL_FOLDER,
@@ -71,10 +72,23 @@ def checkpoint(job: FitJob) -> Path:
     return found
 
 
-def cut_in_epoch(epoch: int) -> Callable[[EpochReport | Remark], None]:
+Told = EpochReport | FitTimed | Remark
+
+
+def but_no_times(told: list[Any]) -> Callable[[Told], None]:
+    """Adds to ``told`` all but how long it took, which is another thing to test."""
+
+    def listen(event: Told) -> None:
+        if not isinstance(event, FitTimed):
+            told.append(event)
+
+    return listen
+
+
+def cut_in_epoch(epoch: int) -> Callable[[Told], None]:
     """Ends the fit when ``epoch`` has been computed, but before its resume point is written."""
 
-    def listen(report: EpochReport | Remark) -> None:
+    def listen(report: Told) -> None:
         if isinstance(report, EpochReport) and report.epoch == epoch:
             raise PowerCutError
 
@@ -122,7 +136,7 @@ def test_a_finished_fit_is_not_trained_twice(make_job: MakeJob) -> None:
     run_fit(PLAN, job)
     seal = (job.directory / PLAN.name / DONE_FILE).stat()
     told: list[EpochReport] = []
-    assert not run_fit(PLAN, job, listen=told.append)
+    assert not run_fit(PLAN, job, listen=but_no_times(told))
     assert told == []
     assert (job.directory / PLAN.name / DONE_FILE).stat() == seal
 
@@ -229,7 +243,7 @@ def test_a_resumed_fit_ends_with_the_same_bits(
             run_fit(PLAN, resumed, listen=cut_in_epoch(epoch))
         assert checkpoint(resumed).is_file()
     told: list[EpochReport] = []
-    assert run_fit(PLAN, resumed, listen=told.append)
+    assert run_fit(PLAN, resumed, listen=but_no_times(told))
     assert [report.epoch for report in told] == list(range(cuts[-1], 5))
     assert_same_fit(whole, resumed)
 
@@ -238,7 +252,7 @@ def test_a_resumed_fit_ends_with_the_same_bits(
 def test_a_resumed_fit_with_early_stopping_ends_with_the_same_bits(make_job: MakeJob) -> None:
     whole = make_job(*EARLY, folder="whole")
     epochs: list[EpochReport] = []
-    run_fit(FitPlan((0,)), whole, listen=epochs.append)
+    run_fit(FitPlan((0,)), whole, listen=but_no_times(epochs))
     assert len(epochs) < 8, "the example must stop early to show anything"
     for cut in range(2, len(epochs) + 1):
         resumed = make_job(*EARLY, folder=f"resumed-{cut}")
@@ -266,7 +280,7 @@ def test_a_fit_cut_after_its_last_epoch_trains_no_further(
         with pytest.raises(PowerCutError):
             run_fit(plan, resumed)
     told: list[EpochReport] = []
-    run_fit(plan, resumed, listen=told.append)
+    run_fit(plan, resumed, listen=but_no_times(told))
     assert told == []
     for name, value in weights(whole, plan).items():
         assert torch.equal(value, weights(resumed, plan)[name]), name
@@ -282,7 +296,7 @@ def test_a_damaged_checkpoint_is_ignored(make_job: MakeJob) -> None:
     data[len(data) // 2] ^= 1
     checkpoint(cut).write_bytes(data)
     told: list[EpochReport | Remark] = []
-    run_fit(PLAN, cut, listen=told.append)
+    run_fit(PLAN, cut, listen=but_no_times(told))
     assert told[0] == Remark("without-0-1, network starts afresh: its resume point is damaged")
     assert [event.epoch for event in told if isinstance(event, EpochReport)] == [1, 2]
     assert_same_fit(whole, cut)
@@ -299,7 +313,7 @@ def test_a_checkpoint_of_other_data_is_left_aside_and_that_is_said(make_job: Mak
     patients = tuple(older if item == learned[0] else item for item in cut.patients)
     changed = replace(cut, patients=patients)
     told: list[EpochReport | Remark] = []
-    run_fit(PLAN, changed, listen=told.append)
+    run_fit(PLAN, changed, listen=but_no_times(told))
     assert isinstance(told[0], Remark)
     assert "starts afresh: its resume point is of other scans, outcomes, covariates" in told[0].text
     fresh = replace(changed, directory=cut.directory.parent / "fresh")
@@ -335,7 +349,7 @@ def test_a_planted_checkpoint_and_variables_of_a_cluster_change_nothing(
     for name, value in cluster.items():
         monkeypatch.setenv(name, value)
     told: list[EpochReport | Remark] = []
-    run_fit(PLAN, under_slurm, listen=told.append)
+    run_fit(PLAN, under_slurm, listen=but_no_times(told))
     assert len(told) == 2
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["hpc_ckpt_7.ckpt"]
     assert_same_fit(plain, under_slurm)
@@ -431,7 +445,7 @@ def test_a_network_that_is_finished_is_not_trained_again_when_its_fit_is_cut(
     kept = list((cut.directory / PLAN.name).glob("*/trained.*"))
     assert [path.parent.name for path in kept] == ["network-0"]
     told: list[EpochReport] = []
-    run_fit(PLAN, cut, listen=told.append)
+    run_fit(PLAN, cut, listen=but_no_times(told))
     assert [report.epoch for report in told] == [3, 4]
     assert {report.epochs for report in told} == {4}
     assert_same_files(whole, cut)
@@ -447,7 +461,7 @@ def test_a_finished_network_that_was_damaged_is_trained_again(make_job: MakeJob)
     data[-1] ^= 1
     kept.write_bytes(data)
     told: list[EpochReport] = []
-    run_fit(PLAN, cut, listen=told.append)
+    run_fit(PLAN, cut, listen=but_no_times(told))
     assert [report.epoch for report in told] == [1, 2, 3, 4]
     assert_same_files(whole, cut)
 
@@ -482,7 +496,7 @@ def test_a_fit_that_had_more_networks_before_it_was_cut_keeps_none_of_them(
 def test_a_table_is_fitted_without_a_network(make_job: MakeJob, kind: str) -> None:
     job = of_kind(make_job(), rival_config(kind))
     told: list[EpochReport] = []
-    assert run_fit(PLAN, job, listen=told.append)
+    assert run_fit(PLAN, job, listen=but_no_times(told))
     assert told == []
     assert epochs_of_fit(job.experiment) == 0
     assert not run_fit(PLAN, job)

@@ -149,6 +149,9 @@ def proportion(successes: int, n: int, confidence: float = 0.95, *, of: str) -> 
     """A proportion with its Wilson interval; undefined where nobody belongs to the denominator.
 
     Args:
+        successes: From 0 to ``n``.
+        n: Patients in the denominator.
+        confidence: Level of the interval, two-sided.
         of: The denominator in words, for the reason: ``complete responses``.
     """
     if n == 0:

@@ -72,8 +72,10 @@ def newcombe_paired_difference(
     """Interval of p₁ − p₂ judged on the same patients (Newcombe 1998, Stat Med 17:2635, method 10).
 
     Args:
-        both: Patients on whom both succeed; ``first_only``, ``second_only`` and ``neither``
-            complete the paired 2×2 table.
+        both: Patients on whom both succeed.
+        first_only, second_only: Patients on whom one of them succeeds.
+        neither: Patients on whom none does; the four make the paired 2×2 table.
+        confidence: Level of the interval, two-sided.
     """
     n = both + first_only + second_only + neither
     first, second = both + first_only, both + second_only

@@ -66,6 +66,7 @@ def read_prediction_table(path: Path, wanted: ColumnMap) -> PredictionColumns:
 
     Raises:
         PredictionsError: No table, no patient, or columns that are missing or cannot be told.
+        PredictionsListError: Several breaches of the contract, with the rows of each.
     """
     table = read_text_table(path, error=PredictionsError)
     if not table.rows:

@@ -29,6 +29,13 @@ from pcrnet.evaluation.tables.contract import find_problems
 from pcrnet.evaluation.tables.prediction_table import PredictionColumns, read_prediction_table
 from pcrnet.storage import write_text
 
+BOUNDS = frozenset(f"{end}_{head}" for end in ("low", "high") for head in HEADS)
+"""Columns of ``pcrnet predict``: the interval of each probability."""
+NEAR, UNLIKE = "near_threshold", "unlike_training"
+"""And what else is to be known beside a prediction."""
+BESIDE = BOUNDS | {NEAR, UNLIKE}
+"""None of these is a covariate."""
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:

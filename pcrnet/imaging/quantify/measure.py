@@ -102,12 +102,28 @@ def survey_scans(scans: PatientScans, data: DataConfig, imaging: ImagingConfig) 
     return Survey(lesion, alignments, place, region, visits)
 
 
-def measure_survey(survey: Survey, data: DataConfig, imaging: ImagingConfig) -> dict[str, float]:
-    """Name to value of what could be measured on the scans; the rest is absent."""
+def measure_survey(
+    survey: Survey,
+    data: DataConfig,
+    imaging: ImagingConfig,
+    known: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, float]:
+    """Name to value of what could be measured on the scans; the rest is absent.
+
+    Args:
+        survey: Where they lie.
+        data: Which channels and visits.
+        imaging: What kind each channel is of.
+        known: Visit to what :func:`measure_visit` found there, where it need not be found again.
+    """
     if survey.place is None:
         return {}
     place, channels = survey.place, Channels.of(data, imaging)
-    found = {t: measure_visit(visit, place, channels) for t, visit in survey.visits.items()}
+    known = known or {}
+    found = {
+        t: known[t] if t in known else measure_visit(visit, place, channels)
+        for t, visit in survey.visits.items()
+    }
     values = {f"{t}.{name}": value for t, of in found.items() for name, value in of.items()}
     first = data.timepoints[0]
     for timepoint in survey.visits:

@@ -85,6 +85,25 @@ def sample_visit(
         for name in channels.pet
         if name in volumes
     }
+    return fields_of(lesion, around, place, region, channels)
+
+
+def fields_of(
+    lesion: Mapping[str, Sampled],
+    around: Mapping[str, Sampled],
+    place: Place,
+    region: Region,
+    channels: Channels,
+) -> VisitFields:
+    """What is measured on, from scans that lie where the lesion does.
+
+    Args:
+        lesion: Channel to scan on the fine grid; only those that cover the bed.
+        around: PET channel to scan on the coarse grid.
+        place: Where the lesion lies.
+        region: The body around it.
+        channels: The channels of the configuration.
+    """
     spots = {name: nodes.find_spots(scan, region) for name, scan in around.items()}
     excess = {c: uptake.uptake_excess(lesion[c], place) for c in channels.pet if c in lesion}
     phases, late = channels.phases, None

@@ -45,7 +45,7 @@ from pcrnet.processes import Progress, in_processes, worth_starting
 from pcrnet.storage import sha256_json, write_bytes
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
-_ARRAYS = ("image", "present", "days", "centre_mm")
+_ARRAYS = ("image", "present", "days", "centre_mm", "facts")
 _ABOUT = "pcrnet"
 _WORTH_A_PROCESS = 8
 _SETTLED_NS = 2_000_000_000

@@ -8,7 +8,7 @@ X, Y, Z voxels along left-to-right, back-to-front and foot-to-head (RAS).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ChannelKind, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, PcrnetError
+from pcrnet.imaging.facts.patient import facts_of_patient
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import visit_scalings
 from pcrnet.imaging.lesion.framing import Crop
@@ -38,6 +39,8 @@ class PatientTensor:
         centre_mm: float64, shape (3,); middle of the crop in RAS of the first visit.
         crop: What the crop was centred on.
         quantities: What was measured of the lesion and its surroundings.
+        facts: float32, shape (T, C, F); what is cheaply said of each scan as it came
+            (:func:`~pcrnet.imaging.facts.patient.fact_names`). Empty where nothing was looked at.
     """
 
     image: NDArray[np.float16]
@@ -46,6 +49,9 @@ class PatientTensor:
     centre_mm: NDArray[np.float64]
     crop: Crop
     quantities: Quantities
+    facts: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((0, 0, 0), dtype=np.float32), kw_only=True
+    )
 
 
 def preprocess_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
@@ -92,6 +98,7 @@ def on_one_grid(
         centre_mm=scans.centre_mm,
         crop=scans.crop,
         quantities=measure_scans(scans, patient, data, imaging),
+        facts=facts_of_patient(scans, data.timepoints, data.channels, kinds),
     )
 
 

@@ -25,8 +25,11 @@ from pcrnet.models.rivals.ridge import (
     relevance,
 )
 
+Design = tuple[FloatArray, FloatArray, FloatArray]
+"""Features, labels in [0, 1] and weights of a regression."""
+
 _ROUNDS = 8
-_FREEDOM = 3.0  # the step between ℓ₂ and ℓ₃ is penalised a ninth as much as a feature
+FREEDOM = 3.0  # the step between ℓ₂ and ℓ₃ is penalised a ninth as much as a feature
 _FOLDS, _REPEATS = 5, 2
 
 
@@ -77,11 +80,11 @@ class RidgeChain:
         informative = ~allowed.all(axis=1)
         features, allowed = features[informative], allowed[informative]
         partly = bool((allowed.sum(axis=1) > 1).any())
-        cells = _first_guess(allowed)
+        cells = first_guess(allowed)
         folds = _inner_folds(cells, seed)
         chain, scales = _maximise(features, cells, folds, penalties, None)
         for _ in range(_ROUNDS if partly else 0):
-            cells = _expect(chain.logits(features), allowed)
+            cells = expected_cells(chain.logits(features), allowed)
             # What each round maximises must be the same, or it need not rise.
             chain, _ = _maximise(features, cells, folds, chain.penalties, scales)
         return chain
@@ -95,21 +98,7 @@ def _maximise(
     scales: tuple[FloatArray, FloatArray] | None,
 ) -> tuple[RidgeChain, tuple[FloatArray, FloatArray]]:
     """The chain given the probability (n, 4) of each cell, and the scales of its features."""
-    n = len(features)
-    free = cells[:, 0] + cells[:, 1]
-    breast = (features, free, np.ones(n))
-    # Each patient once as one with a free breast and once as one with residue.
-    mean = float(free.mean()) if n else 0.5
-    spread = max(float(np.sqrt(mean * (1.0 - mean))), 0.05)
-    step = np.repeat([(1.0 - mean) / spread, -mean / spread], n) * _FREEDOM
-    weights = np.concatenate([free, 1.0 - free])
-    safe = np.maximum(weights, 1e-12)
-    labels = np.concatenate([cells[:, 0], cells[:, 2]]) / safe
-    nodes = (
-        np.column_stack([np.vstack([features, features]), step]),
-        np.clip(labels, 0.0, 1.0),
-        weights,
-    )
+    breast, nodes, (mean, spread) = designs(features, cells)
     if penalties is None:
         doubled = [np.concatenate([fold, fold]) for fold in folds]
         penalties = (choose_penalty(*breast, folds), choose_penalty(*nodes, doubled))
@@ -119,7 +108,7 @@ def _maximise(
         fit_relevant(*of, [heavier for heavier in PENALTIES if heavier >= penalty], scale)[-1]
         for of, penalty, scale in zip((breast, nodes), penalties, scales, strict=True)
     )
-    slope = float(of_nodes.coefficients[-1]) * _FREEDOM
+    slope = float(of_nodes.coefficients[-1]) * FREEDOM
     chain = RidgeChain(
         breast=of_breast,
         nodes=Ridge(of_nodes.coefficients[:-1], of_nodes.intercept - slope * mean / spread),
@@ -129,14 +118,36 @@ def _maximise(
     return chain, scales
 
 
-def _first_guess(allowed: NDArray[np.bool_]) -> FloatArray:
+def designs(features: FloatArray, cells: FloatArray) -> tuple[Design, Design, tuple[float, float]]:
+    """What the breast's and the nodes' regressions are fitted on, and how the step is coded.
+
+    Each patient enters the nodes' twice, once as one with a free breast and once as one with
+    residue; the last feature there is the step, standardised by the mean and spread returned.
+    """
+    n = len(features)
+    free = cells[:, 0] + cells[:, 1]
+    mean = float(free.mean()) if n else 0.5
+    spread = max(float(np.sqrt(mean * (1.0 - mean))), 0.05)
+    step = np.repeat([(1.0 - mean) / spread, -mean / spread], n) * FREEDOM
+    weights = np.concatenate([free, 1.0 - free])
+    safe = np.maximum(weights, 1e-12)
+    labels = np.concatenate([cells[:, 0], cells[:, 2]]) / safe
+    nodes = (
+        np.column_stack([np.vstack([features, features]), step]),
+        np.clip(labels, 0.0, 1.0),
+        weights,
+    )
+    return (features, free, np.ones(n)), nodes, (mean, spread)
+
+
+def first_guess(allowed: NDArray[np.bool_]) -> FloatArray:
     """Probability (n, 4) of each cell from the frequencies of what is known."""
     known = allowed[allowed.sum(axis=1) == 1]
     frequency = known.sum(axis=0) + 0.5
     return _normalised(allowed * (frequency / frequency.sum()))
 
 
-def _expect(logits: FloatArray, allowed: NDArray[np.bool_]) -> FloatArray:
+def expected_cells(logits: FloatArray, allowed: NDArray[np.bool_]) -> FloatArray:
     """Probability (n, 4) of each cell from the model, given what is known."""
     breast, given_free, given_residue = expit(logits).T
     joint = np.column_stack(

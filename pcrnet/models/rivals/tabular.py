@@ -82,7 +82,7 @@ class TabularModel:
         Scaling and imputation, which know no outcome, stay; so do the penalties, two numbers that
         all outcomes share in. A network is trained against these logits; nothing is judged by them.
         """
-        features = self._features(patients, source, None)
+        features = self.features(patients, source, None)
         allowed = allowed_cells(patients)
         logits = np.empty((len(patients), 3))
         for own in np.unique(folds):
@@ -100,7 +100,7 @@ class TabularModel:
         shown: Shown | None = None,
     ) -> Logits:
         """Logits (n, 3); see :class:`~pcrnet.models.contract.FittedModel`."""
-        return self.chain.logits(self._features(patients, source, shown))
+        return self.chain.logits(self.features(patients, source, shown))
 
     def needs(self) -> Needs:
         """Quantities and covariates; never the scans themselves."""
@@ -115,11 +115,18 @@ class TabularModel:
             "penalties": list(self.chain.penalties),
         }
 
-    def _features(
-        self, patients: Sequence[Patient], source: TensorSource, shown: Shown | None
+    def features(
+        self, patients: Sequence[Patient], source: TensorSource, shown: Shown | None = None
     ) -> FloatArray:
+        """Features (n, p) as the chain is given them: standardised, and complete."""
+        return self.imputation.complete(self.measured(patients, source, shown))
+
+    def measured(
+        self, patients: Sequence[Patient], source: TensorSource, shown: Shown | None = None
+    ) -> FloatArray:
+        """Standardised features (n, p) before anything is filled in; NaN is unknown or hidden."""
         values = _table(patients, source, self.data, self.specs, self.encoding, shown)
-        return self.imputation.complete(self.standardisation.apply(values))
+        return self.standardisation.apply(values)
 
     def write(self, directory: Path) -> None:
         """Write arrays as safetensors, names and the encoding as JSON."""

@@ -84,7 +84,7 @@ def test_cross_fitting_keeps_a_patient_out_of_the_patients_own_logits(model, tri
 def test_cross_fitting_is_the_same_chain_on_the_others(model, trial_patients, scans):
     patients = trial_patients(40)
     folds = np.arange(40) % 4
-    features = model._features(patients, scans(), None)
+    features = model.features(patients, scans())
     allowed = np.array([patient.outcome.allowed_cells for patient in patients])
     others = RidgeChain.refit(model.chain, features[folds != 1], allowed[folds != 1])
     found = model.crossfit(patients, scans(), folds)

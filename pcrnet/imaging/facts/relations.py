@@ -1,0 +1,79 @@
+"""How the scans of one patient bear each other out: in space, and in the levels of one sequence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.config.imaging import ChannelKind
+from pcrnet.imaging.grid import Grid, resample
+from pcrnet.imaging.registration.likeness import information_by_chance, mutual_information
+from pcrnet.imaging.volume import Volume, world_corners
+
+_COMPARING_MM = 6.0
+_MOST_VOXELS = 200_000
+_BINS = 16
+_LEAST_VOXELS = 500
+
+OnGrid = tuple[NDArray[np.float32], NDArray[np.bool_]]
+
+
+def visit_grid(volumes: Mapping[str, Volume]) -> Grid:
+    """A coarse grid over what all scans of a visit show."""
+    corners = [world_corners(v.affine, v.array.shape) for v in volumes.values()]
+    low = np.max([c.min(axis=0) for c in corners], axis=0)
+    high = np.min([c.max(axis=0) for c in corners], axis=0)
+    if (high <= low).any():
+        low, high = corners[0].min(axis=0), corners[0].max(axis=0)
+    extent = high - low
+    edge = max(_COMPARING_MM, float((extent.prod() / _MOST_VOXELS) ** (1 / 3)))
+    x, y, z = (max(2, int(length / edge)) for length in extent)
+    return Grid.centred((low + high) / 2, (edge,) * 3, (x, y, z))
+
+
+def sample_all(
+    volumes: Mapping[str, Volume], grid: Grid, transform: NDArray[np.float64]
+) -> dict[str, OnGrid]:
+    """Channel to values and coverage on a grid in the frame of the first visit."""
+    moved = grid.moved(transform)
+    return {channel: resample(volume, moved) for channel, volume in volumes.items()}
+
+
+def agreement(one: OnGrid, other: OnGrid) -> float:
+    """Mutual information of the ranks in nats, less what chance shows; NaN where little overlaps.
+
+    Of ranks, since one hot organ would leave all other tissue in one bin.
+    """
+    used = one[1] & other[1]
+    if used.sum() < _LEAST_VOXELS:
+        return math.nan
+    first, second = (_ranks(values[used]) for values in (one[0], other[0]))
+    return mutual_information(first, second, _BINS) - information_by_chance(first, second, _BINS)
+
+
+def level_ratio_ln(one: OnGrid, other: OnGrid, kinds: tuple[ChannelKind, ChannelKind]) -> float:
+    """ln of the ratio of the levels of two phases of one sequence; NaN for any other pair.
+
+    Of the brightest twentieth of the body as well as of all of it nothing but the enhancement is
+    left, since the phases share gain and shading.
+    """
+    if kinds != ("dce", "dce"):
+        return math.nan
+    used = one[1] & other[1]
+    if used.sum() < _LEAST_VOXELS:
+        return math.nan
+    first, second = one[0][used], other[0][used]
+    body = first + second > 0.1 * float(np.percentile(first + second, 99))
+    if body.sum() < _LEAST_VOXELS:
+        return math.nan
+    above, below = float(np.median(first[body])), float(np.median(second[body]))
+    return math.log(max(above, 1e-6) / max(below, 1e-6))
+
+
+def _ranks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each value's bin among as many equally full ones; equal values share a bin."""
+    edges = np.quantile(values, np.linspace(0.0, 1.0, _BINS + 1)[1:-1])
+    return np.asarray(np.searchsorted(edges, values, side="right"), dtype=np.float32)
