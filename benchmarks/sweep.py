@@ -209,7 +209,7 @@ def _one_of_a_crowd(folder: str, name: str, start: Any, number: int, mean_s: flo
     write_json(Path(folder) / f"{name}-{number}.json", shop.slept)
 
 
-def crowd(folder: Path, workers: int = 8, trials: int = 80, mean_s: float = 1.0) -> dict[str, Any]:
+def crowd(folder: Path, workers: int = 8, trials: int = 80, mean_s: float = 3.0) -> dict[str, Any]:
     stub_sweep(folder, "crowd", trials, "  search: random\n  batch: 16")
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(workers)

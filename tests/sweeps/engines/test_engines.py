@@ -106,7 +106,7 @@ def test_kills_change_no_number_and_no_fit_is_made_twice(tmp_path, one_thread):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(out.read_text())["kills"]
-    assert found["kills"] >= 3
+    assert found["kills"] >= 2
     assert found["trials"] == 4
     assert found["made_again"] == []
     assert found["said_twice"] == 0
