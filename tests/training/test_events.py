@@ -11,6 +11,8 @@ from pcrnet.training.events import (
     EpochReport,
     FitFinished,
     FitsPlanned,
+    FitTimed,
+    Measured,
     Progressed,
     Remark,
     StageStarted,
@@ -22,6 +24,8 @@ EVERY = [
     Remark("a cached tensor was damaged"),
     FitsPlanned(("without-0", "without-1"), 15),
     EpochReport("without-0", 2, 15, 0.69),
+    Measured("without-0", 7, {"cpu": 0.5}),
+    FitTimed("without-0", 96, 12, 9.5, 0.5, 2.0, 6.0, 1 << 30, 0),
     FitFinished("without-0", trained=True),
 ]
 

@@ -33,7 +33,7 @@ def artifact(name: ArtifactName, run: RunLayout, folder: Path) -> Path | None:
             if not run.report.metrics.is_file():
                 return None
             found = read_record(run.report.metrics)
-            path = folder / "metrics.json"
+            path = folder / run.report.metrics.name
             write_json(path, {key: found[key] for key in found if key not in _NAMING_COLUMNS})
             return path
         case "report":

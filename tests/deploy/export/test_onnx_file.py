@@ -26,7 +26,8 @@ FUSIONS = {
 
 
 def test_every_encoder_is_exported_here():
-    assert set(TINY) == set(ENCODERS)
+    # "monai" is whichever of MONAI's backbones its user names.
+    assert set(TINY) == set(ENCODERS) - {"monai"}
 
 
 @pytest.mark.slow
