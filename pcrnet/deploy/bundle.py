@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pcrnet.applicability.scrutiny import Applicability
+import numpy as np
+from numpy.typing import NDArray
+
+from pcrnet.applicability.scrutiny import Applicability, Scrutiny
+from pcrnet.cohort.table import Patient
 from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
 from pcrnet.deploy.manifest import (
     APPLICABILITY_FOLDER,
@@ -24,6 +28,7 @@ from pcrnet.deploy.manifest import (
     read_manifest,
 )
 from pcrnet.errors import BundleError
+from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.contract import FittedModel
 from pcrnet.models.kinds import read_model
 
@@ -39,6 +44,36 @@ class Bundle:
     """:func:`bundle_digest` of the folder that it was read from; empty where there is none yet."""
     applicability: Applicability | None = None
     """What it knows of its training patients; None in a bundle that was packed without them."""
+
+    def scrutinise(
+        self,
+        patient: Patient,
+        tensor: PatientTensor,
+        logits: NDArray[np.float64],
+        *,
+        device: str = "cpu",
+    ) -> Scrutiny | None:
+        """What is to be known beside a prediction; None where the bundle can tell nothing.
+
+        Args:
+            patient: With covariates.
+            tensor: As the model is shown it.
+            logits: (3,), the model's.
+            device: Where to compute.
+        """
+        if self.applicability is None:
+            return None
+        return self.applicability.scrutinise(
+            self.model,
+            patient,
+            tensor,
+            logits,
+            self.calibrator,
+            self.manifest.operating_points,
+            self.manifest.data,
+            self.manifest.imaging,
+            device=device,
+        )
 
     @classmethod
     def read(cls, directory: Path) -> Self:

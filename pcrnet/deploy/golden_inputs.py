@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,35 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.table import Patient
 from pcrnet.data.clinical import ClinicalEncoding, Encoding
-from pcrnet.imaging.tensors.preprocess import PatientTensor
+from pcrnet.deploy.manifest import Manifest, read_patients
+from pcrnet.errors import InsufficientScansError
+from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
 
 INPUT_TOLERANCE = 1e-4
 """Relative to the largest number of a scan or a list; machines differ by some 1e-6."""
+
+
+def inputs_of(cohort: Path, manifest: Manifest, covariates: Sequence[Encoding]) -> dict[str, Any]:
+    """What a model is shown of each patient of a cohort table, in few numbers.
+
+    Args:
+        cohort: The table.
+        manifest: Of the bundle.
+        covariates: As the model encodes them.
+
+    Raises:
+        PcrnetError: The table or a scan cannot be used.
+    """
+    data, imaging = manifest.data, manifest.imaging
+    patients = read_patients(cohort, manifest)
+    tensors: list[PatientTensor | None] = []
+    for patient in patients:
+        try:
+            tensors.append(preprocess_patient(patient, data, imaging))
+        except InsufficientScansError:
+            tensors.append(None)
+    scans = [f"{timepoint}.{name}" for timepoint in data.timepoints for name in data.channels]
+    return describe_inputs(patients, tensors, covariates, scans)
 
 
 def describe_inputs(

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
+from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.data import DataConfig, OutcomeConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import ModelConfig
@@ -97,6 +98,26 @@ def read_manifest(directory: Path) -> Manifest:
 def _first_problem(error: ValidationError) -> str:
     detail = error.errors()[0]
     return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"[:300]
+
+
+def read_patients(cohort: Path, manifest: Manifest) -> tuple[Patient, ...]:
+    """The patients of a cohort table, with what the bundle knows of them.
+
+    Args:
+        cohort: With the timepoints, channels and covariates of the bundle.
+        manifest: Of the bundle.
+
+    Raises:
+        ProblemListError: The table cannot be used as it stands.
+    """
+    return read_cohort(
+        cohort,
+        definition=manifest.outcome.definition,
+        timepoints=manifest.data.timepoints,
+        channels=manifest.data.channels,
+        covariates=manifest.covariates,
+        settings_fixed=True,
+    ).patients
 
 
 def bundle_digest(directory: Path) -> str:

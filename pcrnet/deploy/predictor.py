@@ -14,26 +14,25 @@ from numpy.typing import NDArray
 
 from pcrnet.applicability.scrutiny import OneTensor, Scrutiny
 from pcrnet.cohort.outcome import HEADS
-from pcrnet.cohort.table import Patient, label_column, read_cohort, site_column
+from pcrnet.cohort.table import Patient, label_column, site_column
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.doubts import doubt_columns, require_alike
 from pcrnet.deploy.golden_check import require_golden_answers
-from pcrnet.deploy.golden_inputs import describe_inputs
-from pcrnet.deploy.manifest import bundle_digest
+from pcrnet.deploy.golden_inputs import inputs_of
+from pcrnet.deploy.manifest import bundle_digest, read_patients
 from pcrnet.deploy.outcome_definition import require_same_outcome
 from pcrnet.deploy.patient_inputs import read_inputs
 from pcrnet.deploy.prediction_files import write_or_keep
 from pcrnet.deploy.signing import read_public_key, require_signature
 from pcrnet.errors import (
     ConfigError,
-    InsufficientScansError,
     IntegrityError,
     PcrnetError,
     ProblemListError,
 )
 from pcrnet.evaluation.tables.predictions import Predictions
-from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient, scans_present
+from pcrnet.imaging.tensors.preprocess import PatientTensor, scans_present
 from pcrnet.processes import Progress, silent
 
 
@@ -111,7 +110,7 @@ class Predictor:
             ProblemListError: The table cannot be used as it stands.
         """
         require_same_outcome(cohort, self.bundle.manifest.outcome.definition)
-        return self._read(cohort)
+        return read_patients(cohort, self.bundle.manifest)
 
     def predict_patients(
         self,
@@ -173,27 +172,7 @@ class Predictor:
         Raises:
             PcrnetError: The table or a scan cannot be used.
         """
-        data, imaging = self.bundle.manifest.data, self.bundle.manifest.imaging
-        patients = self._read(cohort)
-        tensors: list[PatientTensor | None] = []
-        for patient in patients:
-            try:
-                tensors.append(preprocess_patient(patient, data, imaging))
-            except InsufficientScansError:
-                tensors.append(None)
-        scans = [f"{timepoint}.{name}" for timepoint in data.timepoints for name in data.channels]
-        return describe_inputs(patients, tensors, self.bundle.model.needs().covariates, scans)
-
-    def _read(self, cohort: Path) -> tuple[Patient, ...]:
-        manifest = self.bundle.manifest
-        return read_cohort(
-            cohort,
-            definition=manifest.outcome.definition,
-            timepoints=manifest.data.timepoints,
-            channels=manifest.data.channels,
-            covariates=manifest.covariates,
-            settings_fixed=True,
-        ).patients
+        return inputs_of(cohort, self.bundle.manifest, self.bundle.model.needs().covariates)
 
     def _logits(self, patient: Patient, tensor: PatientTensor) -> NDArray[np.float64]:
         """Logits (3,)."""
@@ -208,21 +187,8 @@ class Predictor:
         Raises:
             UnlikeError: The patient is unlike the training patients, and that is to be refused.
         """
-        bundle, manifest = self.bundle, self.bundle.manifest
-        if bundle.applicability is None:
-            return None
-        scrutiny = bundle.applicability.scrutinise(
-            bundle.model,
-            patient,
-            tensor,
-            logits,
-            bundle.calibrator,
-            manifest.operating_points,
-            manifest.data,
-            manifest.imaging,
-            device=self.device,
-        )
-        if self.refuse_unlike:
+        scrutiny = self.bundle.scrutinise(patient, tensor, logits, device=self.device)
+        if self.refuse_unlike and scrutiny is not None:
             require_alike(scrutiny)
         return scrutiny
 

@@ -126,6 +126,17 @@ def occlusion_maps(
     return maps
 
 
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """A box of one scan, from ``low`` to ``high`` (3,) in millimetres, and what fills it."""
+
+    timepoint: str
+    channel: str
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    level: float
+
+
 class _Occluder:
     """Asks for one block after the other; what a block cannot change is measured once."""
 
@@ -165,7 +176,7 @@ class _Occluder:
 
     def _worth(self, timepoint: str, channel: str, box: _Box, level: float) -> float:
         low, high = _corners_mm(box, self._place.grid)
-        return self._worth_of(timepoint, channel, low, high, level)
+        return self._worth_of(_Block(timepoint, channel, low, high, level))
 
     def _spots(
         self, timepoint: str, channel: str, level: float
@@ -177,17 +188,10 @@ class _Occluder:
         for i, j, k in found.peaks:
             centre = self._region.points_mm[:, i, j, k]
             low, high = centre - _SPOT_MM / 2, centre + _SPOT_MM / 2
-            worth = self._worth_of(timepoint, channel, low, high, level)
+            worth = self._worth_of(_Block(timepoint, channel, low, high, level))
             yield low, high, worth / (_SPOT_MM**3 / 1000.0)
 
-    def _worth_of(
-        self,
-        timepoint: str,
-        channel: str,
-        low: NDArray[np.float64],
-        high: NDArray[np.float64],
-        level: float,
-    ) -> float:
+    def _worth_of(self, block: _Block) -> float:
         question = self._question
         tensor = question.tensor
         if self._looks.quantities:
@@ -197,51 +201,39 @@ class _Occluder:
                     tensor.quantities,
                     values={
                         **tensor.quantities.values,
-                        **self._measured(timepoint, channel, low, high, level),
+                        **self._measured(block),
                     },
                 ),
             )
         if self._looks.scans:
-            image = self._image(timepoint, channel, low, high, level)
+            image = self._image(block)
             tensor = replace(tensor, image=image)
         return self._before - question.answer(tensor)
 
-    def _measured(
-        self,
-        timepoint: str,
-        channel: str,
-        low: NDArray[np.float64],
-        high: NDArray[np.float64],
-        level: float,
-    ) -> dict[str, float]:
+    def _measured(self, block: _Block) -> dict[str, float]:
         question, survey = self._question, self._question.survey
+        timepoint, channel = block.timepoint, block.channel
         visit = survey.visits[timepoint]
         lesion = {**visit.lesion}
-        lesion[channel] = _filled(lesion[channel], self._place.points_mm, low, high, level)
+        lesion[channel] = _filled(lesion[channel], self._place.points_mm, block)
         around = {**visit.around}
         if channel in around:
-            around[channel] = _filled(around[channel], self._region.points_mm, low, high, level)
+            around[channel] = _filled(around[channel], self._region.points_mm, block)
         fields = fields_of(lesion, around, self._place, self._region, self._channels)
         visits: Mapping[str, VisitFields] = {**survey.visits, timepoint: fields}
         known = {t: found for t, found in self._found.items() if t != timepoint}
         changed = replace(survey, visits=visits)
         return measure_survey(changed, question.data, question.imaging, known)
 
-    def _image(
-        self,
-        timepoint: str,
-        channel: str,
-        low: NDArray[np.float64],
-        high: NDArray[np.float64],
-        level: float,
-    ) -> NDArray[np.float16]:
+    def _image(self, block: _Block) -> NDArray[np.float16]:
         question = self._question
         data, imaging = question.data, question.imaging
         kinds = {name: imaging.channel_kind(name) for name in data.channels}
+        timepoint, channel = block.timepoint, block.channel
         scaling = visit_scalings(question.scans.volumes[timepoint], kinds)[channel]
-        shown = (level - scaling.offset) / scaling.scale
+        shown = (block.level - scaling.offset) / scaling.scale
         grid = Grid.centred(question.tensor.centre_mm, imaging.spacing_mm, imaging.size)
-        inside = _within(voxel_centres_mm(grid), low, high)
+        inside = _within(voxel_centres_mm(grid), block)
         image = np.array(question.tensor.image)
         image[data.timepoints.index(timepoint), data.channels.index(channel)][inside] = shown
         return image
@@ -250,22 +242,14 @@ class _Occluder:
 _Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
-def _filled(
-    scan: Sampled,
-    points_mm: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    level: float,
-) -> Sampled:
-    inside = _within(points_mm, low, high) & scan.covered
-    values = np.where(inside, level, scan.values)
+def _filled(scan: Sampled, points_mm: NDArray[np.float64], block: _Block) -> Sampled:
+    inside = _within(points_mm, block) & scan.covered
+    values = np.where(inside, block.level, scan.values)
     return Sampled(values, scan.covered, scan.tissue | inside)
 
 
-def _within(
-    points_mm: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> Mask:
-    bounds = (low.reshape(3, 1, 1, 1), high.reshape(3, 1, 1, 1))
+def _within(points_mm: NDArray[np.float64], block: _Block) -> Mask:
+    bounds = (block.low.reshape(3, 1, 1, 1), block.high.reshape(3, 1, 1, 1))
     return np.asarray(((points_mm >= bounds[0]) & (points_mm < bounds[1])).all(axis=0))
 
 

@@ -21,7 +21,7 @@ from pcrnet.explain.target import slopes
 from pcrnet.imaging.grid import Grid
 from pcrnet.imaging.patient_scans import PatientScans, read_patient
 from pcrnet.imaging.quantify.measure import Survey, survey_scans
-from pcrnet.imaging.tensors.preprocess import PatientTensor, on_one_grid
+from pcrnet.imaging.tensors.preprocess import on_one_grid
 from pcrnet.models.network_model import NetworkModel
 
 
@@ -96,7 +96,7 @@ def explain_patient(
         patient=patient,
         prob={name: float(values[0]) for name, values in prob.items()},
         thresholds=manifest.operating_points,
-        scrutiny=_scrutinise(bundle, patient, tensor, breakdown.logits),
+        scrutiny=bundle.scrutinise(patient, tensor, breakdown.logits),
         breakdown=breakdown,
         head=head,
         scans=scans,
@@ -104,24 +104,6 @@ def explain_patient(
         occlusion=tuple(occlusion),
         gradients=_gradients(question, breakdown, crop),
         crop=crop,
-    )
-
-
-def _scrutinise(
-    bundle: Bundle, patient: Patient, tensor: PatientTensor, logits: NDArray[np.float64]
-) -> Scrutiny | None:
-    if bundle.applicability is None:
-        return None
-    manifest = bundle.manifest
-    return bundle.applicability.scrutinise(
-        bundle.model,
-        patient,
-        tensor,
-        logits,
-        bundle.calibrator,
-        manifest.operating_points,
-        manifest.data,
-        manifest.imaging,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pcrnet.data.clinical import ClinicalEncoding
-from pcrnet.deploy import predictor as predictor_module
+from pcrnet.deploy import golden_inputs
 from pcrnet.deploy.golden_inputs import input_difference
 from pcrnet.deploy.predictor import load_predictor
 from pcrnet.errors import IntegrityError, PcrnetError
@@ -65,8 +65,8 @@ OTHER_CODE = {
 def test_other_code_of_preprocessing_is_noticed(
     bundle: Path, change: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = predictor_module.preprocess_patient
-    monkeypatch.setattr(predictor_module, "preprocess_patient", lambda *a: change(original(*a)))
+    original = golden_inputs.preprocess_patient
+    monkeypatch.setattr(golden_inputs, "preprocess_patient", lambda *a: change(original(*a)))
     with pytest.raises(IntegrityError, match=r"preprocessed otherwise .*golden-"):
         load_predictor(bundle)
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.cohort.outcome import HEADS
-from pcrnet.cohort.table import Patient, read_cohort
+from pcrnet.cohort.table import Patient
 from pcrnet.decision.calibrators import head_probabilities
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.export.cases import Case, made_up_cases
 from pcrnet.deploy.export.inputs import GraphInputs, Inputs
 from pcrnet.deploy.export.spec import GraphSpec
-from pcrnet.deploy.manifest import GOLDEN_FOLDER
+from pcrnet.deploy.manifest import GOLDEN_FOLDER, read_patients
 from pcrnet.errors import ExportError, InsufficientScansError
 from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
 from pcrnet.models.network_model import NetworkModel
@@ -72,16 +72,8 @@ class Agreement:
 def golden_cases(bundle: Bundle, directory: Path) -> list[Case]:
     """The phantoms of a bundle, each as one case; those below the minimum are left out."""
     manifest = bundle.manifest
-    cohort = read_cohort(
-        directory / GOLDEN_FOLDER / "cohort.csv",
-        definition=manifest.outcome.definition,
-        timepoints=manifest.data.timepoints,
-        channels=manifest.data.channels,
-        covariates=manifest.covariates,
-        settings_fixed=True,
-    )
     cases: list[Case] = []
-    for patient in cohort.patients:
+    for patient in read_patients(directory / GOLDEN_FOLDER / "cohort.csv", manifest):
         try:
             tensor = preprocess_patient(patient, manifest.data, manifest.imaging)
         except InsufficientScansError:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.cohort.table import Patient, read_cohort
+from pcrnet.cohort.table import Patient
 from pcrnet.deploy.export.inputs import GraphInputs
-from pcrnet.deploy.golden_inputs import describe_inputs, input_difference
+from pcrnet.deploy.golden_inputs import input_difference, inputs_of
 from pcrnet.deploy.manifest import (
     GOLDEN_FOLDER,
     INPUTS_FILE,
@@ -24,15 +24,15 @@ from pcrnet.deploy.manifest import (
     Manifest,
     bundle_digest,
     read_manifest,
+    read_patients,
 )
 from pcrnet.errors import (
-    InsufficientScansError,
     IntegrityError,
     OutputError,
     PcrnetError,
     ProblemListError,
 )
-from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
+from pcrnet.imaging.tensors.preprocess import preprocess_patient
 from pcrnet.models.network_record import read_without_weights
 from pcrnet.models.rivals.tabular import TabularModel
 from pcrnet.storage import atomic_path, read_record, require_writable
@@ -93,7 +93,7 @@ def prepare_cohort(
     manifest = read_manifest(directory)
     _require_golden_inputs(directory, manifest)
     inputs = GraphInputs.of_bundle(directory, manifest)
-    patients = _read(cohort, manifest)
+    patients = read_patients(cohort, manifest)
     taken: list[Patient] = []
     rows: list[dict[str, NDArray[Any]]] = []
     refused: list[PcrnetError] = []
@@ -148,33 +148,14 @@ def write_arrays(path: Path, arrays: Arrays, *, bundle_sha256: str = "") -> None
         save_file(numbers, temporary, metadata=text | {"bundle_sha256": bundle_sha256})
 
 
-def _read(cohort: Path, manifest: Manifest) -> tuple[Patient, ...]:
-    return read_cohort(
-        cohort,
-        definition=manifest.outcome.definition,
-        timepoints=manifest.data.timepoints,
-        channels=manifest.data.channels,
-        covariates=manifest.covariates,
-        settings_fixed=True,
-    ).patients
-
-
 def _require_golden_inputs(directory: Path, manifest: Manifest) -> None:
     """Make sure that the golden cases are read here as where the bundle was written."""
     data, imaging = manifest.data, manifest.imaging
     golden = directory / GOLDEN_FOLDER
-    patients = _read(golden / "cohort.csv", manifest)
-    tensors: list[PatientTensor | None] = []
-    for patient in patients:
-        try:
-            tensors.append(preprocess_patient(patient, data, imaging))
-        except InsufficientScansError:
-            tensors.append(None)
     start, record = read_without_weights(directory / MODEL_FOLDER, data, imaging)
     own = start.encoding.covariates if isinstance(start, TabularModel) else ()
     networks = record.encodings[0].covariates if record.encodings else ()
-    scans = [f"{timepoint}.{name}" for timepoint in data.timepoints for name in data.channels]
-    found = describe_inputs(patients, tensors, own or networks, scans)
+    found = inputs_of(golden / "cohort.csv", manifest, own or networks)
     difference = input_difference(read_record(golden / INPUTS_FILE), found)
     if difference is not None:
         raise IntegrityError(
