@@ -192,5 +192,5 @@ def test_deployment_knows_nothing_of_training(finished_run) -> None:
     import pcrnet.deploy
 
     folder = Path(pcrnet.deploy.__file__).parent
-    assert not any("pcrnet.training" in path.read_text() for path in folder.glob("*.py"))
+    assert not any("pcrnet.training" in path.read_text() for path in folder.rglob("*.py"))
     assert Bundle.read(finished_run.bundle).manifest.data.cohort is None
