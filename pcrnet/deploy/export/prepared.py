@@ -133,7 +133,13 @@ def check_destination(out: Path) -> None:
 
 
 def write_arrays(path: Path, arrays: Arrays, *, bundle_sha256: str = "") -> None:
-    """Write arrays as their file's name says; text goes into the metadata of safetensors."""
+    """Write arrays (B, ...) as their file's name says; text goes into safetensors' metadata.
+
+    Args:
+        path: ``.npz`` or ``.safetensors``.
+        arrays: Name to array, the B patients along its first axis.
+        bundle_sha256: Of the bundle that they were prepared for; empty says nothing.
+    """
     with atomic_path(path) as temporary:
         if path.suffix.lower() == ".npz":
             held = {"bundle_sha256": np.array(bundle_sha256)} if bundle_sha256 else {}
