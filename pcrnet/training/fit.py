@@ -207,7 +207,8 @@ def is_finished(directory: Path, fingerprint: str | None = None) -> bool:
             f"this device trains in (it was {done.get('precision')}) or the code of pcrnet have "
             "changed since",
             file=directory,
-            remedy="go on where the run began, or start a new run under another run.name, or delete this run's folder",
+            remedy="go on where the run began, start a new run under another run.name, or delete "
+            "this run's folder",
         )
     return all(
         (directory / name).is_file() and sha256_file(directory / name) == digest
