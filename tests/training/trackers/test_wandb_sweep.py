@@ -1,4 +1,4 @@
-"""A sweep of wandb, as the README shows it, by wandb's own agent; its server alone is stood in for."""
+"""Sweeps of wandb as the pages show them, by its own agent; only its server is stood in for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from pcrnet.config.layers import load_experiment
 
 ROOT = Path(__file__).parents[3]
+BLOCK = re.compile(r"^```yaml[^\n]*\n(program: .*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = {
-    page: yaml.safe_load(
-        re.search(
-            r"^```yaml[^\n]*\n(program: .*?)^```$", (ROOT / page).read_text("utf-8"), re.M | re.S
-        )[1]
-    )
+    page: yaml.safe_load(BLOCK.search((ROOT / page).read_text(encoding="utf-8"))[1])
     for page in ("README.md", "docs/sweeps.md")
 }
 SWEEP = SHOWN["README.md"]
