@@ -8,8 +8,8 @@ cohort's join the cohorts of several seeds. Every correction learns as the netwo
 learners each leave out a third of the patients, are fitted on what the quantitative model leaves
 unexplained in the others (whose offsets are cross-fitted), and the patients left out decide by one
 factor a logit how much is kept. ``biology as correction`` is given the true biology: what the same
-procedure makes of a signal that no image holds in full, and so the most that a correction can bring.
-Rows without a correction are fitted directly.
+procedure makes of a signal that no image holds in full, so the most that a correction can bring.
+Rows without a correction are fitted directly. Nothing is calibrated: what is compared are logits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,9 @@ from sklearn.tree import DecisionTreeRegressor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.harness import describe_torch
-from benchmarks.learning import FRESH_SEED, JUDGED, cohort_of, compared, score
+from benchmarks.learning import FRESH, FRESH_SEED, JUDGED, World, cohort_of, compared, score
 from pcrnet.cohort.outcome import CELLS
+from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.imaging.quantify.specs import quantity_specs
@@ -54,26 +55,26 @@ class Table:
     Attributes:
         values: (n, p) quantities meant for a model, then covariates; NaN is unknown.
         others: (n, q) quantities that are measured and left aside.
+        moments: (n, m) moments of the maps of the cropped tensor; see :func:`moments_of`.
         biology: (n, b) the true biology.
         cells: (n, 4) bool, the outcome.
     """
 
     values: FloatArray
     others: FloatArray
+    moments: FloatArray
     biology: FloatArray
     cells: NDArray[np.bool_]
 
-    def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Table:
+    def rows(self, chosen: NDArray[np.bool_] | slice) -> Table:
         """Some of the patients."""
-        return Table(
-            self.values[chosen], self.others[chosen], self.biology[chosen], self.cells[chosen]
-        )
+        return Table(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
 
 def joined(tables: Sequence[Table]) -> Table:
     """Cohorts one after the other."""
-    fields = ("values", "others", "biology", "cells")
-    return Table(*(np.concatenate([getattr(table, name) for table in tables]) for name in fields))
+    names = [one.name for one in fields(Table)]
+    return Table(*(np.concatenate([getattr(table, name) for table in tables]) for name in names))
 
 
 class Features:
@@ -279,6 +280,133 @@ CORRECTIONS = {
         ridge_beyond(30.0), lambda table: table.values, products=True
     ),
     "ridge on quantities left aside": corrected(ridge_beyond(100.0), lambda table: table.others),
+    "moments of the crop's maps": corrected(ridge_beyond(100.0), lambda table: table.moments),
+    "boosted trees on moments and quantities": corrected(
+        boosted, lambda table: np.hstack([table.moments, table.values])
+    ),
     "biology as correction": corrected(ridge_beyond(10.0), lambda table: table.biology),
 }
 """Corrections of the quantitative model."""
+
+
+def moments_of(image: NDArray[np.floating], present: NDArray[np.bool_]) -> list[float]:
+    """Moments of every channel's map over the crop (T, C, X, Y, Z), and their changes.
+
+    Mass above the crop's median (logarithm), distance of its centre from the crop's, radius of
+    gyration, elongation, and the values' p50, p90 and p99; NaN where absent.
+    """
+    shape = image.shape[2:]
+    axes = [np.arange(n) + 0.5 - n / 2 for n in shape]
+    place = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    found = np.full((*image.shape[:2], 7), np.nan)
+    for visit, channel in zip(*np.nonzero(present), strict=True):
+        values = image[visit, channel].astype(np.float64).ravel()
+        excess = np.maximum(values - np.median(values), 0.0)
+        weight = excess / max(float(excess.sum()), 1e-9)
+        centre = weight @ place
+        spread = np.linalg.eigvalsh((place - centre).T @ ((place - centre) * weight[:, None]))
+        found[visit, channel] = [
+            np.log(excess.sum() + 1e-3),
+            np.linalg.norm(centre),
+            np.sqrt(spread.sum()),
+            np.log((spread[2] + 1e-3) / (spread[0] + 1e-3)),
+            *np.percentile(values, [50, 90, 99]),
+        ]
+    change = found[1:] - found[:1]
+    return [*found.ravel(), *change.ravel()]
+
+
+def table_of(world: World, experiment: Experiment) -> Table:
+    """Everything that rows are made of, for a cohort whose tensors are in the cache."""
+    cache = TensorCache(experiment.cache_directory, experiment.data, experiment.imaging)
+    specs = quantity_specs(experiment.data, experiment.imaging)
+    modelled = [spec.name for spec in specs if spec.modelled]
+    aside = [spec.name for spec in specs if not spec.modelled]
+    values, others, moments = [], [], []
+    for patient in world.patients:
+        tensor = cache.get(patient)
+        measured = tensor.quantities.values
+        clinical = [patient.covariates.get(name) for name in COVARIATES]
+        values.append(
+            [measured.get(name, np.nan) for name in modelled]
+            + [np.nan if text is None else float(text) for text in clinical]
+        )
+        others.append([measured.get(name, np.nan) for name in aside])
+        moments.append(moments_of(tensor.image, tensor.present))
+    known = world.truth.outcome
+    cells = np.stack(
+        [(known["yT0"] == breast) & (known["yN0"] == nodes) for breast, nodes in CELLS], axis=1
+    )
+    arrays = (np.array(each, dtype=np.float64) for each in (values, others, moments))
+    return Table(*arrays, world.truth.biology, cells)
+
+
+def record(
+    logits: FloatArray, start: FloatArray, fresh: World, factors: FloatArray | None
+) -> list[dict[str, object]]:
+    """Scores of each head, and the paired difference from the quantitative model alone."""
+    said, alone = (head_probabilities(joint_cells(each)) for each in (logits, start))
+    kept = None if factors is None else [round(float(factor), 2) for factor in factors]
+    return [
+        {
+            "head": head,
+            **score(said[head], fresh.truth.outcome[head]),
+            "less_quantitative": compared(said[head], alone[head], fresh.truth.outcome[head]),
+            "factors": kept,
+        }
+        for head in JUDGED
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
+    parser.add_argument("--worlds", nargs="+", default=["amount", "pattern"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[240, 480])
+    parser.add_argument("--test", type=int, default=600)
+    parser.add_argument("--rows", nargs="+", default=[*DIRECT, *CORRECTIONS])
+    options = parser.parse_args()
+    experiment = load_experiment([f"run.root={options.folder}"])
+    records = json.loads(options.json.read_text())["records"] if options.json.is_file() else []
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    for world in options.worlds:
+        fresh = cohort_of(world, FRESH, FRESH_SEED, options.folder, experiment, options.test)
+        asked = table_of(fresh, experiment)
+        cohorts = [
+            table_of(cohort_of(world, 240, seed, options.folder, experiment, 240), experiment)
+            for seed in options.seeds
+        ]
+        for size in options.sizes:
+            joint = max(1, size // 240)
+            for first in range(0, len(cohorts) - joint + 1, joint):
+                seeds = options.seeds[first : first + joint]
+                key = {"world": world, "n": size, "seeds": seeds, "test": options.test}
+                wanted = [
+                    name
+                    for name in options.rows
+                    if not any({"row": name, **key}.items() <= old.items() for old in records)
+                ]
+                if not wanted:
+                    continue
+                train = joined(cohorts[first : first + joint]).rows(slice(size))
+                begun = Beginning.of(train, asked)
+                for name in wanted:
+                    start, factors = time.perf_counter(), None
+                    if name in DIRECT:
+                        logits = DIRECT[name](train, asked)
+                    else:
+                        logits, factors = CORRECTIONS[name](begun)
+                    seconds = round(time.perf_counter() - start, 1)
+                    about = {"row": name, **key, "seconds": seconds, "commit": commit}
+                    for found in record(logits, begun.logits, fresh, factors):
+                        records.append({**about, **found})
+                        print(json.dumps(records[-1]), flush=True)
+                    whole = {"machine": describe_torch(), "records": records}
+                    options.json.write_text(json.dumps(whole, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

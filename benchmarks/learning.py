@@ -42,12 +42,14 @@ from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.data import SimulationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
+from pcrnet.data.dataset import TensorSource
 from pcrnet.data.splits import make_splits
-from pcrnet.decision.calibrators import head_probabilities
+from pcrnet.decision.calibrators import Calibrator, head_probabilities
 from pcrnet.evaluation.statistics.auc_comparison import compare_auc
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.score_comparison import compare_log_loss
 from pcrnet.imaging.tensors.cache import TensorCache
+from pcrnet.models.contract import FittedModel, Shown
 from pcrnet.models.kinds import read_model
 from pcrnet.run.judging import ship
 from pcrnet.simulation.trial import COVARIATES, simulate_trial
@@ -57,8 +59,8 @@ from pcrnet.training.fit import MODEL_FOLDER, FitJob
 from pcrnet.training.plan import SHIPPED_FIT, plan_fits
 
 JUDGED = ("yT0", "yT0yN0")
-FRESH_SEED = 900_000  # far from any seed that a cohort is trained on
-_MODELS = {
+FRESH, FRESH_SEED = 600, 900_000  # far from any seed that a cohort is trained on
+MODELS = {
     "network": [],
     "quantitative": ["model.kind=quantitative"],
     "clinical": ["model.kind=clinical"],
@@ -89,8 +91,13 @@ class World:
         return crude_features(self.patients, self.folder / "crude.json")
 
 
-def cohort_of(world: str, patients: int, seed: int, folder: Path, experiment: Experiment) -> World:
-    """A simulated cohort with its tensors and quantities made, and its truth."""
+def cohort_of(
+    world: str, patients: int, seed: int, folder: Path, experiment: Experiment, first: int
+) -> World:
+    """The first patients of a simulated cohort, with tensors and quantities made, and the truth.
+
+    A patient is made from the seed and the patient's number: how many follow changes nothing.
+    """
     config = SimulationConfig.model_validate({"world": world, "patients": patients, "seed": seed})
     place = folder / f"{world}-{patients}-{seed}"
     table = simulate_trial(place, config)
@@ -101,23 +108,45 @@ def cohort_of(world: str, patients: int, seed: int, folder: Path, experiment: Ex
         timepoints=data.timepoints,
         channels=data.channels,
         covariates=COVARIATES,
-    ).patients
+    ).patients[:first]
     TensorCache(experiment.cache_directory, data, experiment.imaging).build(found)
-    return World(found, truth_of(config), place)
+    return World(found, truth_of(config.model_copy(update={"patients": first})), place)
 
 
-def shipped_probability(
-    experiment: Experiment, patients: Sequence[Patient], fresh: Sequence[Patient], place: Path
-) -> Said:
-    """What the model that a run on ``patients`` ships says of ``fresh``."""
-    evaluation = experiment.evaluation
-    splits = make_splits(patients, evaluation.folds, experiment.run.seed, "patient")
-    job = FitJob(experiment, COVARIATES, tuple(patients), splits, place)
-    run_fits(job, plan_fits(evaluation.folds, evaluation.mode), lambda event: None)
-    decision = ship(job)
-    folder = place / SHIPPED_FIT.name / MODEL_FOLDER
-    model = read_model(folder, experiment.model, experiment.data, experiment.imaging)
-    return head_probabilities(decision.calibrator.cells(model.logits(fresh, job.cache())))
+@dataclass(frozen=True, eq=False)
+class Shipped:
+    """What a run on some patients ships.
+
+    Attributes:
+        model: The fitted model.
+        calibrator: From its logits to the cells.
+        cache: Tensors and quantities.
+    """
+
+    model: FittedModel
+    calibrator: Calibrator
+    cache: TensorCache
+
+    @classmethod
+    def of(cls, experiment: Experiment, patients: Sequence[Patient], place: Path) -> Shipped:
+        """Fit and calibrate as a run does; what lies in ``place`` is not fitted again."""
+        evaluation = experiment.evaluation
+        splits = make_splits(patients, evaluation.folds, experiment.run.seed, "patient")
+        job = FitJob(experiment, COVARIATES, tuple(patients), splits, place)
+        run_fits(job, plan_fits(evaluation.folds, evaluation.mode), lambda event: None)
+        folder = place / SHIPPED_FIT.name / MODEL_FOLDER
+        model = read_model(folder, experiment.model, experiment.data, experiment.imaging)
+        return cls(model, ship(job).calibrator, job.cache())
+
+    def says(
+        self,
+        patients: Sequence[Patient],
+        source: TensorSource | None = None,
+        shown: Shown | None = None,
+    ) -> Said:
+        """Calibrated probabilities of patients, by head."""
+        logits = self.model.logits(patients, source or self.cache, shown=shown)
+        return head_probabilities(self.calibrator.cells(logits))
 
 
 def biology_ridge(truth: Truth, rows: NDArray[np.int64], fresh: Truth, head: str) -> np.ndarray:
@@ -245,20 +274,23 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--worlds", nargs="+", default=["amount", "pattern"])
     parser.add_argument("--sizes", nargs="+", type=int, default=[60, 120, 240])
-    parser.add_argument("--largest", type=int, help="patients of the cohorts that sizes are cut of")
+    parser.add_argument("--cohort", type=int, default=240, help="simulated patients of a seed")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--models", nargs="+", default=["quantitative", "clinical", "network"])
-    parser.add_argument("--test", type=int, default=600)
+    parser.add_argument(
+        "--test", type=int, default=600, help="fresh patients of a world, at most 600"
+    )
     parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
     options, overrides = parser.parse_known_args()
     base = [f"run.root={options.folder}", "evaluation.mode=crossfit", *overrides]
     experiment = load_experiment(base)
     results = Results(options.json, options.folder, overrides)
-    largest = options.largest or max(options.sizes)
     for world in options.worlds:
-        fresh = cohort_of(world, options.test, FRESH_SEED, options.folder, experiment)
+        fresh = cohort_of(world, FRESH, FRESH_SEED, options.folder, experiment, options.test)
         for seed in options.seeds:
-            train = cohort_of(world, largest, seed, options.folder, experiment)
+            train = cohort_of(
+                world, options.cohort, seed, options.folder, experiment, max(options.sizes)
+            )
             for n in options.sizes:
                 key = {"world": world, "n": n, "seed": seed, "test": options.test}
                 there = references(train, n, fresh)
@@ -272,10 +304,10 @@ def main() -> None:
                 for model in options.models:
                     if results.known({"model": model, **key}):
                         continue
-                    own = load_experiment([*base, f"run.seed={seed}", *_MODELS[model]])
+                    own = load_experiment([*base, f"run.seed={seed}", *MODELS[model]])
                     start = time.perf_counter()
                     place = options.folder / "fits" / f"{world}-{n}-{seed}-{model}"
-                    said = shipped_probability(own, train.patients[:n], fresh.patients, place)
+                    said = Shipped.of(own, train.patients[:n], place).says(fresh.patients)
                     seconds = time.perf_counter() - start
                     results.keep({"model": model, **key}, said, fresh.truth, excess, seconds)
 
