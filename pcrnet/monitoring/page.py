@@ -137,7 +137,7 @@ def _series(found: Watch) -> list[dict[str, Any]]:
             "name": name,
             "then": f"{then:.3g}",
             "now": f"{now:.3g}" if math.isfinite(now) else "none",
-            "apart": f"{apart:+.2f} SD" if math.isfinite(apart) else "",
+            "apart": f"{round(apart, 2) + 0.0:+.2f} SD" if math.isfinite(apart) else "",
         }
         for name, (then, now, apart) in found.summary.items()
     ]
