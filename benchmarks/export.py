@@ -110,11 +110,11 @@ def _fixtures(path: str) -> object:
 
 def _networks(fixtures: object, folder: Path) -> dict[str, object]:
     from pcrnet.deploy.bundle import Bundle
+    from pcrnet.deploy.export.decision.graph import DecisionGraph
     from pcrnet.deploy.export.exporting import ExportOptions, export_bundle, worst
-    from pcrnet.deploy.export.graph import DecisionGraph
-    from pcrnet.deploy.export.onnx_session import run_onnx
+    from pcrnet.deploy.export.formats.onnx_session import run_onnx
+    from pcrnet.deploy.export.formats.quantise import quantise
     from pcrnet.deploy.export.parity import all_cases, compare
-    from pcrnet.deploy.export.quantise import quantise
 
     bundle = _made(fixtures, folder / "bundle", networks=3)
     out = folder / "onnx"
@@ -183,10 +183,10 @@ def _in(python: Path, *arguments: str | Path) -> str:
 
 def _matrix(fixtures: object, sizes: object, folder: Path) -> dict[str, object]:
     from pcrnet.deploy.bundle import Bundle
+    from pcrnet.deploy.export.decision.graph import DecisionGraph
     from pcrnet.deploy.export.exporting import worst
-    from pcrnet.deploy.export.graph import DecisionGraph
-    from pcrnet.deploy.export.onnx_file import write_onnx
-    from pcrnet.deploy.export.onnx_session import run_onnx
+    from pcrnet.deploy.export.formats.onnx_file import write_onnx
+    from pcrnet.deploy.export.formats.onnx_session import run_onnx
     from pcrnet.deploy.export.parity import all_cases, compare
 
     found: dict[str, object] = {}

@@ -17,7 +17,7 @@ import numpy as np
 from pcrnet import __version__
 from pcrnet.cohort.outcome import Head
 from pcrnet.deploy.bundle import Bundle
-from pcrnet.deploy.structured_report import SCHEME
+from pcrnet.deploy.dicom.structured_report import SCHEME
 from pcrnet.errors import PcrnetError, ProblemListError, SeriesError
 from pcrnet.explain.maps import MapKind, NativeMap, native_maps
 from pcrnet.explain.patient import Explanation

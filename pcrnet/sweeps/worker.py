@@ -19,11 +19,10 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.sweep import FreshEstimate
 from pcrnet.errors import ConfigError, NotFiniteError, PcrnetError, PredictionsError
 from pcrnet.storage import make_folder
-from pcrnet.sweeps.claims import Claim, Claims
-from pcrnet.sweeps.layout import SweepLayout, TrialLayout
-from pcrnet.sweeps.ledger import Ledger, fresh_experiments
-from pcrnet.sweeps.pruning import fits_in_order, fits_until_given_up
-from pcrnet.sweeps.records import (
+from pcrnet.sweeps.folder.claims import Claim, Claims
+from pcrnet.sweeps.folder.layout import SweepLayout, TrialLayout
+from pcrnet.sweeps.folder.ledger import Ledger, fresh_experiments
+from pcrnet.sweeps.folder.records import (
     FinishedTrial,
     FitNote,
     TrialBatch,
@@ -33,10 +32,11 @@ from pcrnet.sweeps.records import (
     write_note,
     write_result,
 )
-from pcrnet.sweeps.search import propose
-from pcrnet.sweeps.settings import Sweep, trial_id
-from pcrnet.sweeps.table import write_table
-from pcrnet.sweeps.workers import BEAT_S, Watcher, WorkerFile, hours_at_work
+from pcrnet.sweeps.folder.table import write_table
+from pcrnet.sweeps.folder.workers import BEAT_S, Watcher, WorkerFile, hours_at_work
+from pcrnet.sweeps.plan.settings import Sweep, trial_id
+from pcrnet.sweeps.proposals.pruning import fits_in_order, fits_until_given_up
+from pcrnet.sweeps.proposals.search import propose
 from pcrnet.training.plan import FitPlan
 
 MOST_TRIES = 20

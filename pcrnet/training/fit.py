@@ -22,8 +22,8 @@ from pcrnet.errors import IntegrityError, RunError
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.machine import keep_freed_memory
 from pcrnet.models.contract import FitRequest
+from pcrnet.models.dual_branch.pretraining import weights_digests
 from pcrnet.models.kinds import KINDS, fit_model
-from pcrnet.models.pretraining import weights_digests
 from pcrnet.storage import (
     read_record,
     read_rows,
@@ -58,8 +58,8 @@ class FitJob:
         patients: All patients of the cohort that entered the run.
         splits: Their folds.
         directory: ``folds/`` of the run directory.
-        precision: What the run has settled on (:mod:`pcrnet.training.precision`); None takes the
-            configuration's word.
+        precision: What the run has settled on (:mod:`pcrnet.training.demands.precision`); None
+            takes the configuration's word.
         verified: Files of the cache whose checksums the run has verified: no fit does so again.
     """
 

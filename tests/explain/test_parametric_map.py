@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, ParametricMapSto
 
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient, Visit
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.errors import ConfigError, ProblemListError
 from pcrnet.explain.maps import NativeMap, native_maps
 from pcrnet.explain.occlusion import OcclusionMap
