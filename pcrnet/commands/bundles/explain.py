@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from pcrnet.commands.bundles.bundle_use import add_bundle_checks, opened
 from pcrnet.commands.registry import Commands
 from pcrnet.disk_room import require_writable
-from pcrnet.errors import CohortError, PcrnetError
+from pcrnet.errors import CohortError, PcrnetError, ProblemListError
 from pcrnet.run.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from pcrnet.cohort.table import Patient
+    from pcrnet.deploy.bundle import Bundle
+    from pcrnet.explain.patient import Explanation
 
 _HEADS = ("yT0", "yN0", "yT0yN0")
 _PARTS = 100
@@ -38,6 +40,11 @@ def register(commands: Commands) -> None:
         default=20.0,
         help="edge of the blocks that are hidden; those that matter are divided (default: 20)",
     )
+    explain.add_argument(
+        "--dicom",
+        action="store_true",
+        help="write the maps of scans that are DICOM as Parametric Maps as well",
+    )
     add_bundle_checks(explain)
 
 
@@ -49,6 +56,10 @@ def _explain(options: argparse.Namespace) -> None:
             remedy="choose an edge between 5 and 100 mm",
         )
     require_writable(options.out / "index.html")
+    if options.dicom:
+        from pcrnet.explain.parametric_map import require_highdicom
+
+        require_highdicom()
 
     from pcrnet.explain.page import write_explanation
     from pcrnet.explain.patient import explain_patient
@@ -75,11 +86,28 @@ def _explain(options: argparse.Namespace) -> None:
                 folder = options.out / re.sub(r"[^\w.-]", "_", patient.patient_id)
                 page = write_explanation(found, predictor.bundle, folder)
                 sys.stdout.write(f"{page}\n")
+                if options.dicom:
+                    _write_dicom(found, predictor.bundle, folder)
             bar.update(_PARTS * (done + 1), _PARTS * len(patients))
     if predictor.bundle.manifest.simulated:
         sys.stderr.write("this bundle was trained on a simulated trial: not for patients\n")
     if refused == len(patients):
         raise PcrnetError("no patient could be explained", file=options.cohort.name)
+
+
+def _write_dicom(found: Explanation, bundle: Bundle, folder: Path) -> None:
+    """The maps as Parametric Maps; what cannot be one is said, and the page is there."""
+    from pcrnet.explain.page import MAPS_FOLDER
+    from pcrnet.explain.parametric_map import write_parametric_maps
+
+    try:
+        written = write_parametric_maps(found, bundle, folder / MAPS_FOLDER)
+    except ProblemListError as error:
+        sys.stderr.write(f"{error}\n")
+        return
+    if not written:
+        name = found.patient.patient_id
+        sys.stderr.write(f"{name}: no scan is DICOM, so there are no Parametric Maps\n")
 
 
 def _part_of(bar: ProgressBar, done: int, patients: int) -> Callable[[int, int], None]:

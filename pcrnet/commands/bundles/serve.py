@@ -89,8 +89,11 @@ def _door(host: str, port: int) -> socket.socket:
 def _run(app: FastAPI, door: socket.socket) -> None:
     import uvicorn
 
+    from pcrnet.serve.patience import ImpatientProtocol
+
     config = uvicorn.Config(
         app,
+        http=ImpatientProtocol,
         access_log=False,  # ours knows no paths
         log_level="critical",  # and no text of an error, which might quote what was sent
         server_header=False,
