@@ -35,6 +35,9 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from pcrnet.evaluation.statistics.auc_comparison import compare_auc
+from pcrnet.evaluation.statistics.score_comparison import compare_log_loss
+
 from benchmarks.crude import crude_features, ridge_probability
 from benchmarks.harness import describe_torch
 from pcrnet.cohort.outcome import HEADS
@@ -45,9 +48,7 @@ from pcrnet.config.layers import load_experiment
 from pcrnet.data.dataset import TensorSource
 from pcrnet.data.splits import make_splits
 from pcrnet.decision.calibrators import Calibrator, head_probabilities
-from pcrnet.evaluation.statistics.auc_comparison import compare_auc
 from pcrnet.evaluation.statistics.intervals import Estimate
-from pcrnet.evaluation.statistics.score_comparison import compare_log_loss
 from pcrnet.imaging.tensors.cache import TensorCache
 from pcrnet.models.contract import FittedModel, Shown
 from pcrnet.models.kinds import read_model

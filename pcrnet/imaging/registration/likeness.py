@@ -173,7 +173,7 @@ def joint_histogram(first: Array, second: Array, bins: int = BINS) -> NDArray[np
 
 
 def mutual_information(joint: NDArray[np.float64]) -> float:
-    """Mutual information of two samples, from their :func:`joint_histogram`, in nats."""
+    """Mutual information of two samples, from their :func:`joint_histogram` (b, b), in nats."""
     p = joint / joint.sum()
     independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
     used = p > 0
@@ -181,7 +181,7 @@ def mutual_information(joint: NDArray[np.float64]) -> float:
 
 
 def information_by_chance(joint: NDArray[np.float64]) -> float:
-    """What :func:`mutual_information` finds too much in a sample of this size, in nats.
+    """What :func:`mutual_information` finds too much in a histogram (b, b), in nats.
 
     To first order (Miller 1955): cells in use less those in use of either margin, plus one, over
     twice the sample.
