@@ -35,9 +35,6 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pcrnet.evaluation.statistics.auc_comparison import compare_auc
-from pcrnet.evaluation.statistics.score_comparison import compare_log_loss
-
 from benchmarks.crude import crude_features, ridge_probability
 from benchmarks.harness import describe_torch
 from pcrnet.cohort.outcome import HEADS
@@ -48,6 +45,8 @@ from pcrnet.config.layers import load_experiment
 from pcrnet.data.dataset import TensorSource
 from pcrnet.data.splits import make_splits
 from pcrnet.decision.calibrators import Calibrator, head_probabilities
+from pcrnet.evaluation.statistics.comparison.auc_comparison import compare_auc
+from pcrnet.evaluation.statistics.comparison.score_comparison import compare_log_loss
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.imaging.tensors.cache import TensorCache
 from pcrnet.models.contract import FittedModel, Shown
