@@ -43,11 +43,14 @@ from pcrnet.decision.nested import (
 )
 from pcrnet.decision.shipped import describe_shipped
 from pcrnet.decision.threshold import choose_threshold
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+)
 from pcrnet.evaluation.statistics.confusion import confusion, sensitivity, specificity
 from pcrnet.evaluation.statistics.discrimination import auc
 from pcrnet.evaluation.statistics.intervals import Estimate, wilson_interval
 from pcrnet.evaluation.statistics.precision_recall import average_precision
-from pcrnet.evaluation.statistics.reliability import calibration_in_the_large, calibration_line
 from pcrnet.evaluation.statistics.shipped import shipped_metrics
 from pcrnet.storage import write_text
 

@@ -38,10 +38,10 @@ os.environ |= {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
 from harness import describe_machine, publish
 
 from pcrnet.storage import write_json, write_text
+from pcrnet.sweeps.folder.layout import SweepLayout
+from pcrnet.sweeps.folder.records import FitNote
 from pcrnet.sweeps.joining import begin, join
-from pcrnet.sweeps.layout import SweepLayout
-from pcrnet.sweeps.records import FitNote
-from pcrnet.sweeps.settings import load_sweep
+from pcrnet.sweeps.plan.settings import load_sweep
 from pcrnet.sweeps.worker import Worker
 
 ROOT = Path(__file__).resolve().parents[1]

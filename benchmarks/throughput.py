@@ -45,10 +45,10 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import Batch
 from pcrnet.machine import keep_freed_memory
+from pcrnet.training.demands.roofline import matrix_peak, training_flops
 from pcrnet.training.events import EpochReport, FitTimed
 from pcrnet.training.lightning import callbacks
 from pcrnet.training.lightning.loop import TrainingLoop
-from pcrnet.training.roofline import matrix_peak, training_flops
 
 Turn = Callable[[], float]
 """Trains some steps, and says how many seconds each took."""

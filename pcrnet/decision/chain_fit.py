@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 
 from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray
-from pcrnet.evaluation.statistics.newton import Derivatives, minimise
+from pcrnet.evaluation.statistics.calibration.newton import Derivatives, minimise
 
 _STARTING_SLOPES = (1.0, 0.1, 3.0)
 """Per spread of the logits. Partly known outcomes make a mixture, which may have several optima."""

@@ -93,7 +93,8 @@ class Optimiser(Protocol):
 
         Args:
             part: Name of the network within the fit; it names its random numbers.
-            network: From the fields of :class:`~pcrnet.models.network.NetworkInput` to (B, 3).
+            network: From the fields of
+                :class:`~pcrnet.models.dual_branch.network.NetworkInput` to (B, 3).
             patients: n patients to learn from.
             encoding: How their covariates become features.
             offset: (n, 3), added to the network's logits.

@@ -59,7 +59,9 @@ class Chart:
         way = "risen" if self.up else "fallen"
         match self.group:
             case "inputs":
-                return f"{self.name} has {way}"
+                covariate = self.name.removeprefix("covariate.")
+                kind = "score" if covariate == self.name else "covariate"
+                return f"the {kind} {covariate} has {way}"
             case "predicted prevalence":
                 return f"the predicted prevalence of {MAIN_HEAD} has {way}"
             case "observed prevalence":

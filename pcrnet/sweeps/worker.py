@@ -20,11 +20,10 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.sweep import FreshEstimate
 from pcrnet.errors import ConfigError, NotFiniteError, PcrnetError, PredictionsError
 from pcrnet.storage import make_folder
-from pcrnet.sweeps.claims import Claim, Claims
-from pcrnet.sweeps.layout import SweepLayout, TrialLayout
-from pcrnet.sweeps.ledger import Ledger, fresh_experiments
-from pcrnet.sweeps.pruning import fits_in_order, fits_until_given_up
-from pcrnet.sweeps.records import (
+from pcrnet.sweeps.folder.claims import Claim, Claims
+from pcrnet.sweeps.folder.layout import SweepLayout, TrialLayout
+from pcrnet.sweeps.folder.ledger import Ledger, fresh_experiments
+from pcrnet.sweeps.folder.records import (
     FinishedTrial,
     FitNote,
     TrialBatch,
@@ -34,10 +33,11 @@ from pcrnet.sweeps.records import (
     write_note,
     write_result,
 )
-from pcrnet.sweeps.search import propose
-from pcrnet.sweeps.settings import Sweep, trial_id
-from pcrnet.sweeps.table import write_table
-from pcrnet.sweeps.workers import BEAT_S, Watcher, WorkerFile, hours_at_work
+from pcrnet.sweeps.folder.table import write_table
+from pcrnet.sweeps.folder.workers import BEAT_S, Watcher, WorkerFile, hours_at_work
+from pcrnet.sweeps.plan.settings import Sweep, trial_id
+from pcrnet.sweeps.proposals.pruning import fits_in_order, fits_until_given_up
+from pcrnet.sweeps.proposals.search import propose
 from pcrnet.training.plan import FitPlan
 
 MOST_TRIES = 20
@@ -191,13 +191,13 @@ class Worker:
         if not isinstance(config, FreshEstimate) or winner is None:
             return []
         experiments = fresh_experiments(self._ledger.experiment(winner.proposal), config.repeats)
-        return [
-            OpenTrial(
-                f"fresh-{name}", TrialLayout(self._layout.fresh / name), lambda each=each: each
-            )
-            for each in experiments
-            for name in (trial_id(each),)
-        ]
+        return [self._fresh_trial(each) for each in experiments]
+
+    def _fresh_trial(self, experiment: Experiment) -> OpenTrial:
+        name = trial_id(experiment)
+        return OpenTrial(
+            f"fresh-{name}", TrialLayout(self._layout.fresh / name), lambda: experiment
+        )
 
     def _propose(self, batches: Sequence[TrialBatch]) -> bool:
         proposed = [proposal for batch in batches for proposal in batch.proposals]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from pcrnet.deploy.manifest import SIGNATURE_FILE, bundle_digest
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.deploy.signing import (
     read_passphrase,
     read_private_key,

@@ -24,7 +24,7 @@ from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.contract import FitRequest
-from pcrnet.models.network import NetworkInput, PcrNet
+from pcrnet.models.dual_branch.network import NetworkInput, PcrNet
 
 _SMALLER = {
     "resnet": {"stem_width": 6, "widths": (8, 12)},

@@ -24,7 +24,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 
 CANARY = "Kanarienvogel4711"
 TOKEN = "only-for-this-test-4711"  # noqa: S105 - of this test

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from pcrnet.storage import write_json, write_text
+from pcrnet.sweeps.folder.layout import SweepLayout
+from pcrnet.sweeps.folder.records import FitNote
 from pcrnet.sweeps.joining import begin
-from pcrnet.sweeps.layout import SweepLayout
-from pcrnet.sweeps.records import FitNote
-from pcrnet.sweeps.settings import Sweep, load_sweep
+from pcrnet.sweeps.plan.settings import Sweep, load_sweep
 
 SPACE = {
     "model.width": {"low": 16, "high": 256, "step": 16},

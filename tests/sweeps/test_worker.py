@@ -12,9 +12,9 @@ from collections import Counter
 import pytest
 
 from pcrnet.errors import NotFiniteError, OutputError
-from pcrnet.sweeps.layout import TrialLayout
-from pcrnet.sweeps.ledger import Ledger
-from pcrnet.sweeps.records import read_result
+from pcrnet.sweeps.folder.layout import TrialLayout
+from pcrnet.sweeps.folder.ledger import Ledger
+from pcrnet.sweeps.folder.records import read_result
 from pcrnet.sweeps.worker import Worker
 
 FITS = 6

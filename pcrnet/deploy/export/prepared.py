@@ -26,6 +26,7 @@ from pcrnet.deploy.manifest import (
     read_manifest,
     read_patients,
 )
+from pcrnet.disk_room import require_writable
 from pcrnet.errors import (
     IntegrityError,
     OutputError,
@@ -35,7 +36,7 @@ from pcrnet.errors import (
 from pcrnet.imaging.tensors.preprocess import preprocess_patient
 from pcrnet.models.network_record import read_without_weights
 from pcrnet.models.rivals.tabular import TabularModel
-from pcrnet.storage import atomic_path, read_record, require_writable
+from pcrnet.storage import atomic_path, read_record
 
 PATIENTS = "patient_id"
 _SUFFIXES = (".npz", ".safetensors")

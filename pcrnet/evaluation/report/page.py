@@ -14,7 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from pcrnet import __version__
-from pcrnet.evaluation.patients import SMALLEST_LEVEL, readable
+from pcrnet.evaluation.population.patients import SMALLEST_LEVEL, readable
 from pcrnet.evaluation.report.checklist import answer_items
 from pcrnet.evaluation.report.figure_style import BLUE, GREY, VERMILLION
 from pcrnet.evaluation.report.figures import PageFigure

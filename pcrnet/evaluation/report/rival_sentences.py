@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.model import SETTINGS
 from pcrnet.evaluation.metrics import Metrics
-from pcrnet.evaluation.patients import listed
+from pcrnet.evaluation.population.patients import listed
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, ComparedHead
 from pcrnet.evaluation.statistics.intervals import Estimate
 

@@ -16,11 +16,11 @@ from pcrnet.evaluation.report.figure_style import (
     page_svg,
     styled_figure,
 )
-from pcrnet.sweeps.objective import direction_of
-from pcrnet.sweeps.records import FinishedTrial, complete
-from pcrnet.sweeps.settings import Sweep
-from pcrnet.sweeps.space import Value, json_of, parameters, searched_keys
-from pcrnet.sweeps.table import shown
+from pcrnet.sweeps.folder.records import FinishedTrial, complete
+from pcrnet.sweeps.folder.table import shown
+from pcrnet.sweeps.plan.objective import direction_of
+from pcrnet.sweeps.plan.settings import Sweep
+from pcrnet.sweeps.plan.space import Value, json_of, parameters, searched_keys
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,9 +14,9 @@ from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
 from pcrnet.data.seeds import derive_seed
 from pcrnet.models.blueprint import NetworkBlueprint
+from pcrnet.models.dual_branch.joint_head import joint_log_cells
+from pcrnet.models.dual_branch.network import PcrNet
 from pcrnet.models.encoders.backbone import MonaiEncoder
-from pcrnet.models.joint_head import joint_log_cells
-from pcrnet.models.network import PcrNet
 from pcrnet.training.lightning.layer_rates import layer_rates
 from pcrnet.training.lightning.losses import joint_negative_log_likelihood
 

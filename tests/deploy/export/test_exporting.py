@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pcrnet.deploy.export import exporting
+from pcrnet.deploy.export.decision.graph import DecisionGraph
 from pcrnet.deploy.export.exporting import ExportOptions, export_bundle
-from pcrnet.deploy.export.graph import DecisionGraph
 from pcrnet.deploy.manifest import bundle_digest
 from pcrnet.errors import ConfigError, ExportError, IntegrityError, OutputError
 from pcrnet.storage import sha256_file

@@ -10,11 +10,11 @@ import pytest
 from safetensors import safe_open
 
 from pcrnet.deploy.bundle import Bundle
-from pcrnet.deploy.export.graph import DecisionGraph
+from pcrnet.deploy.export.decision.graph import DecisionGraph
+from pcrnet.deploy.export.formats.torch_file import run_graph
 from pcrnet.deploy.export.prepared import check_destination, prepare_cohort
-from pcrnet.deploy.export.torch_file import run_graph
 from pcrnet.deploy.manifest import bundle_digest
-from pcrnet.deploy.predictor import Predictor
+from pcrnet.deploy.prediction.predictor import Predictor
 from pcrnet.errors import IntegrityError, OutputError, ProblemListError
 
 HEADS = ("yT0", "yN0", "yT0yN0")

@@ -19,9 +19,9 @@ from pcrnet.errors import RunError
 from pcrnet.sweeps.engines.command import work_command
 from pcrnet.sweeps.engines.local import run_local, workers_here
 from pcrnet.sweeps.engines.on_ray import _check_resources
+from pcrnet.sweeps.folder.layout import SweepLayout
 from pcrnet.sweeps.joining import begin, join
-from pcrnet.sweeps.layout import SweepLayout
-from pcrnet.sweeps.settings import load_sweep
+from pcrnet.sweeps.plan.settings import load_sweep
 
 ROOT = Path(__file__).resolve().parents[3]
 SECTION = {

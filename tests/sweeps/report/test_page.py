@@ -8,12 +8,12 @@ import pytest
 
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.sweeps.estimate import WinnerEstimate
-from pcrnet.sweeps.layout import SweepLayout
-from pcrnet.sweeps.records import FinishedTrial, TrialResult
+from pcrnet.sweeps.folder.layout import SweepLayout
+from pcrnet.sweeps.folder.records import FinishedTrial, TrialResult
+from pcrnet.sweeps.proposals.savings import FitCount
+from pcrnet.sweeps.proposals.search import propose
 from pcrnet.sweeps.report.importance import importances
 from pcrnet.sweeps.report.page import render_sweep
-from pcrnet.sweeps.savings import FitCount
-from pcrnet.sweeps.search import propose
 
 
 @pytest.fixture
