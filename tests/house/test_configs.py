@@ -25,10 +25,13 @@ FEW = [
     "evaluation.bootstrap_draws=200",
     "tracking.wandb=disabled",
 ]
+# Rivals and ablations are the same whatever the encoder is: the files that set neither go without.
+ALONE = ["model.networks=1", "evaluation.rivals=[]", "evaluation.variants=false"]
 # What is as large as the trial is made smaller, its encoder aside; the smallest stands in for bf16,
-# which few CPUs compute quickly.
+# which few CPUs compute quickly, and runs as shipped below.
 CHANGED = {
     "trial.yaml": [
+        "model.networks=1",
         "imaging.spacing_mm=[6,6,6]",
         "imaging.size=[32,32,32]",
         "training.precision='32'",
@@ -36,7 +39,8 @@ CHANGED = {
         "evaluation.mode=crossfit",
         "imaging.alignment.kind=none",
     ],
-    "smoke.yaml": ["training.precision=bf16"],
+    "smoke.yaml": ["training.precision=bf16", *ALONE],
+    **{name: ALONE for name in NAMES if name.startswith("encoders/")},
 }
 
 
