@@ -34,7 +34,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A difference from worse (left) to better (right): ``value``, its interval ``low`` to ``high``.
+    """A difference from worse (left) to better (right): ``value``, interval ``low`` to ``high``.
 
     In units of the drawing; 0 is the middle.
     """
