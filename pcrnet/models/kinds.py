@@ -41,7 +41,9 @@ def _network_with_weights(
 def _fit_network(config: NetworkConfig, request: FitRequest) -> FittedModel:
     build = partial(_network_with_weights, config, request.data, request.imaging)
     corrects = config.start == "quantitative"
-    model = NetworkModel.fit(request, build, networks=config.networks, corrects=corrects)
+    model = NetworkModel.fit(
+        request, build, networks=config.networks, corrects=corrects, promise=config.promise
+    )
     begun = beginnings(config, request.data, request.imaging)
     return replace(model, pretrained={branch: one.to_dict() for branch, one in begun.items()})
 

@@ -116,6 +116,11 @@ def _predict(options: argparse.Namespace) -> None:
             f"warning: {took_part(found.trained_on)}; how well it predicts cannot be seen from "
             "them\n"
         )
+    if found.refused:
+        sys.stderr.write(
+            f"warning: {len(found.refused)} of {len(patients)} patients have no prediction; "
+            "the lines that begin with refused say why\n"
+        )
     sys.stderr.write(f"bundle sha256: {digest}\n")
     if not is_stream(out):
         sys.stdout.write(f"{out}\n")

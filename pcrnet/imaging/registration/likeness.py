@@ -167,25 +167,28 @@ def _without_shading(values: Array, threshold: float, spacing: float) -> Array:
     return np.clip(values / np.maximum(around, threshold), 0.0, 4.0)
 
 
-def mutual_information(first: Array, second: Array, bins: int = BINS) -> float:
-    """Mutual information of two samples of equal shape, from their joint histogram, in nats."""
-    joint, _, _ = np.histogram2d(first.ravel(), second.ravel(), bins=bins)
+def joint_histogram(first: Array, second: Array, bins: int = BINS) -> NDArray[np.float64]:
+    """How often values of two samples of equal shape occur together, shape (bins, bins)."""
+    return np.asarray(np.histogram2d(first.ravel(), second.ravel(), bins=bins)[0])
+
+
+def mutual_information(joint: NDArray[np.float64]) -> float:
+    """Mutual information of two samples, from their :func:`joint_histogram`, in nats."""
     p = joint / joint.sum()
     independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
     used = p > 0
     return float((p[used] * np.log(p[used] / independent[used])).sum())
 
 
-def information_by_chance(first: Array, second: Array, bins: int = BINS) -> float:
+def information_by_chance(joint: NDArray[np.float64]) -> float:
     """What :func:`mutual_information` finds too much in a sample of this size, in nats.
 
     To first order (Miller 1955): cells in use less those in use of either margin, plus one, over
     twice the sample.
     """
-    joint, _, _ = np.histogram2d(first.ravel(), second.ravel(), bins=bins)
     used = joint > 0
     cells = used.sum() - used.any(axis=1).sum() - used.any(axis=0).sum() + 1
-    return float(cells / (2 * first.size))
+    return float(cells / (2 * joint.sum()))
 
 
 def similarity(
@@ -203,8 +206,8 @@ def similarity(
     used = body & (_sample(moving.covered, moving.grid, grid.moved(transform)) > 0.5)
     if not used.any() or used.sum() < _LEAST_OVERLAP * body.sum():
         return 0.0
-    pair = first[used], second[used]
-    return mutual_information(*pair) - information_by_chance(*pair)
+    joint = joint_histogram(first[used], second[used])
+    return mutual_information(joint) - information_by_chance(joint)
 
 
 def _comparing_grid(fixed: WorkingScan, spacing_mm: float) -> Grid:

@@ -9,7 +9,7 @@ what it makes meanwhile lies where nobody looks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,13 +65,13 @@ class Claims:
             return None
         return self._create(folder, name, latest + 1)
 
-    def held(self, group: str) -> set[str]:
-        """What other workers of a group are at, or have done."""
+    def held(self, group: str, besides: Collection[str] = ()) -> set[str]:
+        """What other workers are at in a group; what is known to be done is not looked at."""
         folder = self._folder / group
         return {
             name
             for name, latest in self.generations(group).items()
-            if self._is_held(folder, name, latest)
+            if name not in besides and self._is_held(folder, name, latest)
         }
 
     def generations(self, group: str) -> dict[str, int]:
