@@ -12,6 +12,7 @@ from pcrnet.sweeps.folder.layout import SweepLayout
 from pcrnet.sweeps.folder.records import FinishedTrial, TrialResult
 from pcrnet.sweeps.proposals.savings import FitCount
 from pcrnet.sweeps.proposals.search import propose
+from pcrnet.sweeps.report.figures import draw_parallel_coordinates, draw_values
 from pcrnet.sweeps.report.importance import importances
 from pcrnet.sweeps.report.page import render_sweep
 
@@ -113,3 +114,26 @@ def test_what_decides_the_value_has_the_importance(finished):
     shares = importances(sweep, trials)["all trials"]
     assert shares["model.width"] > 0.8
     assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_trials_that_differ_by_rounding_alone_are_drawn_level(finished):
+    sweep, trials = finished
+    level = [
+        FinishedTrial(
+            trial.proposal,
+            TrialResult("complete", 0.25394477 + number * 1e-13, 6, 3.0),
+        )
+        for number, trial in enumerate(trials)
+    ]
+    winner = level[0].proposal.trial
+    assert "1e−" not in draw_values(sweep, level, winner)
+    assert draw_parallel_coordinates(sweep, level, winner).count("0.2539") == 1
+
+
+def test_the_foot_of_the_axes_is_marked_where_a_key_can_be_absent(finished):
+    sweep, trials = finished
+    keys = {key for trial in trials for key in trial.proposal.values}
+    whole = [trial for trial in trials if keys <= set(trial.proposal.values)]
+    assert 0 < len(whole) < len(trials)
+    assert "–" in draw_parallel_coordinates(sweep, trials, "")
+    assert "–" not in draw_parallel_coordinates(sweep, whole, "")
