@@ -51,7 +51,7 @@ class _Remembering(nn.Module):
 
     def forward(self, image: Tensor, present: Tensor) -> Tensor:
         """Image (N, C, X, Y, Z) and presence bool (N, C), as the encoder takes them."""
-        rows = zip(image.split(1), present.split(1), strict=True)
+        rows = zip(torch.split(image, 1), torch.split(present, 1), strict=True)
         return torch.cat([self._answer(*row) for row in rows])
 
     def _answer(self, image: Tensor, present: Tensor) -> Tensor:

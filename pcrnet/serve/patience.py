@@ -23,7 +23,7 @@ class ImpatientProtocol(H11Protocol):
     head_seconds: ClassVar[float] = 20.0
     _waiting: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait."""
         super().connection_made(transport)
         self._wait()

@@ -191,13 +191,13 @@ class Worker:
         if not isinstance(config, FreshEstimate) or winner is None:
             return []
         experiments = fresh_experiments(self._ledger.experiment(winner.proposal), config.repeats)
-        return [
-            OpenTrial(
-                f"fresh-{name}", TrialLayout(self._layout.fresh / name), lambda each=each: each
-            )
-            for each in experiments
-            for name in (trial_id(each),)
-        ]
+        return [self._fresh_trial(each) for each in experiments]
+
+    def _fresh_trial(self, experiment: Experiment) -> OpenTrial:
+        name = trial_id(experiment)
+        return OpenTrial(
+            f"fresh-{name}", TrialLayout(self._layout.fresh / name), lambda: experiment
+        )
 
     def _propose(self, batches: Sequence[TrialBatch]) -> bool:
         proposed = [proposal for batch in batches for proposal in batch.proposals]
