@@ -98,13 +98,20 @@ def pair_key(one: int, other: int) -> tuple[int, int]:
     return min(one, other), max(one, other)
 
 
-def brought_to_scale(logits: FloatArray, steeper: FloatArray) -> FloatArray:
+def brought_to_scale(
+    logits: FloatArray, steeper: FloatArray, about: FloatArray | None = None
+) -> FloatArray:
     """Logits (n, 3) drawn to their means by ``steeper``, as the larger fit would have meant them.
 
     A calibrator that is fitted to them has slopes that are right for the larger fit, and thresholds
     that are chosen on its probabilities stay where they were.
+
+    Args:
+        logits: (n, 3) of fits of one fold less.
+        steeper: (3,) how much steeper outcomes run on the larger fit's.
+        about: (m, 3) logits whose means are meant, where these are not all of them.
     """
-    mean = logits.mean(axis=0)
+    mean = (logits if about is None else about).mean(axis=0)
     return np.asarray(mean + (logits - mean) / steeper)
 
 

@@ -29,6 +29,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from scipy.stats import t as student_t
+
 from pcrnet.evaluation.statistics.confusion import Confusion
 from pcrnet.evaluation.statistics.intervals import Estimate, logit_wald_interval, normal_quantile
 
@@ -43,6 +45,8 @@ SHIPPED_METRICS = (
 """Of which an interval for the shipped model is known."""
 
 _Z = normal_quantile(0.95)
+_FEWEST_DEGREES = 3.0
+"""Of freedom: with fewer an interval would say nothing but that little is known."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,11 @@ class ShippedHead:
     Attributes:
         noise_share: ν, the share of the scores' variance that is noise, of sample or seed.
         between_fits: ω, the variance between fits of what each would do, by metric.
+        between_seen: ω before the noise of patients was taken out of it, which tells how well it
+            is known; where it is not told, ω is taken to be known.
         apparent: Sensitivity, specificity and calibration slope (with its standard error) of the
             shipped decision in the patients on whom it was fitted.
-        optimism: By how much sensitivity and specificity flatter themselves in such patients.
+        optimism: By how much these three flatter themselves in such patients.
         instability: How much one patient's risk changes with the fit: the standard deviation over
             fits on other parts of the cohort, its ``median`` and ``ninetieth`` percentile over the
             patients, and ``changed``, the share of patients whom such fits call differently.
@@ -65,6 +71,7 @@ class ShippedHead:
     apparent: Mapping[str, float]
     optimism: Mapping[str, float]
     instability: Mapping[str, float] = field(default_factory=dict)
+    between_seen: Mapping[str, float] = field(default_factory=dict)
 
 
 def shipped_metrics(
@@ -92,41 +99,65 @@ def _of(
     if judged.value is None or judged.low is None or judged.high is None:
         return replace(judged, method=method)
     between = shipped.between_fits.get(name, 0.0) * (1 + 1 / folds)
+    seen = shipped.between_seen.get(name, 0.0) * (1 + 1 / folds)
     doubled = 1 + shipped.noise_share
     if name in ("sensitivity", "specificity"):
         n = 0 if table is None else table.positives if name == "sensitivity" else table.negatives
         if name not in shipped.apparent or not n:
             return replace(judged, low=None, high=None, method=method, reason=_NOT_TOLD)
         value = min(max(shipped.apparent[name] - shipped.optimism[name], 0.0), 1.0)
-        low, high = _share_interval(value, n, doubled, between)
+        low, high = _share_interval(value, n, doubled, between, seen, folds)
         return Estimate(value, low, high, judged.n, method)
     own = ((judged.high - judged.low) / (2 * _Z)) ** 2
     if name in ("auc", "average_precision"):
         if not 0.0 < judged.value < 1.0:
             return replace(judged, method=method)
-        low, high = logit_wald_interval(judged.value, math.sqrt(own * doubled + between))
+        variance = own * doubled + between
+        wider = _quantile(variance, seen, folds) / _Z
+        low, high = logit_wald_interval(judged.value, wider * math.sqrt(variance))
         return replace(judged, low=low, high=high, method=method)
+    value = judged.value
     # The level is the calibrator's last act, and fits differ little in it: nothing doubles.
-    half = _Z * math.sqrt(own * (doubled if name == "calibration_slope" else 1.0) + between)
-    low, high = judged.value - half, judged.value + half
-    if name in shipped.apparent:
-        centre, error = shipped.apparent[name], shipped.apparent["calibration_slope_error"]
-        half = _Z * math.sqrt(error**2 * doubled + between)
-        low, high = min(low, centre - half), max(high, centre + half)
-    return replace(judged, low=low, high=high, method=method)
+    if name == "calibration_slope":
+        if name in shipped.apparent and name in shipped.optimism:
+            value = shipped.apparent[name] - shipped.optimism[name]
+            own = max(own, shipped.apparent["calibration_slope_error"] ** 2)
+        own *= doubled
+    variance = own + between
+    half = _quantile(variance, seen, folds) * math.sqrt(variance)
+    return replace(judged, value=value, low=value - half, high=value + half, method=method)
 
 
 _NOT_TOLD = "training did not tell what the shipped threshold does"
 
 
-def _share_interval(share: float, n: int, doubled: float, between: float) -> tuple[float, float]:
+def _quantile(variance: float, seen: float, folds: int) -> float:
+    """Student's t where the variance between fits, told by few of them, is much of the whole.
+
+    Welch and Satterthwaite's degrees of freedom. The variance between fits is a mean over K folds
+    of that of K − 1 fits, each of which serves two folds: for fits that are drawn alone and alike
+    it has 1/(1/M + 1/(K(K − 1)(K − 2))) degrees, M = K(K − 1)/2; 8.6 for five folds.
+    """
+    if not seen > 0.0 or not variance > 0.0 or folds < 3:
+        return _Z
+    fits = folds * (folds - 1) / 2
+    of_fits = 1 / (1 / fits + 1 / (folds * (folds - 1) * (folds - 2)))
+    degrees = max(of_fits * (variance / seen) ** 2, _FEWEST_DEGREES)
+    return float(student_t.ppf(0.975, degrees))
+
+
+def _share_interval(
+    share: float, n: int, doubled: float, between: float, seen: float, folds: int
+) -> tuple[float, float]:
     """Wilson's interval of as many patients as would give a share this variance."""
     # Inside by half a patient, so that no patient on one side does not mean no variance.
     inside = min(max(share, 0.5 / n), 1 - 0.5 / n)
     binomial = inside * (1 - inside)
-    patients = binomial / (binomial / n * doubled + between)
-    square = _Z**2
+    variance = binomial / n * doubled + between
+    quantile = _quantile(variance, seen, folds)
+    patients = binomial / variance
+    square = quantile**2
     centre = (share + square / (2 * patients)) / (1 + square / patients)
     half = math.sqrt(share * (1 - share) / patients + square / (4 * patients**2))
-    half *= _Z / (1 + square / patients)
+    half *= quantile / (1 + square / patients)
     return max(centre - half, 0.0), min(centre + half, 1.0)
