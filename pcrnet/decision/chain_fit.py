@@ -12,7 +12,7 @@ from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray
 from pcrnet.evaluation.statistics.newton import Derivatives, minimise
 
-_OF_HEADS = 0.9
+_OF_HEADS = 0.95
 """Part of a patient's weight that goes to the probabilities which are reported."""
 
 _HEAD_CELLS: tuple[BoolArray, ...] = tuple(
@@ -39,10 +39,10 @@ def fit_chain(
     of these weighs like one further patient, half responder and half not, so it fades with n,
     ignores the scale of the logits, and keeps the fit finite with nine patients or one class.
 
-    The composite (Varin, Reid & Firth 2011, Stat Sinica 21:5) gives nine tenths of a patient's
-    weight to the probabilities of yT0, yN0 and yT0yN0, each scored on its own, in equal parts to
-    those whose outcome is known, and a tenth to the cell. Each of q, r and s uses one logit, and
-    outcomes depend on all: fitted to the cells alone, each is the best of its kind, and
+    The composite (Varin, Reid & Firth 2011, Stat Sinica 21:5) gives nineteen twentieths of a
+    patient's weight to the probabilities of yT0, yN0 and yT0yN0, each scored on its own, in equal
+    parts to those whose outcome is known, and the rest to the cell. Each of q, r and s uses one
+    logit, and outcomes depend on all: fitted to the cells alone, each is the best of its kind, and
     the products of them that are reported are too timid. Six parameters suffice to give each of
     the three that are reported its slope and its level.
     """

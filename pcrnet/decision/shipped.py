@@ -11,11 +11,11 @@ Shapes: n patients, K folds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit, ndtr
+from scipy.special import expit, logit, ndtr
 
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.evaluation import EvaluationConfig
@@ -76,6 +76,19 @@ def describe_shipped(
     }
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Shares of noise in the scores of one outcome, as in ``NoiseShares``."""
+
+    of_sample: float
+    of_seeds: float
+    differences: float
+
+
+_UNTOLD = Noise(of_sample=1.0, of_seeds=0.0, differences=1.0)
+"""Where the fits do not tell, all of a score may be noise, and all difference that of seeds."""
+
+
 @dataclass(frozen=True, eq=False)
 class SeenFits:
     """What the fits say of one outcome, whatever the thresholds.
@@ -85,7 +98,7 @@ class SeenFits:
         label: (n,) 1, 0 or NaN.
         shown: Folds left out to probabilities (n,) under the shipped calibrator.
         own: (n,) probabilities on which the shipped threshold is chosen.
-        noise_share: Share of the variance of single fits' scores that is noise.
+        noise: Of what they say, how much is noise.
         exchange: What decisions make of patients whom they were fitted on, and of others.
     """
 
@@ -93,7 +106,7 @@ class SeenFits:
     label: FloatArray
     shown: Mapping[tuple[int, ...], FloatArray]
     own: FloatArray
-    noise_share: float
+    noise: Noise
     exchange: Exchange
 
 
@@ -129,7 +142,9 @@ def see_fits(
             label=head_labels(allowed, head),
             shown={key: shown[key][head] for key in left_out},
             own=own[head],
-            noise_share=1.0 if shares is None else float(shares[0]),
+            noise=_UNTOLD
+            if shares is None
+            else Noise(*(float(getattr(shares, part.name)[0]) for part in fields(shares))),
             exchange=Exchange(
                 seen=[{i: prob[head] for i, prob in each.items()} for each in seen],
                 unseen=[{i: prob[head] for i, prob in each.items()} for each in unseen],
@@ -170,6 +185,26 @@ class Exchange:
             for of in (self.seen, self.unseen)
         )
 
+    def strengths(self, fold: NDArray[np.int64], label: FloatArray) -> tuple[float | None, ...]:
+        """Slope of outcomes on scores in units of their spread, of the seen, then the unseen.
+
+        The spread is that of each decision's own scores: decisions are more and less bold by
+        chance, and the slope over all of them would be drawn down by their being unlike.
+        """
+        scales = []
+        for of_others in self.seen:
+            score = _logit(np.concatenate(list(of_others.values())))
+            scales.append((float(score.mean()), float(score.std())))
+        found = []
+        for of, whose in ((self.seen, 1), (self.unseen, 0)):
+            pairs = [(i, j) for i, of_others in enumerate(of) for j in of_others]
+            score = [
+                (_logit(of[i][j]) - scales[i][0]) / max(scales[i][1], _INSIDE) for i, j in pairs
+            ]
+            outcome = np.concatenate([label[fold == pair[whose]] for pair in pairs])
+            found.append(_line(expit(np.concatenate(score)), outcome).value)
+        return tuple(found)
+
 
 def describe_head(
     fits: SeenFits, thresholds: Sequence[float | None], threshold: float | None
@@ -178,9 +213,9 @@ def describe_head(
     fold, label, own = fits.fold, fits.label, fits.own
     known = np.isfinite(label)
     folds = int(fold.max()) + 1
-    reliable = max(1 - fits.noise_share, _LEAST_RELIABLE)
-    cut = np.nan if threshold is None else threshold
     # Chances are told by one fit, whose noise hides part of what two others differ in.
+    reliable = max(1 - fits.noise.of_sample - fits.noise.of_seeds, _LEAST_RELIABLE)
+    cut = np.nan if threshold is None else threshold
     seen = {
         name: _between_fits(fold, fits.shown, own, expected) / reliable
         for name, expected in _EXPECTED.items()
@@ -204,13 +239,15 @@ def describe_head(
     if line.value is not None and line.low is not None and line.high is not None:
         apparent["calibration_slope"] = line.value
         apparent["calibration_slope_error"] = (line.high - line.low) / (2 * normal_quantile(0.95))
-        fitted, unseen = (_line(prob, of).value for prob, of, _ in pooled)
+        fitted, unseen = fits.exchange.strengths(fold, label)
         if fitted is not None and unseen is not None:
-            optimism["calibration_slope"] = (fitted - unseen) * fewer
+            spread = float(_logit(own).std())
+            optimism["calibration_slope"] = (fitted - unseen) * fewer / spread
     return ShippedHead(
-        noise_share=fits.noise_share,
-        between_fits=between,
-        between_seen=seen,
+        noise_share=fits.noise.of_sample,
+        # What fits differ in by their samples is, on average, what the shipped fit differs in.
+        between_fits={name: value * fits.noise.differences for name, value in between.items()},
+        between_seen={name: value * fits.noise.differences for name, value in seen.items()},
         apparent=apparent,
         optimism=optimism,
         instability=_instability(fold, fits.shown, cut),

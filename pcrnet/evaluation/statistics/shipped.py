@@ -7,17 +7,19 @@ claim may be from what *it* does to other patients has more parts:
 - The claim rests on the patients twice. What patient j teaches the fit that predicts i mirrors
   what i teaches the fit that predicts j, so that the noise which fits take from their samples
   counts double: the variance of an estimate grows by the share ν of the scores' variance that is
-  noise (a degenerate U-statistic; exact for a linear score without signal). Noise of seeds is
-  counted alike; it does not double, but measurement shows that intervals want it.
-- Fits differ: in what they would do by their seeds, and by the folds they saw. The variance ω
-  between fits of what each would do enters with 1 + 1/K, K fits being judged and one shipped.
+  noise of the sample (a degenerate U-statistic; exact for a linear score without signal).
+- Fits differ by their seeds. The variance ω between fits of what each would do enters with
+  1 + 1/K, K fits being judged and one shipped. Pair fits differ by their samples, too; that part
+  is taken out, since the single fits' samples are together that of the fit on everybody: for fits
+  that are linear in their folds, the mean of the single fits is the fit that ships. ω is told by
+  few fits, so Student's t stands for the normal where ω is much of the whole.
 - The threshold. Over- or undershot by chance, it moves what ships, and the judged models hardly
   tell, having other thresholds. But the shipped threshold is known: what it does to the very
   patients on whom it was chosen, less what such a choice flatters itself by, follows it. That
-  optimism is measured where it can be: over the outer folds, between those on whom a threshold
-  was chosen and those it had never seen.
-- The shipped calibration slope is that of the same patients under the shipped calibrator, which
-  may be too timid by its prior. Its interval spans this and the judged models'.
+  optimism is measured where it can be: the same pair fits' predictions of the same patients, under
+  the decision that was fitted on them and under the decision that never saw their fold, differ
+  by nothing else. It falls as 1/n, so that K folds have (K − 1)/K of what K − 1 have.
+- The calibration slope of what ships is claimed alike.
 
 Everything is given K and the size of the cohort; nothing is said of another cohort's patients.
 ``benchmarks/shipping.py`` measures how often these intervals cover.
@@ -54,8 +56,8 @@ class ShippedHead:
     """What training tells of the shipped model's claim on one outcome.
 
     Attributes:
-        noise_share: ν, the share of the scores' variance that is noise, of sample or seed.
-        between_fits: ω, the variance between fits of what each would do, by metric.
+        noise_share: ν, the share of the scores' variance that is noise of the sample.
+        between_fits: ω, the variance by seeds of what each fit would do, by metric.
         between_seen: ω before the noise of patients was taken out of it, which tells how well it
             is known; where it is not told, ω is taken to be known.
         apparent: Sensitivity, specificity and calibration slope (with its standard error) of the
