@@ -43,8 +43,8 @@ def fit_chain(
     patient's weight to the probabilities of yT0, yN0 and yT0yN0, each scored on its own, in equal
     parts to those whose outcome is known, and the rest to the cell. Each of q, r and s uses one
     logit, and outcomes depend on all: fitted to the cells alone, each is the best of its kind, and
-    the products of them that are reported are too timid. Six parameters suffice to give each of
-    the three that are reported its slope and its level.
+    the products of them that are reported are too timid. The six parameters had better suit what is
+    reported, as far as they can.
     """
     which, allowed, weight = _scored(allowed)
     mean = logits.mean(axis=0)

@@ -81,15 +81,14 @@ def test_chain_is_the_optimum_that_scipy_finds(known):
     np.testing.assert_allclose(ours, theirs.x, atol=2e-4)
 
 
-def test_the_reported_are_calibrated_where_outcomes_depend_on_more_than_each_link_is_shown(
+def test_the_joint_is_less_timid_where_outcomes_depend_on_more_than_each_link_is_shown(
     monkeypatch,
 ):
     """ℓ₂ misses what ℓ₁ knows of the nodes: fitted to cells alone, P(yT0yN0) is too timid."""
     generator = np.random.default_rng(5)
     logits = generator.normal(size=(20_000, 3))
     hidden = logits.copy()
-    hidden[:, 1] += 0.8 * logits[:, 0]
-    hidden[:, 2] = 0.0
+    hidden[:, 1:] += 0.5 * logits[:, :1]
     edges = ChainCalibrator((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)).cells(hidden).cumsum(axis=1)
     cell = (generator.random(20_000)[:, None] > edges[:, :3]).sum(axis=1)
 
@@ -98,9 +97,9 @@ def test_the_reported_are_calibrated_where_outcomes_depend_on_more_than_each_lin
         heads = head_probabilities(ChainCalibrator(tuple(slopes), tuple(intercepts)).cells(logits))
         return calibration_line(heads["yT0yN0"], 1.0 * (cell == 0))[0].value
 
-    assert slope() == pytest.approx(1.0, abs=0.05)
+    reported = slope()
     monkeypatch.setattr(chain_fit, "_OF_HEADS", 0.0)
-    assert slope() > 1.1
+    assert 1.1 < reported < slope() - 0.05
 
 
 def temperature_objective(parameters, logits, allowed):
