@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pcrnet.evaluation.report.figure_style import VERMILLION
+from pcrnet.sweeps.folder.records import FinishedTrial, TrialResult
 from pcrnet.sweeps.report.figures import (
     _scale_of,
     draw_importance,
@@ -65,3 +66,26 @@ def test_what_there_is_nothing_to_show_of_is_not_drawn(drawn):
     assert draw_values(sweep, [], winner) is None
     assert draw_importance({}) is None
     assert draw_learning_curves({}, winner) is None
+
+
+def test_trials_that_differ_by_rounding_alone_are_drawn_level(finished):
+    sweep, trials = finished
+    level = [
+        FinishedTrial(
+            trial.proposal,
+            TrialResult("complete", 0.25394477 + number * 1e-13, 6, 3.0),
+        )
+        for number, trial in enumerate(trials)
+    ]
+    winner = level[0].proposal.trial
+    assert "1e−" not in draw_values(sweep, level, winner)
+    assert draw_parallel_coordinates(sweep, level, winner).count("0.2539") == 1
+
+
+def test_the_foot_of_the_axes_is_marked_where_a_key_can_be_absent(finished):
+    sweep, trials = finished
+    keys = {key for trial in trials for key in trial.proposal.values}
+    whole = [trial for trial in trials if keys <= set(trial.proposal.values)]
+    assert 0 < len(whole) < len(trials)
+    assert "–" in draw_parallel_coordinates(sweep, trials, "")
+    assert "–" not in draw_parallel_coordinates(sweep, whole, "")
