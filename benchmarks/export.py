@@ -234,7 +234,7 @@ def main() -> None:
                 found = _networks(_fixtures("tests/deploy/export/conftest.py"), folder)
             case _:
                 fixtures = _fixtures("tests/deploy/export/conftest.py")
-                sizes = _fixtures("tests/deploy/export/test_onnx_file.py")
+                sizes = _fixtures("tests/deploy/export/formats/test_onnx_file.py")
                 found = _matrix(fixtures, sizes, folder)
     machine = describe_machine(threads=1, **versions)
     earlier = {}

@@ -119,7 +119,7 @@ def known_rows(predictions: Predictions, head: Head) -> BoolArray:
 
 
 def fold_or_one(predictions: Predictions) -> IntArray:
-    """Folds of the patients; one for all where the table is one external test set."""
+    """Folds (n,) of the patients; 0 for all where the table is one external test set."""
     if predictions.fold is None:
         return np.zeros(len(predictions), dtype=np.int64)
     return predictions.fold

@@ -74,13 +74,14 @@ def _context(
         "doubts": [] if scrutiny is None else [str(doubt) for doubt in scrutiny.likeness.doubts],
         "near": () if scrutiny is None else scrutiny.near,
         "interval": scrutiny is not None,
-        "level": f"{LEVEL:.0%}",
+        "level": f"{LEVEL * 100:.0f} %",
         "predictions": [_prediction(explanation, head) for head in HEADS],
         "subjects": None if subjects is None else _embedded(subjects),
         "sums": f"yT0 {base[0]:+.2f} to {logits[0]:+.2f}, yN0 given residue {base[2]:+.2f} to "
         f"{logits[2]:+.2f}",
         "counted": counted(breakdown),
         "networks": explanation.gradients is not None,
+        "silent": explanation.gradients is not None and not explanation.gradients.any(),
         "terms": [_term(one) for one in strongest(breakdown, _TERMS)],
         "maps": None if maps is None else _embedded(maps),
         "looked": needs.quantities or needs.scans,
@@ -111,8 +112,8 @@ def _term(one: Contribution) -> dict[str, str]:
         "subject": one.subject,
         "value": "" if math.isnan(one.value) else f"{one.value:.3g}",
         "deviation": "" if math.isnan(one.deviation) else f"{one.deviation:+.1f} SD",
-        "breast": f"{one.breast:+.3f}",
-        "nodes": f"{one.nodes:+.3f}",
+        "breast": f"{round(one.breast, 3) + 0.0:+.3f}",
+        "nodes": f"{round(one.nodes, 3) + 0.0:+.3f}",
     }
 
 

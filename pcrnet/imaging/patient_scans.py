@@ -45,7 +45,7 @@ class PatientScans:
     lesion: LesionLocation | None = None
 
     def transform(self, timepoint: str) -> NDArray[np.float64]:
-        """Rigid 4×4 from RAS millimetres of the first visit to those of a visit."""
+        """Rigid (4, 4) from RAS millimetres of the first visit to those of a visit."""
         return transform_of(self.alignments, timepoint)
 
 

@@ -227,6 +227,9 @@ def _judge_rivals(
     for kind in evaluation.rivals:
         if kind == experiment.model.kind:
             continue
+        if not job.covariates and not RIVALS[kind].rests_on_scans:
+            listen(Remark(f"rival {kind} is left out: it rests on covariates, and none is named"))
+            continue
         listen(StageStarted(f"Rival: {kind}"))
         own = experiment.model_copy(update={"model": rival_config(kind)})
         place = run.rivals / kind

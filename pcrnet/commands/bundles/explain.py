@@ -111,7 +111,7 @@ def _write_dicom(found: Explanation, bundle: Bundle, folder: Path) -> None:
 
 
 def _part_of(bar: ProgressBar, done: int, patients: int) -> Callable[[int, int], None]:
-    """Tells the bar of the scans of one patient, who takes half a minute."""
+    """Tells the bar of the scans of one patient, who takes minutes where networks are kept."""
 
     def tell(scans: int, of: int) -> None:
         bar.update(_PARTS * done + _PARTS * scans // (of + 1), _PARTS * patients)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcrnet.commands.bundles.bundle_use import add_digest
+from pcrnet.commands.bundles.bundle_use import add_bundle_checks
 from pcrnet.commands.registry import Commands
 from pcrnet.run.progress_bar import ProgressBar
 
@@ -36,7 +36,7 @@ def register(commands: Commands) -> None:
     export.add_argument(
         "--license", type=Path, metavar="FILE", help="with monai: the terms of the weights"
     )
-    add_digest(export)
+    add_bundle_checks(export)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -45,7 +45,12 @@ def _export(options: argparse.Namespace) -> None:
     wanted = ExportOptions(options.format, options.quantise, options.aot, options.license)
     with ProgressBar("comparing graph and bundle") as bar:
         export = export_bundle(
-            options.bundle, options.out, wanted, sha256=options.sha256, progress=bar.update
+            options.bundle,
+            options.out,
+            wanted,
+            sha256=options.sha256,
+            key=options.key,
+            progress=bar.update,
         )
     sys.stdout.write(_table([*export.agreements, worst(export.agreements)]))
     for name, agreements in export.losses.items():

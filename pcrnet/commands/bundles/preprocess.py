@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pcrnet.commands.bundles.bundle_use import add_digest
+from pcrnet.commands.bundles.bundle_use import add_bundle_checks
 from pcrnet.commands.registry import Commands
 from pcrnet.run.progress_bar import ProgressBar
 
@@ -21,7 +21,7 @@ def register(commands: Commands) -> None:
     preprocess.add_argument("bundle", type=Path, metavar="BUNDLE")
     preprocess.add_argument("cohort", type=Path, metavar="COHORT.csv")
     preprocess.add_argument("out", type=Path, metavar="OUT.npz", help="or OUT.safetensors")
-    add_digest(preprocess)
+    add_bundle_checks(preprocess)
 
 
 def _preprocess(options: argparse.Namespace) -> None:
@@ -33,6 +33,7 @@ def _preprocess(options: argparse.Namespace) -> None:
             options.cohort,
             options.out,
             sha256=options.sha256,
+            key=options.key,
             progress=bar.update,
         )
     for reason in prepared.refused:

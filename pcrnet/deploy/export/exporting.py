@@ -115,6 +115,7 @@ def export_bundle(
     options: ExportOptions,
     *,
     sha256: str | None = None,
+    key: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Export:
     """Export a bundle, unless what was written does not say what the bundle says.
@@ -124,10 +125,11 @@ def export_bundle(
         out: Folder to write; it must not be there, or be empty.
         options: What to write.
         sha256: The digest that the bundle must have.
+        key: Public key of whoever must have signed it.
         progress: Called with cases compared and cases in all.
 
     Raises:
-        ConfigError: Options that do not go together.
+        ConfigError: Options that do not go together, or no public key.
         OutputError: Nothing can be written at ``out``.
         BundleError, IntegrityError: The bundle cannot be used.
         ExportError: The bundle has no graph, a package is missing, or graph and bundle disagree;
@@ -137,7 +139,7 @@ def export_bundle(
     require_free(out)
     if options.format == "onnx":
         require_onnx()
-    bundle = load_predictor(directory, sha256=sha256).bundle
+    bundle = load_predictor(directory, sha256=sha256, key=key).bundle
     graph = DecisionGraph.of(bundle)
     cases = all_cases(bundle, directory)
     with new_folder(out) as folder:

@@ -174,7 +174,7 @@ class GraphInputs:
         return "float32" if name == "image" else "float64"
 
     def arrays(self, patients: Sequence[Patient], tensors: Sequence[PatientTensor]) -> Inputs:
-        """The inputs for B patients.
+        """The inputs for B patients, each (B, *its own shape).
 
         Raises:
             CohortError: Text where a covariate holds numbers.

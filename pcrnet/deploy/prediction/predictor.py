@@ -18,16 +18,15 @@ from pcrnet.cohort.table import Patient, label_column, site_column
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.golden_inputs import inputs_of
-from pcrnet.deploy.manifest import bundle_digest, read_patients
+from pcrnet.deploy.manifest import read_patients
 from pcrnet.deploy.prediction.doubts import doubt_columns, require_alike
 from pcrnet.deploy.prediction.golden_check import require_golden_answers
 from pcrnet.deploy.prediction.outcome_definition import require_same_outcome
 from pcrnet.deploy.prediction.patient_inputs import read_inputs
 from pcrnet.deploy.prediction.prediction_files import write_or_keep
-from pcrnet.deploy.signing import read_public_key, require_signature
+from pcrnet.deploy.signing import require_approved
 from pcrnet.errors import (
     ConfigError,
-    IntegrityError,
     PcrnetError,
     ProblemListError,
 )
@@ -239,14 +238,7 @@ def load_predictor(
             altered, or this machine answers the golden cases otherwise.
     """
     require_device(device)
-    if sha256 is not None and bundle_digest(directory) != sha256.strip().lower():
-        raise IntegrityError(
-            f"its digest is {bundle_digest(directory)}, not the one that was asked for",
-            file=directory,
-            remedy="find the bundle that was meant; this one was made anew or altered",
-        )
-    if key is not None:
-        require_signature(directory, read_public_key(key))
+    require_approved(directory, sha256=sha256, key=key)
     predictor = Predictor(Bundle.read(directory), device)
     require_golden_answers(predictor, directory)
     # The golden phantoms themselves are like no patient.

@@ -101,7 +101,15 @@ def draw_calibration(
 ) -> str:
     """Smooth calibration curve with its band; below it where the predictions lie.
 
-    ``most`` is the range of the bars, one for all figures of a row (:func:`most_in_a_bin`).
+    Args:
+        after: The curve of the calibrated probabilities.
+        before: That of the uncalibrated ones; None draws none.
+        prob_of_responders, prob_of_others: Calibrated probabilities, (n,) each of its own n.
+        most: Range of the bars, one for all figures of a row (:func:`most_in_a_bin`).
+        to: The files to write, without ``.svg`` and ``.pdf``.
+
+    Returns:
+        The SVG, for use inside a page.
     """
     with styled_figure(4.1, 4.7, height_ratios=(3.4, 1.0)) as (figure, (axes, histogram)):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
@@ -136,7 +144,7 @@ def draw_calibration(
 
 
 def most_in_a_bin(groups: Sequence[FloatArray]) -> int:
-    """The largest bar that :func:`draw_calibration` would draw of any of the groups."""
+    """The largest bar that :func:`draw_calibration` would draw of any group (n,)."""
     return max(1, *(int(np.histogram(prob, _BINS)[0].max(initial=0)) for prob in groups))
 
 

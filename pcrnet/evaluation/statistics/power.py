@@ -56,13 +56,25 @@ def required_successes(n: int | IntArray, null: float, alpha: float) -> IntArray
     """Fewest successes out of ``n`` whose Clopper–Pearson lower limit exceeds ``null``.
 
     ``n + 1``, which cannot happen, where even ``n`` successes do not suffice.
+
+    Args:
+        n: Patients; an array of any shape gives an array of that shape.
+        null: Proportion to be exceeded, in (0, 1).
+        alpha: One-sided level, in (0, 1).
     """
     # The lower limit exceeds the null exactly when P(X >= x | null) < alpha.
     return np.asarray(stats.binom.isf(alpha, n, null), dtype=np.int64) + 1
 
 
 def binomial_power(n: int | IntArray, null: float, truth: float, alpha: float) -> FloatArray:
-    """Probability that ``n`` patients pass the rule when the true proportion is ``truth``."""
+    """Probability that ``n`` patients pass the rule when the true proportion is ``truth``.
+
+    Args:
+        n: Patients; an array of any shape gives an array of that shape.
+        null: Proportion to be exceeded, in (0, 1).
+        truth: The true proportion, in [0, 1].
+        alpha: One-sided level, in (0, 1).
+    """
     needed = required_successes(n, null, alpha)
     return np.asarray(stats.binom.sf(needed - 1, n, truth), dtype=np.float64)
 

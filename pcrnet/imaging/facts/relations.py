@@ -37,7 +37,13 @@ def visit_grid(volumes: Mapping[str, Volume]) -> Grid:
 def sample_all(
     volumes: Mapping[str, Volume], grid: Grid, transform: NDArray[np.float64]
 ) -> dict[str, OnGrid]:
-    """Channel to values and coverage on a grid in the frame of the first visit."""
+    """Channel to values and coverage (x, y, z) on a grid in the frame of the first visit.
+
+    Args:
+        volumes: Channel to volume.
+        grid: In RAS millimetres of the first visit.
+        transform: (4, 4) millimetres of the first visit to those of the volumes'.
+    """
     moved = grid.moved(transform)
     return {channel: resample(volume, moved) for channel, volume in volumes.items()}
 
@@ -56,6 +62,9 @@ class Agreements:
         """Of one with the other and the other with one: the same but for the last digits.
 
         NaN where little overlaps.
+
+        Args:
+            one, other: Values and coverage of two scans on one grid (x, y, z).
         """
         used = one[1] & other[1]
         count = int(used.sum())
@@ -95,6 +104,10 @@ def level_ratio_ln(one: OnGrid, other: OnGrid, kinds: tuple[ChannelKind, Channel
 
     Of the brightest twentieth of the body as well as of all of it nothing but the enhancement is
     left, since the phases share gain and shading.
+
+    Args:
+        one, other: Values and coverage of two scans on one grid (x, y, z).
+        kinds: What the channels of the two are.
     """
     if kinds != ("dce", "dce"):
         return math.nan

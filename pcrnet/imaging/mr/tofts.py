@@ -56,7 +56,7 @@ class ToftsBounds:
 
 @dataclass(frozen=True, eq=False)
 class ToftsFit:
-    """Fitted maps, NaN outside the mask and where a curve holds NaN.
+    """Fitted maps of one shape (...), NaN outside the mask and where a curve holds NaN.
 
     Attributes:
         ktrans_per_min: Volume transfer constant.

@@ -23,8 +23,8 @@ class Sampled:
 
     Attributes:
         values: float64 (x, y, z); 0 where not covered.
-        covered: Where the scan reaches.
-        tissue: Where it shows tissue, by a tenth of the scan's 99th percentile.
+        covered: Where the scan reaches, (x, y, z).
+        tissue: Where it shows tissue (x, y, z), by a tenth of the scan's 99th percentile.
     """
 
     values: Values
@@ -38,7 +38,7 @@ def sample(volume: Volume, grid: Grid, transform: NDArray[np.float64]) -> Sample
     Args:
         volume: The scan.
         grid: In RAS millimetres of the first visit.
-        transform: Millimetres of the first visit to those of the scan's.
+        transform: (4, 4) millimetres of the first visit to those of the scan's.
     """
     values, covered = resample(volume, grid.moved(transform))
     tissue = covered & (above_air(values, volume.unit) > tissue_threshold(volume))
@@ -65,7 +65,7 @@ def _median(values: Values) -> float:
 
 
 def smoothed(values: Values, place: Place, sigma_mm: float) -> Values:
-    """Blur by a Gaussian, so that a misregistration of a millimetre or two changes little."""
+    """Values (x, y, z) blurred by a Gaussian: a misregistration of a millimetre changes little."""
     from scipy.ndimage import gaussian_filter
 
     return np.asarray(gaussian_filter(values, sigma_mm / place.spacing_mm))

@@ -69,7 +69,7 @@ def measure(image: Tensor, lesion: Tensor) -> Tensor:
 
 
 def lesion_voxels(imaging: ImagingConfig) -> Tensor:
-    """Flat indices of the voxels near the centre of the crop, where the lesion lies."""
+    """Flat indices (n,) of the voxels near the centre of the crop, where the lesion lies."""
     axes = [
         (torch.arange(n) + 0.5 - n / 2) * mm
         for n, mm in zip(imaging.size, imaging.spacing_mm, strict=True)

@@ -27,7 +27,7 @@ class Mass:
     """A lesion at baseline, in a part of the phantom.
 
     Attributes:
-        region: Where it lies; the maps below have its shape.
+        region: Where it lies; the maps below have its shape (u, v, w).
         fraction: Of each voxel that is lesion at baseline, 0–1.
         depth: 1 in the middle, 0 at the surface, below 0 outside.
         texture: Local factor on uptake and perfusion, about 1.
@@ -92,7 +92,7 @@ def grow_mass(
 def viability_field(
     rng: np.random.Generator, mass: Mass, regression: Regression
 ) -> NDArray[np.float32]:
-    """Where the residue lies: its voxels are those of highest viability.
+    """Where the residue lies: its voxels are those of highest viability (u, v, w).
 
     A compact residue is what lies nearest to one focus, deep in the bed or toward its rim. A
     scattered one lies where a field of short range is high, throughout the bed or along its rim.

@@ -118,6 +118,11 @@ def early_value(
 
     Where one fold alone does not have the metric, the log-loss stands in; it is negated where more
     is better.
+
+    Args:
+        prob: Head to probabilities (n,).
+        label: Head to labels (n,), NaN where unknown.
+        objective: What is looked for.
     """
     heads, metric = _parts(objective)
     sign = 1.0

@@ -35,3 +35,21 @@ def test_where_nobody_can_be_explained_that_is_an_error(finished_run, tiny_trial
     more = ("--patients", tiny_trial.left_out)
     assert _explain(finished_run, tiny_trial, tmp_path / "out", *more) == 2
     assert "refused" in capsys.readouterr().err
+
+
+def test_maps_that_cannot_be_dicom_are_said_not_to_be(small_bundle, tmp_path, capsys):
+    table = str(small_bundle / "golden" / "cohort.csv")
+    name = "golden-complete"
+    more = ("--patients", name, "--block-mm", "100", "--dicom")
+    assert main(["explain", str(small_bundle), table, str(tmp_path), *more]) == 0
+    assert f"{name}: no scan is DICOM" in capsys.readouterr().err
+    assert (tmp_path / name / "index.html").is_file()
+    assert not list(tmp_path.rglob("*.dcm"))
+
+
+def test_without_the_library_nothing_is_begun(small_bundle, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pcrnet.extras.find_spec", lambda name: None)
+    table = str(small_bundle / "golden" / "cohort.csv")
+    assert main(["explain", str(small_bundle), table, str(tmp_path / "out"), "--dicom"]) == 2
+    assert "pcrnet[sr]" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -20,6 +20,13 @@ _PROCESSES = 2  # with one, the work would be done in this process
 def run_onnx(model: Path, batches: Iterable[Inputs]) -> Iterator[Outputs]:
     """What an ONNX graph says of one batch after the other, at the runtime's default settings.
 
+    Args:
+        model: The ONNX file.
+        batches: Of B patients each, as :meth:`GraphInputs.arrays` gives them.
+
+    Yields:
+        Name of an output to its array, ``cells`` (B, 4) among them.
+
     Raises:
         ExportError: The runtime ended its process, or cannot run the graph.
     """

@@ -52,7 +52,7 @@ def program_of(graph: DecisionGraph, *, with_example: bool = False) -> ExportedP
 
 
 def example_inputs(graph: DecisionGraph) -> dict[str, Tensor]:
-    """Inputs of the right types and shapes that say nothing."""
+    """Inputs of the right types that say nothing: ones of shape (B, *shape of the input)."""
     inputs = graph.inputs
     return {
         name: torch.from_numpy(

@@ -53,13 +53,13 @@ def compile_ahead(path: Path, graph: DecisionGraph) -> None:
 
 
 def run_program(path: Path, batches: Iterable[Inputs]) -> Iterator[Outputs]:
-    """What a written program says of one batch after the other."""
+    """What a written program says of one batch after the other: ``cells`` (B, 4) and the rest."""
     program = torch.export.load(path).module()
     yield from _run(program, batches)
 
 
 def run_compiled(path: Path, batches: Iterable[Inputs]) -> Iterator[Outputs]:
-    """What a compiled program says of one batch after the other.
+    """What a compiled program says of one batch after the other: ``cells`` (B, 4) and the rest.
 
     Raises:
         ExportError: It cannot be loaded.
@@ -76,7 +76,7 @@ def run_compiled(path: Path, batches: Iterable[Inputs]) -> Iterator[Outputs]:
 
 
 def run_graph(graph: DecisionGraph, batches: Iterable[Inputs]) -> Iterator[Outputs]:
-    """What a graph in memory says of one batch after the other."""
+    """What a graph in memory says of one batch after the other: ``cells`` (B, 4) and the rest."""
     yield from _run(graph, batches)
 
 

@@ -67,6 +67,11 @@ def calibration_line(
     A slope below 1 means predictions too extreme. Undefined with one class, with probabilities of
     exactly 0 or 1, with all probabilities equal and under perfect separation.
 
+    Args:
+        prob: (n,) probabilities in [0, 1].
+        label: (n,) 0 or 1.
+        confidence: Of the intervals, in (0, 1).
+
     Returns:
         Slope and intercept.
     """
@@ -93,6 +98,10 @@ def spiegelhalter_test(prob: FloatArray, label: FloatArray) -> tuple[Estimate, E
     z is the Brier score less what it would be were every probability right, in standard errors.
     Undefined where every probability is 0, 1/2 or 1.
 
+    Args:
+        prob: (n,) probabilities in [0, 1].
+        label: (n,) 0 or 1.
+
     Returns:
         z and p, neither with an interval.
     """
@@ -114,7 +123,7 @@ def spiegelhalter_test(prob: FloatArray, label: FloatArray) -> tuple[Estimate, E
 def smooth_calibration(
     prob: FloatArray, label: FloatArray, weights: CountArray, confidence: float = 0.95
 ) -> Curve | None:
-    """The curve of :func:`smooth_calibration_with_errors` alone."""
+    """The curve of :func:`smooth_calibration_with_errors` alone; probabilities and labels (n,)."""
     return smooth_calibration_with_errors(prob, label, weights, confidence)[0]
 
 

@@ -35,7 +35,15 @@ def brier(
     generator: np.random.Generator,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Mean squared difference of probability and label, in [0, 1]; 0 is perfect. BCa interval."""
+    """Mean squared difference of probability and label, in [0, 1]; 0 is perfect. BCa interval.
+
+    Args:
+        prob: (n,) probabilities in [0, 1].
+        label: (n,) 0 or 1.
+        draws: Bootstrap samples.
+        generator: Of their random numbers.
+        confidence: Of the interval, in (0, 1).
+    """
     if reason := why_undefined(prob, label, classes=1):
         return Estimate.undefined(reason, n=len(label), method="BCa bootstrap")
     return _mean((prob - label) ** 2, draws, generator, confidence)
@@ -52,6 +60,13 @@ def log_loss(
     """Mean of −log of the probability given to what happened, in nats; 0 is perfect. BCa interval.
 
     Undefined where something happened that was given probability 0.
+
+    Args:
+        prob: (n,) probabilities in [0, 1].
+        label: (n,) 0 or 1.
+        draws: Bootstrap samples.
+        generator: Of their random numbers.
+        confidence: Of the interval, in (0, 1).
     """
     if reason := why_no_log_loss(prob, label):
         return Estimate.undefined(reason, n=len(label), method="BCa bootstrap")
@@ -59,7 +74,7 @@ def log_loss(
 
 
 def why_no_log_loss(prob: FloatArray, label: FloatArray) -> str | None:
-    """Say why there is no log loss, or None where there is."""
+    """Say why probabilities and labels (n,) have no log loss, or None where they have one."""
     reason = why_undefined(prob, label, classes=1)
     if reason is None and (np.where(label == 1, prob, 1 - prob) == 0).any():
         return "an outcome happened that was given probability 0"
@@ -82,6 +97,13 @@ def brier_skill(
     """1 − Brier / ȳ(1 − ȳ): the gain over predicting the observed prevalence for everybody.
 
     0 is no gain, 1 perfect, negative worse than the prevalence. BCa interval.
+
+    Args:
+        prob: (n,) probabilities in [0, 1].
+        label: (n,) 0 or 1.
+        draws: Bootstrap samples.
+        generator: Of their random numbers.
+        confidence: Of the interval, in (0, 1).
     """
     if reason := why_undefined(prob, label):
         return Estimate.undefined(reason, n=len(label), method="BCa bootstrap")
@@ -101,6 +123,10 @@ def decompose_brier(prob: FloatArray, label: FloatArray) -> BrierDecomposition:
     """Split the Brier score by isotonic recalibration (CORP; Dimitriadis, Gneiting & Jordan 2021).
 
     It is Murphy's decomposition without bins: consistent, optimally binned, reproducible.
+
+    Args:
+        prob: (n,) probabilities in [0, 1].
+        label: (n,) 0 or 1.
 
     Raises:
         ValueError: Scores or labels are not what they should be.

@@ -100,6 +100,12 @@ def binned_ece(
 ) -> BinnedEce:
     """Expected calibration error over equal-width bins (Naeini, Cooper & Hauskrecht 2015).
 
+    Args:
+        prob: (n,) probabilities in [0, 1].
+        label: (n,) 0 or 1.
+        bins: How many of equal width.
+        norm: Of the bins' errors: weighted mean, root of the weighted mean square, or the largest.
+
     Raises:
         ValueError: Scores or labels are not what they should be.
     """

@@ -42,7 +42,13 @@ def compare_log_loss(
 def compare_brier(
     first: FloatArray, second: FloatArray, label: FloatArray, confidence: float = 0.95
 ) -> Estimate:
-    """Brier score of the first model less that of the second; below 0 the first is better."""
+    """Brier score of the first model less that of the second; below 0 the first is better.
+
+    Args:
+        first, second: (n,) probabilities of both models for the same patients.
+        label: (n,) 0 or 1.
+        confidence: Of the interval, in (0, 1).
+    """
     if reason := _why_undefined(first, second, label, classes=1):
         return Estimate.undefined(reason, n=len(label), method=_MEAN)
     return mean_difference((first - label) ** 2 - (second - label) ** 2, confidence)
@@ -55,6 +61,11 @@ def compare_brier_skill(
 
     That is −D / v, where D is the difference of the Brier scores and v = ȳ(1 − ȳ) their common
     reference, estimated from the same patients: the delta method holds for both.
+
+    Args:
+        first, second: (n,) probabilities of both models for the same patients.
+        label: (n,) 0 or 1.
+        confidence: Of the interval, in (0, 1).
     """
     if reason := _why_undefined(first, second, label, classes=2):
         return Estimate.undefined(reason, n=len(label), method=_RATIO)

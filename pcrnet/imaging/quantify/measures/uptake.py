@@ -126,7 +126,7 @@ def ratio_ln(value: float, reference: float) -> float:
 
 
 def pattern(values: Values, place: Place) -> dict[str, float]:
-    """Rim against core, and coefficient of variation, of positive values in the lesion."""
+    """Rim against core, and coefficient of variation, of positive (x, y, z) in the lesion."""
     inner = place.depth_rank >= float(np.median(place.depth_rank[place.lesion]))
     core, rim = _mean(values, place.lesion & inner), _mean(values, place.lesion & ~inner)
     inside = values[place.lesion]
