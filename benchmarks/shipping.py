@@ -46,6 +46,10 @@ from pcrnet.decision.nested import (
 )
 from pcrnet.decision.shipped import describe_head, see_fits
 from pcrnet.decision.threshold import choose_threshold
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+)
 from pcrnet.evaluation.statistics.confusion import confusion, sensitivity, specificity
 from pcrnet.evaluation.statistics.discrimination import auc
 from pcrnet.evaluation.statistics.intervals import (
@@ -54,7 +58,6 @@ from pcrnet.evaluation.statistics.intervals import (
     wilson_interval,
 )
 from pcrnet.evaluation.statistics.precision_recall import average_precision
-from pcrnet.evaluation.statistics.reliability import calibration_in_the_large, calibration_line
 from pcrnet.evaluation.statistics.shipped import shipped_metrics
 from pcrnet.storage import write_text
 

@@ -101,6 +101,10 @@ class NetworkConfig(ModelSettings):
     networks: PositiveInt = 3
     """Networks of each fit. Each leaves out a part of the fit's own patients, on whom it is decided
     how much of the correction to keep; 1 keeps all of one network."""
+    promise: Annotated[float, Field(ge=0.0)] = 1.0
+    """A fit trains its next network only while what those before it gained on the patients that
+    they left out, carried on to all patients, would come to so many standard errors; else the start
+    stands alone. 0 trains all networks whatever they gain."""
     width: PositiveInt = 64
     """Length of every token."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1

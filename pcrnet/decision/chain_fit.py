@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 
 from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray
-from pcrnet.evaluation.statistics.newton import Derivatives, minimise
+from pcrnet.evaluation.statistics.calibration.newton import Derivatives, minimise
 
 _OF_HEADS = 0.95
 """Part of a patient's weight that goes to the probabilities which are reported."""

@@ -210,7 +210,14 @@ def final_decision(
     logits: Mapping[tuple[int, ...], FloatArray],
     config: EvaluationConfig,
 ) -> FittedDecision:
-    """What ships with the fit on everybody: fitted on what the K others said of their left out."""
+    """What ships with the fit on everybody: fitted on what the K others said of their left out.
+
+    Args:
+        fold: (n,) fold of each patient, from 0.
+        allowed: (n, 4) cells of the joint outcome that are possible for each patient.
+        logits: Folds left out by a fit to its logits (n, 3).
+        config: The calibrator and the operating point.
+    """
     return fit_decision(left_out_logits(fold, logits, config), allowed, config)
 
 

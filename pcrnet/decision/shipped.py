@@ -30,9 +30,9 @@ from pcrnet.decision.nested import (
 )
 from pcrnet.decision.training_size import noise_shares, pair_key
 from pcrnet.evaluation.statistics.array_types import FloatArray
+from pcrnet.evaluation.statistics.calibration.reliability import calibration_line
 from pcrnet.evaluation.statistics.confusion import confusion, sensitivity, specificity
 from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
-from pcrnet.evaluation.statistics.reliability import calibration_line
 from pcrnet.evaluation.statistics.shipped import ShippedHead
 
 _RATES = {"sensitivity": sensitivity, "specificity": specificity}

@@ -43,7 +43,7 @@ LogitsByLeftOut = Mapping[tuple[int, ...], FloatArray]
 
 @dataclass(frozen=True)
 class Moments:
-    """Variances and covariances of fits over patients that none of them saw, one a logit (3,)."""
+    """Variances and covariances of fits over patients that none of them saw, each (3,)."""
 
     pair: FloatArray
     pairs: FloatArray

@@ -18,9 +18,9 @@ from pcrnet.config.kinds import ModelKind
 from pcrnet.config.model import RIVALS, ModelConfig, NetworkConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.models.contract import FitRequest, FittedModel
-from pcrnet.models.network import PcrNet
+from pcrnet.models.dual_branch.network import PcrNet
+from pcrnet.models.dual_branch.pretraining import begin_with_weights, beginnings
 from pcrnet.models.network_model import Beginning, NetworkModel, begin
-from pcrnet.models.pretraining import begin_with_weights, beginnings
 
 
 def _network(
@@ -41,7 +41,9 @@ def _network_with_weights(
 def _fit_network(config: NetworkConfig, request: FitRequest) -> FittedModel:
     build = partial(_network_with_weights, config, request.data, request.imaging)
     corrects = config.start == "quantitative"
-    model = NetworkModel.fit(request, build, networks=config.networks, corrects=corrects)
+    model = NetworkModel.fit(
+        request, build, networks=config.networks, corrects=corrects, promise=config.promise
+    )
     begun = beginnings(config, request.data, request.imaging)
     return replace(model, pretrained={branch: one.to_dict() for branch, one in begun.items()})
 

@@ -44,7 +44,7 @@ def _fit(config: MonaiConfig, request: FitRequest) -> FittedModel:
 
     build = partial(_build, config, request.data, request.imaging)
     request = replace(request, covariates=())  # it looks at scans alone
-    return NetworkModel.fit(request, build, networks=1, corrects=False)
+    return NetworkModel.fit(request, build, networks=1, corrects=False, promise=0.0)
 
 
 def _begin(config: MonaiConfig, request: FitRequest) -> Beginning:

@@ -35,11 +35,11 @@ from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import IntegrityError
 from pcrnet.models.allowance import TooLargeError, allowance
-from pcrnet.models.contract import FitRequest, FittedModel, Logits, Needs, Shown
+from pcrnet.models.contract import FitPart, FitRequest, FittedModel, Logits, Needs, Shown
 from pcrnet.models.frequencies import Frequencies
 from pcrnet.models.network_record import START_FOLDER, NetworkRecord, read_start
 from pcrnet.models.rivals.tabular import TabularModel, without
-from pcrnet.models.shrinkage import choose_factors
+from pcrnet.models.shrinkage import choose_factors, is_promising
 from pcrnet.storage import write_bytes
 
 _REMEDY = "restore the file from where it was written"
@@ -59,6 +59,7 @@ class NetworkModel:
         networks: Each trained on other patients of the fit; none where they add nothing.
         encoding: Clinical encoding of each network.
         factors: (3,) in [0, 1], one a logit.
+        tried: Number of networks that were trained, kept or not.
         pretrained: Branch to the digest of the file that its encoder began with, and how much of
             the encoder came from it.
     """
@@ -67,11 +68,18 @@ class NetworkModel:
     networks: tuple[nn.Module, ...]
     encodings: tuple[ClinicalEncoding, ...]
     factors: NDArray[np.float64]
+    tried: int = 0
     pretrained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def fit(
-        cls, request: FitRequest, build: Build, *, networks: int, corrects: bool
+        cls,
+        request: FitRequest,
+        build: Build,
+        *,
+        networks: int,
+        corrects: bool,
+        promise: float,
     ) -> NetworkModel:
         """Fit the start, the networks on parts of the patients, and the factors on what is left.
 
@@ -81,15 +89,17 @@ class NetworkModel:
             networks: How many; each leaves out a part of the patients, who choose the factors.
                 With one, nobody is left out and the factors are 1.
             corrects: Whether the start is the quantitative model, else the frequencies.
+            promise: Standard errors that the gain of the networks so far must be on its way to, or
+                no other is trained and none is kept; 0 trains all. Of frequencies all are trained.
         """
         if networks == 1:
             begun = begin(request, build, corrects=corrects)
             request.optimise(
-                "network", begun.network, request.patients, begun.encoding, begun.offset
+                FitPart("network", begun.network, request.patients, begun.encoding, begun.offset)
             )
-            return cls(begun.start, (begun.network,), (begun.encoding,), np.ones(3))
+            return cls(begun.start, (begun.network,), (begun.encoding,), np.ones(3), tried=1)
         start = _fit_start(request, corrects)
-        parts = _parts(request, networks)
+        parts, allowed = _parts(request, networks), allowed_cells(request.patients)
         trained: list[nn.Module] = []
         encodings: list[ClinicalEncoding] = []
         started, added = np.empty((len(parts), 3)), np.empty((len(parts), 3))
@@ -101,20 +111,23 @@ class NetworkModel:
             encoding = ClinicalEncoding.fit(learning.patients, request.covariates)
             network = _new(build, encoding, request, name)
             offset = _honest_offset(own_start, learning)
-            request.optimise(name, network, learning.patients, encoding, offset)
+            request.optimise(FitPart(name, network, learning.patients, encoding, offset))
             others = _chosen(request.patients, left)
             started[left] = own_start.logits(others, request.source)
             added[left] = network_logits(network, encoding, others, request.source)
             trained.append(network)
             encodings.append(encoding)
-        factors = (
-            choose_factors(started, added, allowed_cells(request.patients))
-            if corrects
-            else np.ones(3)
-        )
+            seen, share = parts <= part, (part + 1) / networks
+            if (
+                corrects
+                and share < 1
+                and not is_promising(started[seen], added[seen], allowed[seen], share, promise)
+            ):
+                return cls(start, (), (), np.zeros(3), tried=len(trained))
+        factors = choose_factors(started, added, allowed) if corrects else np.ones(3)
         if not factors.any():
-            return cls(start, (), (), factors)
-        return cls(start, tuple(trained), tuple(encodings), factors)
+            return cls(start, (), (), factors, tried=networks)
+        return cls(start, tuple(trained), tuple(encodings), factors, tried=networks)
 
     def logits(
         self,
@@ -145,6 +158,7 @@ class NetworkModel:
         weights = sum(value.numel() for network in self.networks for value in network.parameters())
         return {
             "networks": len(self.networks),
+            "tried": self.tried,
             "weights": weights,
             "factors": [round(float(factor), 4) for factor in self.factors],
             "start": dict(self.start.describe()),
@@ -160,7 +174,8 @@ class NetworkModel:
                 for name, value in network.state_dict().items()
             }
             write_bytes(directory / _weights_file(index), save(state))
-        NetworkRecord(self.factors, self.encodings, self.pretrained).write(directory)
+        record = NetworkRecord(self.factors, self.encodings, self.tried, self.pretrained)
+        record.write(directory)
 
     @classmethod
     def read(
@@ -184,7 +199,9 @@ class NetworkModel:
             _read_network(directory / _weights_file(index), build, encoding)
             for index, encoding in enumerate(record.encodings)
         )
-        return cls(start, networks, record.encodings, record.factors, record.pretrained)
+        return cls(
+            start, networks, record.encodings, record.factors, record.tried, record.pretrained
+        )
 
 
 @dataclass(frozen=True, eq=False)

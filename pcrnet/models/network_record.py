@@ -34,12 +34,14 @@ class NetworkRecord:
     Attributes:
         factors: (3,) in [0, 1], one a logit.
         encodings: Clinical encoding of each network.
+        tried: Number of networks that were trained, kept or not.
         pretrained: Branch to the digest of the file that its encoder began with, and how much of
             it fitted.
     """
 
     factors: NDArray[np.float64]
     encodings: tuple[ClinicalEncoding, ...]
+    tried: int = 0
     pretrained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def write(self, directory: Path) -> None:
@@ -49,6 +51,7 @@ class NetworkRecord:
             {
                 "factors": [float(factor) for factor in self.factors],
                 "encodings": [encoding.to_dict() for encoding in self.encodings],
+                "tried": self.tried,
                 "pretrained": {branch: dict(one) for branch, one in self.pretrained.items()},
             },
         )
@@ -65,12 +68,13 @@ class NetworkRecord:
         with taking_apart(path, remedy=_REMEDY):
             factors = np.array([float(factor) for factor in record["factors"]])
             encodings = tuple(ClinicalEncoding.from_dict(item) for item in record["encodings"])
+            tried = int(record.get("tried", len(encodings)))  # older records do not say
             pretrained = {
                 str(branch): dict(one) for branch, one in record.get("pretrained", {}).items()
             }
         if factors.shape != (3,) or not ((factors >= 0) & (factors <= 1)).all():
             raise IntegrityError("the factors are damaged", file=path, remedy=_REMEDY)
-        return cls(factors, encodings, pretrained)
+        return cls(factors, encodings, tried, pretrained)
 
 
 def read_start(

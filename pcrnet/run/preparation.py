@@ -24,6 +24,7 @@ from pcrnet.run.judging import check_calibration
 from pcrnet.run_layout import RunLayout
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
 from pcrnet.storage import sha256_json, write_json
+from pcrnet.training.demands.precision import settle_precision
 from pcrnet.training.events import (
     Listener,
     Progressed,
@@ -32,7 +33,6 @@ from pcrnet.training.events import (
 )
 from pcrnet.training.fit import FitJob
 from pcrnet.training.plan import plan_fits
-from pcrnet.training.precision import settle_precision
 
 
 @dataclass(frozen=True)

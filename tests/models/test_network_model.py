@@ -34,19 +34,29 @@ class Recorder:
         self.weight = weight
         self.calls = []
 
-    def __call__(self, part, network, patients, encoding, offset):
-        self.calls.append((part, tuple(patients), offset))
-        nn.init.constant_(network.linear.weight, self.weight)
+    def __call__(self, part):
+        self.calls.append((part.name, tuple(part.patients), part.offset))
+        nn.init.constant_(part.network.linear.weight, self.weight)
 
 
 @pytest.fixture
 def fit(fit_request, trial_patients):
-    def fit(optimise, *, n=40, networks=3, corrects=True, patients=None):
+    def fit(optimise, *, n=40, networks=3, corrects=True, patients=None, promise=0.0):
         request = fit_request(patients or trial_patients(n), optimise=optimise)
-        model = NetworkModel.fit(request, Constant, networks=networks, corrects=corrects)
+        model = NetworkModel.fit(
+            request, Constant, networks=networks, corrects=corrects, promise=promise
+        )
         return model, request
 
     return fit
+
+
+@pytest.fixture
+def told_by_their_scans(trial_patients):
+    return [
+        dataclasses.replace(patient, outcome=Outcome(i % 4 < 2, i % 4 < 2).closed)
+        for i, patient in enumerate(trial_patients(60))
+    ]
 
 
 def test_a_correction_that_hurts_is_dropped_and_the_model_is_its_start(
@@ -65,12 +75,10 @@ def test_a_correction_that_hurts_is_dropped_and_the_model_is_its_start(
     assert not list(tmp_path.glob("*.safetensors"))
 
 
-def test_a_correction_that_helps_is_kept_and_added_by_its_factor(fit, trial_patients, scans):
-    patients = [
-        dataclasses.replace(patient, outcome=Outcome(i % 4 < 2, i % 4 < 2).closed)
-        for i, patient in enumerate(trial_patients(60))
-    ]
-    model, _ = fit(Recorder(weight=8.0), patients=patients)
+def test_a_correction_that_helps_is_kept_and_added_by_its_factor(
+    fit, told_by_their_scans, trial_patients, scans
+):
+    model, _ = fit(Recorder(weight=8.0), patients=told_by_their_scans)
     assert model.factors[0] > 0
     assert len(model.networks) == 3
     others = trial_patients(5, first=80)
@@ -86,6 +94,44 @@ def test_every_network_leaves_out_its_own_part_and_all_leave_out_everybody_once(
     left_out = [set(names) - {p.patient_id for p in call[1]} for call in recorder.calls]
     assert sorted(name for left in left_out for name in left) == names
     assert [call[0] for call in recorder.calls] == ["network-0", "network-1", "network-2"]
+
+
+def test_networks_that_gain_nothing_are_the_last_of_their_fit(fit, trial_patients, scans):
+    """One is trained; the model is the one that trains all three and keeps none of them."""
+    asked = Recorder(weight=-20.0)
+    model, _ = fit(asked, promise=1.0)
+    assert [call[0] for call in asked.calls] == ["network-0"]
+    assert (model.tried, model.networks) == (1, ())
+    whole, _ = fit(Recorder(weight=-20.0), promise=0.0)
+    assert (whole.tried, whole.networks) == (3, ())
+    others = trial_patients(4, first=60)
+    np.testing.assert_array_equal(model.logits(others, scans()), whole.logits(others, scans()))
+
+
+def test_networks_that_gain_are_all_trained_and_equal_those_that_nobody_asked(
+    fit, told_by_their_scans
+):
+    model, _ = fit(Recorder(weight=8.0), patients=told_by_their_scans, promise=1.0)
+    unasked, _ = fit(Recorder(weight=8.0), patients=told_by_their_scans, promise=0.0)
+    assert len(model.networks) == model.tried == 3
+    np.testing.assert_array_equal(model.factors, unasked.factors)
+
+
+def test_whether_to_go_on_is_asked_of_patients_that_were_left_out_and_of_no_other(fit, monkeypatch):
+    asked = []
+
+    def note(start, added, allowed, share, bar):
+        asked.append((len(start), np.isfinite(start).all(), share, bar))
+        return True
+
+    monkeypatch.setattr("pcrnet.models.network_model.is_promising", note)
+    fit(Recorder(), n=42, promise=0.7)
+    assert asked == [(14, True, 1 / 3, 0.7), (28, True, 2 / 3, 0.7)]
+
+
+def test_without_a_start_no_network_is_given_up(fit):
+    model, _ = fit(Recorder(weight=-20.0), corrects=False, promise=5.0)
+    assert len(model.networks) == 3
 
 
 def test_one_network_learns_from_everybody_and_is_kept_whole(fit):
@@ -151,12 +197,12 @@ def test_the_first_weights_of_a_network_follow_from_seed_fit_and_part(fit_reques
     def initial(**changes):
         found = []
 
-        def note(part, network, *others):
-            found.append(network.weight.detach().clone())
+        def note(part):
+            found.append(part.network.weight.detach().clone())
 
         request = fit_request(trial_patients(24), optimise=note, **changes)
         build = partial(lambda encoding: _Linear())
-        NetworkModel.fit(request, build, networks=2, corrects=False)
+        NetworkModel.fit(request, build, networks=2, corrects=False, promise=0.0)
         return torch.stack(found)
 
     first = initial()

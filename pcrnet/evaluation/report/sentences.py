@@ -14,7 +14,7 @@ from pcrnet.config.evaluation import (
     YoudenRule,
 )
 from pcrnet.config.experiment import Experiment
-from pcrnet.evaluation.patients import listed
+from pcrnet.evaluation.population.patients import listed
 from pcrnet.evaluation.report.consequence_sentences import level_sentence, net_benefit_sentence
 from pcrnet.evaluation.report.estimate_words import with_interval
 from pcrnet.evaluation.report.refit_sentences import (

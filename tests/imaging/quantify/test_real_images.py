@@ -1,7 +1,11 @@
 """Real scans go through the engine, and agree with what others measured on them."""
 
+import zipfile
+
+import nibabel
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from pcrnet.cohort.table import read_cohort
 from pcrnet.config.data import DataConfig
@@ -62,3 +66,57 @@ def test_ucsfs_series_enhances_as_in_ucsfs_own_map(test_data):
     ours = 100.0 * survey.visits["baseline"].excess["dce"].values
     assert np.corrcoef(ours[inside], theirs[inside])[0, 1] > 0.97
     assert np.median(ours[inside] / theirs[inside]) == pytest.approx(1.0, abs=0.03)
+
+
+def test_two_visits_of_a_real_tumour_patient_are_registered_and_adc_is_that_of_the_maps(
+    test_data, tmp_path
+):
+    """Liver, 126 days apart, on a table of another height: a ball of 20 mm, 40 mm beside the
+    middle, stands for the tumour.
+
+    Its ADC is the mean of the maps as they came, at the first visit inside the bed, at the second
+    where the registration takes it.
+    """
+    folder = test_data / "cmb_crc_two_timepoints"
+    maps = {
+        visit: read_dicom_series(folder / f"SCAN_{name}_adc_image.zip", "adc").volume
+        for visit, name in (("baseline", "002"), ("interim", "001"))
+    }
+    first = maps["baseline"]
+    beside = np.array([40.0, 0.0, 0.0]) @ np.linalg.inv(first.affine[:3, :3]).T
+    centre = np.array(first.array.shape) / 2.0 + beside
+    grid = np.stack(np.indices(first.array.shape), axis=-1)
+    ball = np.linalg.norm((grid - centre) * first.spacing_mm, axis=-1) <= 20.0
+    mask = tmp_path / "mask.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(ball.astype(np.uint8), first.affine), mask)
+    table = tmp_path / "cohort.csv"
+    cells = ("002_adc", "002_t2", "001_adc", "001_t2")
+    for cell in cells:
+        with zipfile.ZipFile(folder / f"SCAN_{cell}_image.zip") as files:
+            files.extractall(tmp_path / cell)
+    table.write_text(
+        "patient_id,baseline.adc,baseline.t2,interim.adc,interim.t2,baseline.mask,yT0,yN0\n"
+        + ",".join(["A", *cells, mask.name, "0", "0"])
+        + "\n"
+    )
+    data = DataConfig(timepoints=("baseline", "interim"), branches={"mri": ("adc", "t2")})
+    (patient,) = read_cohort(table, timepoints=data.timepoints, channels=data.channels).patients
+    scans = read_patient(patient, data, _IMAGING)
+    found = measure_scans(scans, patient, data, _IMAGING)
+    registration = found.flags.registrations["interim"]
+    assert registration.accepted
+    assert registration.similarity_after > 0.5 > registration.similarity_before
+    assert not {name for name, value in found.values.items() if np.isnan(value)} - {
+        "baseline.days",
+        "interim.days",
+    }
+    points = nibabel.affines.apply_affine(first.affine, np.argwhere(ball))
+    for visit, volume in maps.items():
+        there = nibabel.affines.apply_affine(scans.transform(visit), points)
+        index = nibabel.affines.apply_affine(np.linalg.inv(volume.affine), there)
+        independent = map_coordinates(volume.array, index.T, order=1)
+        values = found.values
+        assert values[f"{visit}.adc.p50_1e3_mm2_s"] == pytest.approx(
+            np.median(independent), abs=0.1
+        ), visit
+        assert 0.5 < values[f"{visit}.adc.mean_1e3_mm2_s"] < 3.0
