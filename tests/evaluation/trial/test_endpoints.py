@@ -80,8 +80,11 @@ def test_a_locked_threshold_succeeds_by_mistake_no_more_often_than_the_level_say
     """At the least favourable null one rate lies on its null value and the other is sure to pass:
     the chance of success is a sum of binomial probabilities."""
     design = design_of(protocol, protocol.coprimary[0])
-    met = [k for k in range(n + 1) if judge(protocol, Confusion(k, 1, 999, n - k), GOOD)[0] == "met"]
-    by_mistake = float(stats.binom.pmf(met, n, design.null_sensitivity).sum())
-    assert 0 < by_mistake <= design.alpha
-    met = [k for k in range(n + 1) if judge(protocol, Confusion(999, n - k, k, 1), GOOD)[0] == "met"]
-    assert float(stats.binom.pmf(met, n, design.null_specificity).sum()) <= design.alpha
+
+    def met(table: Confusion) -> bool:
+        return judge(protocol, table, GOOD)[0] == "met"
+
+    sensitive = [k for k in range(n + 1) if met(Confusion(k, 1, 999, n - k))]
+    assert 0 < stats.binom.pmf(sensitive, n, design.null_sensitivity).sum() <= design.alpha
+    specific = [k for k in range(n + 1) if met(Confusion(999, n - k, k, 1))]
+    assert 0 < stats.binom.pmf(specific, n, design.null_specificity).sum() <= design.alpha
