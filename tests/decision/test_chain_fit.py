@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pcrnet.evaluation.statistics.reliability import calibration_line
 from scipy.optimize import check_grad, minimize
 
 from pcrnet.cohort.outcome import CELLS, Outcome
 from pcrnet.decision import chain_fit
 from pcrnet.decision.calibrators import ChainCalibrator, head_probabilities, joint_cells
 from pcrnet.decision.chain_fit import fit_chain, fit_temperature, log_cells
+from pcrnet.evaluation.statistics.calibration.reliability import calibration_line
 
 
 def simulate(n: int, seed: int, truth: ChainCalibrator | None = None):
