@@ -1,9 +1,10 @@
 # A bundle behind HTTP on a CPU: docker build -t pcrnet-serve . && docker compose up
 # Every library is installed by the hash of its file (locks/serve.txt). No bundle is in the image: it
 # is mounted, so that image and model are approved and changed apart.
-ARG PYTHON=3.11
+# By digest, for an image that can be built again: --build-arg BASE=python@sha256:...
+ARG BASE=python:3.11-slim-bookworm
 
-FROM python:${PYTHON}-slim AS build
+FROM ${BASE} AS build
 # The wheel of torch that is locked brings CUDA along, 3 GB that a CPU has no use for. This names a
 # folder or an index with wheels for the CPU of the same version; they are not covered by the hashes.
 ARG CPU_WHEELS=""
@@ -21,7 +22,7 @@ COPY pyproject.toml README.md LICENSE /src/
 COPY pcrnet /src/pcrnet
 RUN pip install --no-deps --no-build-isolation . && pip check
 
-FROM python:${PYTHON}-slim
+FROM ${BASE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin pcrnet
 COPY --from=build /opt/pcrnet /opt/pcrnet
 # What is written goes to /tmp alone: run it with a read-only root and a tmpfs there.

@@ -13,7 +13,7 @@ train: $(VENV)/.train
 	$(VENV)/bin/python train.py $(ARGS)
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .

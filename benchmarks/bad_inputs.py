@@ -13,7 +13,6 @@ import argparse
 import gzip
 import io
 import json
-import re
 import struct
 import tempfile
 import time
@@ -24,7 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from harness import describe_machine, publish
+from harness import begin_peak_mb, describe_machine, peak_mb, publish
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
@@ -189,18 +188,9 @@ def _overlapping() -> bytes:
     return struct.pack("<Q", len(header)) + header + bytes(8)
 
 
-def _resident_mb(field: str) -> float:
-    status = Path("/proc/self/status").read_text()
-    found = re.search(rf"{field}:\s+(\d+)", status)
-    if found is None:
-        raise SystemExit("this system does not tell the memory of a process")
-    return int(found[1]) / 1024
-
-
 def cost_of_refusal(path: Path) -> dict[str, object]:
     """Seconds, megabytes and the name of the error with which a file is refused."""
-    Path("/proc/self/clear_refs").write_text("5")  # the highest resident set begins anew
-    before = _resident_mb("VmRSS")
+    before = begin_peak_mb()
     start = time.perf_counter()
     error = None
     try:
@@ -214,7 +204,7 @@ def cost_of_refusal(path: Path) -> dict[str, object]:
     return {
         "refused_as": error,
         "seconds": round(seconds, 4),
-        "megabytes": round(max(0.0, _resident_mb("VmHWM") - before), 1),
+        "megabytes": round(max(0.0, peak_mb() - before), 1),
     }
 
 

@@ -20,17 +20,20 @@ from harness import describe_machine, publish
 from scipy.special import expit
 from scipy.stats import norm
 
-from pcrnet.evaluation.statistics.confusion import confusion, npv, ppv, sensitivity, specificity
-from pcrnet.evaluation.statistics.discrimination import auc
-from pcrnet.evaluation.statistics.intervals import Estimate, wilson_interval
-from pcrnet.evaluation.statistics.precision_recall import average_precision
-from pcrnet.evaluation.statistics.reliability import calibration_in_the_large, calibration_line
-from pcrnet.evaluation.statistics.score_comparison import (
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+)
+from pcrnet.evaluation.statistics.calibration.scores import brier
+from pcrnet.evaluation.statistics.comparison.score_comparison import (
     compare_brier,
     compare_brier_skill,
     compare_log_loss,
 )
-from pcrnet.evaluation.statistics.scores import brier
+from pcrnet.evaluation.statistics.confusion import confusion, npv, ppv, sensitivity, specificity
+from pcrnet.evaluation.statistics.discrimination import auc
+from pcrnet.evaluation.statistics.intervals import Estimate, wilson_interval
+from pcrnet.evaluation.statistics.precision_recall import average_precision
 
 SIZES = (60, 120, 460)
 SPREAD, SLOPE, SHIFT = 1.4, 1.5, 0.2

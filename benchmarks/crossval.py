@@ -29,10 +29,10 @@ from pcrnet.config.layers import load_experiment
 from pcrnet.machine import available_cores
 from pcrnet.public import cross_validate
 from pcrnet.storage import read_record
+from pcrnet.training.demands.timing import THROUGHPUT_FILE
 from pcrnet.training.events import FitsPlanned, RunEvent, StageStarted
 from pcrnet.training.fit import LOGITS_FILE, networks_of_fit
 from pcrnet.training.plan import judged_fits
-from pcrnet.training.timing import THROUGHPUT_FILE
 
 _QUICK = [
     "data.simulation.patients=24",

@@ -1,11 +1,15 @@
-"""An exported graph on the default grid: agreement, time and memory of one patient, and sizes.
+"""An exported graph: agreement, time and memory of one patient, sizes, and where it runs.
 
-    python benchmarks/export.py --out benchmarks/results/export.json
+    python benchmarks/export.py ward --bundle runs/simulated/bundle --out RESULT.json
+    python benchmarks/export.py networks --out RESULT.json
+    python benchmarks/export.py matrix --out RESULT.json
 
-Three networks of the default size on the quantitative model, disturbed at random instead of
-trained: neither time nor agreement depends on what was learned. Time and memory are those of a
-process that imports onnxruntime and numpy alone, on one thread. With ``--matrix`` every encoder
-with every fusion is exported on a small grid, too, and run in processes of its own.
+``ward`` exports the bundle of a run that was trained, makes a fresh environment, installs
+onnxruntime and numpy there and nothing else, and runs the example. ``networks`` takes three of the
+default size, disturbed at random so that all of them count, whole and quantised. ``matrix``
+exports every encoder with every fusion on a small grid and runs each in processes of its own. Time
+and memory are those of a process that imports onnxruntime and numpy alone, on one thread. Parts
+that are in the file already are kept.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +29,10 @@ from harness import describe_machine, publish
 
 _ROOT = Path(__file__).parents[1]
 _REPEATS = 50
+_INSTALLED = """
+from importlib.metadata import distributions
+print(*sorted(f"{each.name}=={each.version}" for each in distributions()))
+"""
 _RUN = """
 import json, sys, time
 import numpy as np
@@ -99,13 +108,13 @@ def _fixtures(path: str) -> object:
     return module
 
 
-def _default(fixtures: object, folder: Path) -> dict[str, object]:
+def _networks(fixtures: object, folder: Path) -> dict[str, object]:
     from pcrnet.deploy.bundle import Bundle
+    from pcrnet.deploy.export.decision.graph import DecisionGraph
     from pcrnet.deploy.export.exporting import ExportOptions, export_bundle, worst
-    from pcrnet.deploy.export.graph import DecisionGraph
-    from pcrnet.deploy.export.onnx_session import run_onnx
+    from pcrnet.deploy.export.formats.onnx_session import run_onnx
+    from pcrnet.deploy.export.formats.quantise import quantise
     from pcrnet.deploy.export.parity import all_cases, compare
-    from pcrnet.deploy.export.quantise import quantise
 
     bundle = _made(fixtures, folder / "bundle", networks=3)
     out = folder / "onnx"
@@ -124,9 +133,9 @@ def _default(fixtures: object, folder: Path) -> dict[str, object]:
     return result
 
 
-def _file(model: Path, folder: Path) -> dict[str, object]:
+def _file(model: Path, folder: Path, python: Path = Path(sys.executable)) -> dict[str, object]:
     done = subprocess.run(
-        [sys.executable, "-I", "-c", _RUN, model, folder / "golden.npz", str(_REPEATS)],
+        [python, "-I", "-c", _RUN, model, folder / "golden.npz", str(_REPEATS)],
         capture_output=True,
         text=True,
         check=True,
@@ -134,12 +143,50 @@ def _file(model: Path, folder: Path) -> dict[str, object]:
     return {"megabytes": round(model.stat().st_size / 1e6, 2), **json.loads(done.stdout)}
 
 
+def _ward(bundle: Path, folder: Path) -> dict[str, object]:
+    """A trained bundle where there is neither torch nor pcrnet."""
+    from pcrnet.deploy.export.exporting import ExportOptions, export_bundle, worst
+
+    found: dict[str, object] = {}
+    for form, name in (("onnx", "model.onnx"), ("torch", "model.pt2")):
+        export = export_bundle(bundle, folder / form, ExportOptions(form))
+        found[name] = worst(export.agreements).to_dict() | {"patterns": len(export.agreements)}
+    python = _fresh(folder / "fresh")
+    example = _in(python, folder / "onnx" / "example.py")
+    return {
+        "parity": found,
+        "installed": _in(python, "-c", _INSTALLED).split(),
+        "example": example.splitlines()[-1],
+        "one_patient": _file(folder / "onnx" / "model.onnx", folder / "onnx", python),
+    }
+
+
+def _fresh(folder: Path) -> Path:
+    """An environment with onnxruntime and numpy in the versions that are tested; its Python."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    install = ("-m", "pip", "install", "-q", "-c", _ROOT / "constraints.txt")
+    subprocess.run([python, *install, "numpy", "onnxruntime"], check=True, capture_output=True)
+    for library in ("torch", "pcrnet"):
+        assert subprocess.run(
+            [python, "-I", "-c", f"import {library}"], check=False, capture_output=True
+        ).returncode
+    return python
+
+
+def _in(python: Path, *arguments: str | Path) -> str:
+    """What a program of that environment prints; it sees nothing of this one."""
+    command = [python, "-I", *arguments]
+    clean = {"PATH": os.defpath}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=clean).stdout
+
+
 def _matrix(fixtures: object, sizes: object, folder: Path) -> dict[str, object]:
     from pcrnet.deploy.bundle import Bundle
+    from pcrnet.deploy.export.decision.graph import DecisionGraph
     from pcrnet.deploy.export.exporting import worst
-    from pcrnet.deploy.export.graph import DecisionGraph
-    from pcrnet.deploy.export.onnx_file import write_onnx
-    from pcrnet.deploy.export.onnx_session import run_onnx
+    from pcrnet.deploy.export.formats.onnx_file import write_onnx
+    from pcrnet.deploy.export.formats.onnx_session import run_onnx
     from pcrnet.deploy.export.parity import all_cases, compare
 
     found: dict[str, object] = {}
@@ -169,25 +216,31 @@ def _matrix(fixtures: object, sizes: object, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("ward", "networks", "matrix"))
+    parser.add_argument("--bundle", type=Path, help="of a finished run, for ward")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--matrix", action="store_true")
     options = parser.parse_args()
     import onnxruntime
     import torch
 
-    fixtures = _fixtures("tests/deploy/export/conftest.py")
+    versions = {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        result: dict[str, object] = {
-            "machine": describe_machine(
-                torch=torch.__version__, onnxruntime=onnxruntime.__version__, threads=1
-            ),
-            "default_grid": _default(fixtures, folder),
-        }
-        if options.matrix:
-            sizes = _fixtures("tests/deploy/export/test_onnx_file.py")
-            result["encoders_and_fusions"] = _matrix(fixtures, sizes, folder)
-    publish(result, options.out)
+        found: dict[str, object]
+        match options.part:
+            case "ward":
+                found = _ward(options.bundle, folder)
+            case "networks":
+                found = _networks(_fixtures("tests/deploy/export/conftest.py"), folder)
+            case _:
+                fixtures = _fixtures("tests/deploy/export/conftest.py")
+                sizes = _fixtures("tests/deploy/export/formats/test_onnx_file.py")
+                found = _matrix(fixtures, sizes, folder)
+    machine = describe_machine(threads=1, **versions)
+    earlier = {}
+    if options.out is not None and options.out.is_file():
+        earlier = json.loads(options.out.read_text(encoding="utf-8"))
+    publish(earlier | {options.part: {"machine": machine} | found}, options.out)
 
 
 if __name__ == "__main__":

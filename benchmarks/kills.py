@@ -35,7 +35,7 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.run.pipeline import train
 from pcrnet.storage import sha256_file
-from pcrnet.training import memory
+from pcrnet.training.demands import memory
 from pcrnet.training.events import FitFinished, RunEvent, StageStarted
 from pcrnet.training.lightning import callbacks
 

@@ -45,9 +45,9 @@ from pcrnet.config.layers import load_experiment
 from pcrnet.data.dataset import TensorSource
 from pcrnet.data.splits import make_splits
 from pcrnet.decision.calibrators import Calibrator, head_probabilities
-from pcrnet.evaluation.statistics.auc_comparison import compare_auc
+from pcrnet.evaluation.statistics.comparison.auc_comparison import compare_auc
+from pcrnet.evaluation.statistics.comparison.score_comparison import compare_log_loss
 from pcrnet.evaluation.statistics.intervals import Estimate
-from pcrnet.evaluation.statistics.score_comparison import compare_log_loss
 from pcrnet.imaging.tensors.cache import TensorCache
 from pcrnet.models.contract import FittedModel, Shown
 from pcrnet.models.kinds import read_model

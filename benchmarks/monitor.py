@@ -24,6 +24,7 @@ from pcrnet.applicability.covariate_ranges import CovariateRange
 from pcrnet.applicability.reference import CohortReference, Usual, modelled_names
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.config.layers import load_experiment
+from pcrnet.evaluation.statistics.intervals import wilson_interval
 from pcrnet.evaluation.tables.predictions import read_predictions
 from pcrnet.monitoring.charts import (
     MAIN_HEAD,
@@ -36,6 +37,7 @@ from pcrnet.monitoring.charts import (
     increments,
 )
 from pcrnet.monitoring.limit import PATIENTS, find_limits
+from pcrnet.monitoring.reach import least_patients, nats_of_mean, nats_of_rate
 
 _WITHIN = 100
 _LEAD_IN = 50
@@ -63,6 +65,9 @@ def main() -> None:
         }
     result = {
         "machine": describe_machine(),
+        "replicas": options.replicas,
+        "seed": options.seed,
+        "unchanged_patients_before_a_change": _LEAD_IN,
         "training_patients": baseline.patients,
         "series": len(baseline.names),
         "score_deviations": {
@@ -77,7 +82,7 @@ def main() -> None:
         },
         "changes": _changes(rows, labels, baseline, limits, options),
         "operating_curve": _curve(rows, labels, options),
-        "bound_for_outcomes": _bound(baseline),
+        "least_patients_of_any_rule": _bounds(baseline),
     }
     publish(result, options.out)
 
@@ -194,12 +199,20 @@ def _false_alarms(
     limit: np.ndarray,
     outcomes: bool,
     options: argparse.Namespace,
-) -> float:
-    counts = [
-        count_alarms(steps / limit, 1.0)[0]
-        for steps in _replicas(rows, labels, outcomes, options, PATIENTS)
-    ]
-    return round(float(np.mean(counts)), 3)
+) -> dict[str, object]:
+    """Mean number, with the 95 % interval of a mean: alarms of one baseline hang together."""
+    counts = np.array(
+        [
+            count_alarms(steps / limit, 1.0)[0]
+            for steps in _replicas(rows, labels, outcomes, options, PATIENTS)
+        ]
+    )
+    mean, half = float(counts.mean()), 1.96 * float(counts.std(ddof=1)) / math.sqrt(len(counts))
+    return {
+        "mean": round(mean, 3),
+        "interval": [round(max(mean - half, 0.0), 3), round(mean + half, 3)],
+        "replicas": len(counts),
+    }
 
 
 def _scenarios(baseline: Baseline) -> dict[str, tuple[dict[str, float], float]]:
@@ -232,7 +245,7 @@ def _changes(
     baseline: Baseline,
     limits: Mapping[bool, np.ndarray],
     options: argparse.Namespace,
-) -> dict[str, dict[str, float | None]]:
+) -> dict[str, dict[str, object]]:
     found = {}
     for name, (added, points) in _scenarios(baseline).items():
         outcomes = points != 0.0
@@ -248,10 +261,17 @@ def _changes(
         delays = delays[delays > 0]
         median = float(np.median(delays))
         found[name] = {
+            "n": len(delays),
             "median_delay": median if math.isfinite(median) else None,
-            "found_within_100": round(float((delays <= _WITHIN).mean()), 3),
+            **_share("found_within_100", delays <= _WITHIN),
         }
     return found
+
+
+def _share(name: str, found: np.ndarray) -> dict[str, object]:
+    """A share with its 95 % interval (Wilson)."""
+    low, high = wilson_interval(int(found.sum()), len(found))
+    return {name: round(float(found.mean()), 3), "interval": [round(low, 3), round(high, 3)]}
 
 
 def _delay(steps: np.ndarray, limit: np.ndarray) -> float:
@@ -261,7 +281,7 @@ def _delay(steps: np.ndarray, limit: np.ndarray) -> float:
 
 def _curve(
     rows: list[dict[str, float]], labels: np.ndarray, options: argparse.Namespace
-) -> list[dict[str, float]]:
+) -> list[dict[str, object]]:
     """False alarms against what is found of a true change of prevalence, limit by limit."""
     unchanged = _replicas(rows, labels, True, options, PATIENTS)
     baseline = _baseline(rows, labels)
@@ -271,26 +291,32 @@ def _curve(
     found = []
     for limit in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0):
         alarms = [count_alarms(steps[..., own], limit)[0] for steps in unchanged]
-        seen = [first_alarm(steps[..., own], limit)[0] <= _WITHIN for steps in up]
+        seen = np.array([first_alarm(steps[..., own], limit)[0] <= _WITHIN for steps in up])
         found.append(
             {
                 "limit": limit,
                 "false_alarms_in_2000": round(float(np.mean(alarms)), 2),
-                "found_within_100": round(float(np.mean(seen)), 3),
+                **_share("found_within_100", seen),
             }
         )
     return found
 
 
-def _bound(baseline: Baseline) -> dict[str, float]:
-    """Lorden's bound: no rule is sooner than ln(2000) over the information a patient."""
+def _bounds(baseline: Baseline) -> dict[str, dict[str, float]]:
+    """Lorden's bound: about ln(2000) over what one patient says, from the worst moment on."""
     rate = baseline.prevalence[MAIN_HEAD]
-    moved = rate + POINTS
-    information = moved * math.log(moved / rate) + (1 - moved) * math.log((1 - moved) / (1 - rate))
+    deviation = dict(zip(baseline.names, baseline.deviation, strict=True))
+    nats = {
+        f"outcomes, {rate:.0%} up 10 points": nats_of_rate(rate, rate + POINTS),
+        f"outcomes, {rate:.0%} down 10 points": nats_of_rate(rate, rate - POINTS),
+        "predicted prevalence by 10 points": nats_of_mean(
+            POINTS / float(deviation[f"prob_{MAIN_HEAD}"])
+        ),
+        "one series by 0.3 SD": nats_of_mean(0.3),
+    }
     return {
-        "prevalence": round(rate, 4),
-        "nats_a_patient": round(information, 5),
-        "patients_needed": round(math.log(PATIENTS) / information, 1),
+        name: {"nats_a_patient": round(of, 5), "patients": round(least_patients(of), 1)}
+        for name, of in nats.items()
     }
 
 

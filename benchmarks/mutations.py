@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
-from harness import describe_machine, publish
+from harness import begin_peak_mb, describe_machine, peak_mb, publish
 from mutated_scans import (
     damage_dicom,
     damage_nifti,
@@ -96,7 +96,7 @@ def run_case(kind: Kind, sources: Sequence[Path], rng: np.random.Generator) -> O
         copy = Path(folder) / source.name
         _copy(source, copy)
         what, must_notice = kind.damage(rng, copy, sources)
-        before_mb = _reset_peak_mb()
+        before_mb = begin_peak_mb()
         begun = time.perf_counter()
         try:
             answer, notes = _within(SECONDS, lambda: kind.read(copy))
@@ -110,7 +110,7 @@ def run_case(kind: Kind, sources: Sequence[Path], rng: np.random.Generator) -> O
             detail = "".join(traceback.format_exception(error)[-3:])
         else:
             verdict, fault, detail = _judge(answer, notes, kind.read(source)[0], must_notice)
-        seconds, grown_mb = time.perf_counter() - begun, _peak_mb() - before_mb
+        seconds, grown_mb = time.perf_counter() - begun, peak_mb() - before_mb
     if not fault and grown_mb > MEGABYTES:
         verdict, fault = f"more than {MEGABYTES:g} MB", True
     return Outcome(verdict, fault, f"{source.name}: {what}", seconds, grown_mb, detail)
@@ -173,18 +173,6 @@ def _copy(source: Path, copy: Path) -> None:
         shutil.copytree(source, copy)
     else:
         shutil.copyfile(source, copy)
-
-
-def _reset_peak_mb() -> float:
-    """Set the kernel's mark of the largest resident set back to today's (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _peak_mb()
-
-
-def _peak_mb() -> float:
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

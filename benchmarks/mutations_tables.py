@@ -298,7 +298,7 @@ def bundle_files(folder: Path) -> Subject:
     Args:
         folder: Where the sound bundle is kept meanwhile.
     """
-    from pcrnet.deploy.predictor import load_predictor
+    from pcrnet.deploy.prediction.predictor import load_predictor
     from pcrnet.evaluation.tables.predictions import read_predictions
     from pcrnet.storage import sha256_file
 
@@ -344,7 +344,7 @@ def bundle_manifests(folder: Path) -> Subject:
         folder: Where the sound bundle is kept meanwhile.
     """
     from pcrnet.deploy.bundle import Bundle
-    from pcrnet.deploy.predictor import load_predictor
+    from pcrnet.deploy.prediction.predictor import load_predictor
     from pcrnet.evaluation.tables.predictions import read_predictions
     from pcrnet.storage import sha256_file
 
@@ -388,8 +388,8 @@ def write_small_bundle(folder: Path) -> Path:
     from pcrnet.data.clinical import CategoricalEncoding, ClinicalEncoding, NumericEncoding
     from pcrnet.decision.calibrators import ChainCalibrator
     from pcrnet.deploy.packing import describe_bundle, write_bundle
+    from pcrnet.models.dual_branch.network import PcrNet
     from pcrnet.models.frequencies import Frequencies
-    from pcrnet.models.network import PcrNet
     from pcrnet.models.network_model import NetworkModel
 
     experiment = load_experiment(

@@ -40,7 +40,7 @@ from torch.utils.flop_counter import flop_registry
 from torch.utils.module_tracker import ModuleTracker
 
 from pcrnet.machine import keep_freed_memory
-from pcrnet.training.roofline import bandwidth, matrix_peak
+from pcrnet.training.demands.roofline import bandwidth, matrix_peak
 
 _LAYERS_SHOWN = 24
 

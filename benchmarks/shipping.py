@@ -4,8 +4,11 @@ python benchmarks/shipping.py [--trials N] [--patients N] [--seed S] [--out FILE
 
 Each trial goes through pcrnet's own scheme with the learners of ``toy_learners.py``, a threshold by
 each of four rules. The truth of what ships is what the fit on everybody does, with its calibrator
-and threshold, to 20,000 others; the truth of the judged models is the mean of what each of the K
-does to 5,000 of them. Trials have seeds of their own: with ``--out`` a study goes on where it was.
+and threshold, to 4,000 others whose chances of response are known exactly; the truth of the judged
+models is the mean of what each of the K does to 1,000 of them. Beside it: how often the one-sided
+Clopper-Pearson limit of level 0.975 lies above these truths, which is how often a co-primary rule
+succeeds by mistake where the other endpoint is sure to pass. Trials have seeds of their own: with
+``--out`` a study goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,14 +17,14 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from harness import describe_machine
-from scipy.special import logit
-from scipy.stats import rankdata
-from toy_learners import FOLDS, WORLDS, Patients, Trial, World, draw_patients, run_trial
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from toy_learners import COVARIATES, FOLDS, WORLDS, Trial, World, chance_of_both, run_trial
 
 from pcrnet.config.evaluation import (
     EvaluationConfig,
@@ -41,18 +44,25 @@ from pcrnet.decision.nested import (
     left_out_logits,
     nested_estimate,
 )
-from pcrnet.decision.shipped import describe_shipped
+from pcrnet.decision.shipped import describe_head, see_fits
 from pcrnet.decision.threshold import choose_threshold
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+)
 from pcrnet.evaluation.statistics.confusion import confusion, sensitivity, specificity
 from pcrnet.evaluation.statistics.discrimination import auc
-from pcrnet.evaluation.statistics.intervals import Estimate, wilson_interval
+from pcrnet.evaluation.statistics.intervals import (
+    Estimate,
+    clopper_pearson_interval,
+    wilson_interval,
+)
 from pcrnet.evaluation.statistics.precision_recall import average_precision
-from pcrnet.evaluation.statistics.reliability import calibration_in_the_large, calibration_line
 from pcrnet.evaluation.statistics.shipped import shipped_metrics
 from pcrnet.storage import write_text
 
 HEAD = "yT0yN0"
-OTHERS, FEWER_OTHERS, BOOTSTRAP_DRAWS = 20_000, 5_000, 300
+OTHERS, FEWER_OTHERS, BOOTSTRAP_DRAWS = 4_000, 1_000, 200
 RULES: dict[str, OperatingPointConfig] = {
     "prevalence": PrevalenceRule(),
     "youden": YoudenRule(),
@@ -64,45 +74,78 @@ SHARED = ("auc", "average_precision", "calibration_slope", "calibration_in_the_l
 FEWEST = 1e-9
 
 
-def one_trial(
-    trial: Trial, others: Patients, seed: int
-) -> Iterator[tuple[str, float | None, Estimate, float | None, Estimate]]:
-    """Name, the judged models' truth and interval, and the truth and interval of what ships."""
+@dataclass(frozen=True)
+class Others:
+    """Patients of no cohort: covariates (n, p) and exact chance of response (n,)."""
+
+    covariates: np.ndarray
+    chance: np.ndarray
+
+    def first(self, n: int) -> Others:
+        """The first n of them."""
+        return Others(self.covariates[:n], self.chance[:n])
+
+
+@dataclass(frozen=True)
+class Found:
+    """One metric of one trial: truth and interval of the judged models, and of what ships."""
+
+    name: str
+    of_judged: float | None
+    judged: Estimate
+    of_shipped: float | None
+    shipped: Estimate
+    limit: float | None
+
+
+def one_trial(trial: Trial, others: Others, seed: int) -> Iterator[Found]:
+    """Every metric, those that no threshold enters under the first rule alone."""
     fold, allowed = trial.fold, trial.patients.allowed
-    label, elsewhere = (head_labels(people.allowed, HEAD) for people in (trial.patients, others))
+    label = head_labels(allowed, HEAD)
     config = EvaluationConfig(folds=FOLDS)
     of_first = nested_estimate(fold, allowed, trial.logits, config)
     final_of_first = final_decision(fold, allowed, trial.logits, config)
+    fits = see_fits(fold, allowed, trial.logits, config, of_first, final_of_first)[HEAD]
+    few = others.first(FEWER_OTHERS)
+    of_fits = [trial.fits[(outer,)].logits(few.covariates) for outer in range(FOLDS)]
+    of_all = trial.shipped.logits(others.covariates)
     for rule, point in RULES.items():
         judged, final = _by_rule(trial, point, config, of_first, final_of_first)
         prob = np.clip(judged.probabilities[HEAD], FEWEST, 1 - FEWEST)
-        threshold = np.array([decision.thresholds[HEAD] for decision in judged.decisions])[fold]
-        table = confusion(prob, label, threshold)
+        thresholds = [decision.thresholds[HEAD] for decision in judged.decisions]
+        table = confusion(prob, label, np.array(thresholds)[fold])
         found = {"sensitivity": sensitivity(table), "specificity": specificity(table)}
+        limits = {
+            "sensitivity": clopper_pearson_interval(table.true_positive, table.positives)[0],
+            "specificity": clopper_pearson_interval(table.true_negative, table.negatives)[0],
+        }
         first = rule == next(iter(RULES))
         if first:
-            slope, _ = calibration_line(prob, label)
             found |= {
                 "auc": auc(prob, label, fold),
                 "average_precision": average_precision(
                     prob, label, draws=BOOTSTRAP_DRAWS, generator=np.random.default_rng(seed)
                 ),
-                "calibration_slope": slope,
+                "calibration_slope": calibration_line(prob, label)[0],
                 "calibration_in_the_large": calibration_in_the_large(prob, label),
             }
-        described = describe_shipped(fold, allowed, trial.logits, config, judged, final)[HEAD]
+        described = describe_head(fits, thresholds, final.thresholds[HEAD])
         for_shipped = shipped_metrics(found, table, described, FOLDS)
-        true = truth(trial.shipped.logits(others.covariates), final, elsewhere, first)
-        few = others.covariates[:FEWER_OTHERS]
+        true = truth(of_all, final, others.chance, first)
         of_judged = [
-            truth(trial.fits[(outer,)].logits(few), decision, elsewhere[:FEWER_OTHERS], first)
-            for outer, decision in enumerate(judged.decisions)
+            truth(logits, decision, few.chance, first)
+            for logits, decision in zip(of_fits, judged.decisions, strict=True)
         ]
         for name, estimate in found.items():
-            shown = name if name in SHARED else f"{rule}: {name}"
             values = [each[name] for each in of_judged]
-            mean = None if None in values else float(np.mean(values))
-            yield shown, mean, estimate, true[name], for_shipped[name]
+            yield Found(
+                name if name in SHARED else f"{rule}: {name}",
+                None if None in values else float(np.mean(values)),
+                estimate,
+                true[name],
+                for_shipped[name],
+                limits.get(name),
+            )
 
 
 def _by_rule(
@@ -129,47 +172,78 @@ def _by_rule(
 
 
 def truth(
-    logits: np.ndarray, decision: FittedDecision, label: np.ndarray, whole: bool
+    logits: np.ndarray, decision: FittedDecision, chance: np.ndarray, whole: bool
 ) -> dict[str, float | None]:
-    """What a fit with its calibrator and threshold does to many others."""
+    """What a fit with its calibrator and threshold is expected to do to many others."""
     prob = np.clip(head_probabilities(decision.calibrator.cells(logits))[HEAD], FEWEST, 1 - FEWEST)
-    table = confusion(prob, label, decision.thresholds[HEAD])
+    called = prob > decision.thresholds[HEAD]
     found: dict[str, float | None] = {
-        "sensitivity": sensitivity(table).value,
-        "specificity": specificity(table).value,
+        "sensitivity": float(called @ chance / chance.sum()),
+        "specificity": float(~called @ (1 - chance) / (1 - chance).sum()),
     }
     if not whole:
         return found
-    ranks, positives = rankdata(prob), label.sum()
-    above = ranks[label == 1].sum() - positives * (positives + 1) / 2
     order = np.argsort(-prob, kind="stable")
-    right = np.cumsum(label[order])
-    same = np.ptp(logit(prob)) < 1e-6
+    right = np.cumsum(chance[order])
+    score = logit(prob)
     return found | {
-        "auc": float(above / positives / (len(label) - positives)),
+        "auc": _expected_auc(prob, chance),
         "average_precision": float(
-            label[order] @ (right / np.arange(1, len(label) + 1)) / right[-1]
+            chance[order] @ (right / np.arange(1, len(prob) + 1)) / right[-1]
         ),
-        "calibration_slope": None if same else calibration_line(prob, label)[0].value,
-        "calibration_in_the_large": calibration_in_the_large(prob, label).value,
+        "calibration_slope": None if np.ptp(score) < 1e-6 else _expected_slope(score, chance),
+        "calibration_in_the_large": brentq(
+            lambda shift: float((chance - expit(score + shift)).sum()), -20, 20
+        ),
     }
+
+
+def _expected_auc(prob: np.ndarray, chance: np.ndarray) -> float:
+    values, place = np.unique(prob, return_inverse=True)
+    positive = np.bincount(place, weights=chance, minlength=len(values))
+    negative = np.bincount(place, weights=1 - chance, minlength=len(values))
+    below = np.cumsum(negative) - negative / 2
+    return float(positive @ below / (positive.sum() * negative.sum()))
+
+
+def _expected_slope(score: np.ndarray, chance: np.ndarray) -> float:
+    """Slope of a logistic regression of the exact chances on the score."""
+    design = np.stack([np.ones_like(score), (score - score.mean()) / score.std()], axis=1)
+    line = np.zeros(2)
+    for _ in range(50):
+        fitted = expit(design @ line)
+        step = np.linalg.solve(
+            (design * (fitted * (1 - fitted))[:, None]).T @ design, design.T @ (chance - fitted)
+        )
+        line += np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(line[1] / score.std())
+
+
+def draw_others(world: World, generator: np.random.Generator) -> Others:
+    """Patients on whom the truth is told."""
+    covariates = generator.normal(size=(OTHERS, COVARIATES))
+    return Others(covariates, chance_of_both(covariates, world.effect))
 
 
 def study(n: int, trials: int, name: str, world: World, seed: int, kept: list[dict]) -> list[dict]:
     """One record a trial, those that are kept not made again."""
     number = list(WORLDS).index(name)
-    others = draw_patients(OTHERS, world.effect, np.random.default_rng([seed, n, number]))
+    others = draw_others(world, np.random.default_rng([seed, n, number]))
     for at in range(len(kept), trials):
         generator = np.random.default_rng([seed, n, number, at])
         record = {}
-        for metric, of_judged, judged, of_shipped, shipped in one_trial(
-            run_trial(n, world, generator), others, at
-        ):
-            numbers = (of_judged, judged.value, judged.low, judged.high)
-            numbers += (of_shipped, shipped.value, shipped.low, shipped.high)
-            record[metric] = [None if x is None else round(x, 4) for x in numbers]
+        for found in one_trial(run_trial(n, world, generator), others, at):
+            numbers = (found.of_judged, *_told(found.judged), found.of_shipped)
+            numbers += (*_told(found.shipped), found.limit)
+            record[found.name] = [None if x is None else round(x, 4) for x in numbers]
         kept.append(record)
     return kept
+
+
+def _told(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
+    return estimate.value, estimate.low, estimate.high
 
 
 def summary(records: list[dict]) -> dict[str, dict[str, object]]:
@@ -179,9 +253,14 @@ def summary(records: list[dict]) -> dict[str, dict[str, object]]:
         rows = np.array([record[metric] for record in records], dtype=float)
         found[metric] = {
             "judged": _coverage(rows[:, :4]),
-            "shipped": _coverage(rows[:, 4:]),
+            "shipped": _coverage(rows[:, 4:8]),
             "shipped_by_judged_interval": _coverage(rows[:, [4, 1, 2, 3]]),
         }
+        if metric not in SHARED:
+            found[metric]["limit_too_high"] = {
+                "judged": round(float((rows[:, 8] > rows[:, 0]).mean()), 4),
+                "shipped": round(float((rows[:, 8] > rows[:, 4]).mean()), 4),
+            }
     return found
 
 
@@ -208,13 +287,15 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--patients", type=int, default=120)
     parser.add_argument("--seed", type=int, default=2024)
+    parser.add_argument("--worlds", nargs="*", default=list(WORLDS), choices=list(WORLDS))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     part = None if options.out is None else options.out.with_suffix(".trials.json")
     kept = json.loads(part.read_text()) if part is not None and part.is_file() else {}
     start = time.perf_counter()
     worlds = {}
-    for name, world in WORLDS.items():
+    for name in options.worlds:
+        world = WORLDS[name]
         done = kept.setdefault(name, [])
         # In slices, so that a study that is stopped loses little.
         for until in [*range(len(done) + 25, options.trials, 25), options.trials]:

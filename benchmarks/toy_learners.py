@@ -38,6 +38,7 @@ WORLDS = {
     "signal, noisy fits": World(1.0, 0.3, 5.0),
     "signal, heavy penalty": World(1.0, 0.0, 60.0),
     "noise": World(0.0, 0.0, 5.0),
+    "weak signal, some noise": World(0.6, 0.15, 20.0),
 }
 
 
@@ -88,12 +89,26 @@ class Trial:
         return self.fits[SHIPPED_FIT.left_out]
 
 
+def chance_of_breast(covariates: np.ndarray, effect: float) -> np.ndarray:
+    """P(yT0) (n,)."""
+    return expit(0.4 + 0.6 * effect * covariates[:, :3].sum(axis=1))
+
+
+def chance_of_nodes(covariates: np.ndarray, breast: np.ndarray | bool, effect: float) -> np.ndarray:
+    """P(yN0) (n,) of patients with yT0 = ``breast``."""
+    return expit(np.where(breast, 1.0, -0.6) + 0.5 * effect * covariates[:, 2:5].sum(axis=1))
+
+
+def chance_of_both(covariates: np.ndarray, effect: float) -> np.ndarray:
+    """P(yT0yN0) (n,): what no learner can better."""
+    return chance_of_breast(covariates, effect) * chance_of_nodes(covariates, True, effect)
+
+
 def draw_patients(n: int, effect: float, generator: np.random.Generator) -> Patients:
     """Patients whose chance of response depends on two sums of covariates, times ``effect``."""
     covariates = generator.normal(size=(n, COVARIATES))
-    first, second = covariates[:, :3].sum(axis=1), covariates[:, 2:5].sum(axis=1)
-    breast = generator.random(n) < expit(0.4 + 0.6 * effect * first)
-    nodes = generator.random(n) < expit(np.where(breast, 1.0, -0.6) + 0.5 * effect * second)
+    breast = generator.random(n) < chance_of_breast(covariates, effect)
+    nodes = generator.random(n) < chance_of_nodes(covariates, breast, effect)
     return Patients(covariates, np.where(breast, np.where(nodes, 0, 1), np.where(nodes, 2, 3)))
 
 

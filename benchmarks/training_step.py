@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import NetworkConfig
+from pcrnet.models.dual_branch.network import PcrNet
 from pcrnet.models.encoders.layers import channels_last
-from pcrnet.models.network import PcrNet
 from pcrnet.training.lightning.losses import joint_negative_log_likelihood
 
 SIZE, SPACING_MM = (64, 64, 48), (2.0, 2.0, 2.0)

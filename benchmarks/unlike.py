@@ -28,6 +28,8 @@ from pcrnet.config.data import SimulationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import PcrnetError
+from pcrnet.evaluation.statistics import discrimination
+from pcrnet.evaluation.statistics.intervals import wilson_interval
 from pcrnet.imaging.tensors.cache import TensorCache
 from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
 from pcrnet.imaging.units import channel_unit
@@ -156,10 +158,11 @@ def summary(
         "new_sites_seed": options.seed,
         "clean": len(usual),
         "false_alarms": int((usual > 1).sum()),
-        "false_alarm_rate": round(float((usual > 1).mean()), 4),
+        **_share("false_alarm_rate", usual > 1),
         "corrupted": len(every),
-        "told": round(float((every > 1).mean()), 4),
+        **_share("told", every > 1),
         "auc": round(auc(every, usual), 4),
+        "auc_interval": _auc_interval(every, usual),
         "corruptions": {
             name: {
                 "n": len(scores),
@@ -171,6 +174,24 @@ def summary(
         },
         "clean_scores": sorted(round(float(score), 3) for score in usual),
     }
+
+
+def _share(name: str, found: np.ndarray) -> dict[str, object]:
+    """A share with its 95 % interval (Wilson)."""
+    low, high = wilson_interval(int(found.sum()), len(found))
+    return {
+        name: round(float(found.mean()), 4),
+        f"{name}_interval": [round(low, 4), round(high, 4)],
+    }
+
+
+def _auc_interval(bad: np.ndarray, usual: np.ndarray) -> list[float | None]:
+    """Of 95 % (DeLong; exact where nothing overlaps). Corrupted patients are among the sound ones,
+    too, which it does not count: it is a little wider than need be.
+    """
+    label = np.repeat([1.0, 0.0], [len(bad), len(usual)])
+    found = discrimination.auc(np.concatenate([bad, usual]), label)
+    return [None if end is None else round(end, 4) for end in (found.low, found.high)]
 
 
 def auc(bad: np.ndarray, usual: np.ndarray) -> float:

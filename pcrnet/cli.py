@@ -11,28 +11,20 @@ import sys
 from collections.abc import Sequence
 
 from pcrnet import __version__
-from pcrnet.commands import (
-    check,
-    compare,
-    convert,
-    doctor,
-    evaluate,
+from pcrnet.commands.bundles import (
     explain,
     export,
-    importing,
-    kinetics,
     monitor,
     predict,
     preprocess,
     sbom,
     serve,
-    simulate,
-    sweep,
-    train,
     verify,
-    work,
 )
+from pcrnet.commands.data import check, convert, importing, kinetics, simulate
+from pcrnet.commands.judging import compare, evaluate
 from pcrnet.commands.registry import Commands
+from pcrnet.commands.training import doctor, sweep, train, work
 from pcrnet.guard import guarded
 
 _COMMANDS = (

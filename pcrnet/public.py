@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pcrnet.cohort.table import Cohort
     from pcrnet.config.imaging import ChannelKind, DicomConfig
     from pcrnet.data.datamodule import FitDataModule
-    from pcrnet.deploy.predictor import Predictor
+    from pcrnet.deploy.prediction.predictor import Predictor
     from pcrnet.imaging.volume import Volume
     from pcrnet.run.pipeline import CrossValidation, RunResult
     from pcrnet.training.events import Listener
@@ -62,7 +62,7 @@ def module_and_data(
     validation: float = 0.2,
 ) -> tuple[PcrModule, FitDataModule]:
     """One fit for a Lightning trainer of your own; as
-    :func:`pcrnet.run.own_trainer.module_and_data`.
+    :func:`pcrnet.run.own_trainer.module_and_data`; ``validation`` is the share that is watched.
     """
     from pcrnet.run.own_trainer import module_and_data as parts
 
@@ -111,9 +111,9 @@ def load_bundle(path: AnyPath, device: str = "cpu", *, sha256: str | None = None
     """Read a bundle; ``.predict(cohort)`` gives the predictions of a cohort table.
 
     Every file is checked and the golden cases are reproduced first; as
-    :func:`pcrnet.deploy.predictor.load_predictor`.
+    :func:`pcrnet.deploy.prediction.predictor.load_predictor`.
     """
-    from pcrnet.deploy.predictor import load_predictor
+    from pcrnet.deploy.prediction.predictor import load_predictor
 
     return load_predictor(Path(path), device, sha256=sha256)
 

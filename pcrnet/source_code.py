@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
@@ -56,14 +57,21 @@ def _source(module: str, root: Path) -> Path | None:
     )
 
 
-def _imported(path: Path, module: str) -> Iterator[str]:
+def _imported(path: Path, module: str) -> tuple[str, ...]:
     """Dotted names that a source imports; of ``from a import b`` both a and a.b may be modules."""
     parents = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    return _imports(path.read_bytes(), tuple(parents))
+
+
+@cache
+def _imports(source: bytes, parents: tuple[str, ...]) -> tuple[str, ...]:
+    """The same of a module's text, in a package of that name."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = parents[: len(parents) - node.level + 1] if node.level else []
+            above = parents[: len(parents) - node.level + 1] if node.level else ()
             origin = ".".join([*above, *([node.module] if node.module else [])])
-            yield origin
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
+            found += (origin, *(f"{origin}.{alias.name}" for alias in node.names))
+    return tuple(found)

@@ -19,7 +19,7 @@ from pcrnet.config.layers import load_experiment
 from pcrnet.imaging.grid import Grid
 from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.imaging.quantify.place import place_mask, voxel_centres_mm
-from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
+from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.imaging.volume import Volume
 
 os.environ["WANDB_MODE"] = "offline"
@@ -216,7 +216,7 @@ def _tiny_scan(number: int, visit: int, channel: str, residue: float) -> Volume:
 @pytest.fixture
 def nothing_measured() -> Quantities:
     """The quantities of a patient without a lesion to measure."""
-    return Quantities({}, QuantityFlags("none", None, float("nan"), {}, ()))
+    return Quantities.nothing()
 
 
 def _grid(spacing_mm=2.0, extent_mm=140.0, centre_mm=(0.0, 0.0, 0.0)):

@@ -154,6 +154,7 @@ def test_predictions_name_who_was_refused(
     shown = capsys.readouterr()
     assert shown.out == f"{out}\n"
     assert f"refused: patient {tiny_trial.left_out}" in shown.err
+    assert "warning: 1 of 20 patients have no prediction" in shown.err
     assert tiny_trial.canary not in shown.err + out.read_text()
     assert "warning: 19 of the patients took part in training" in shown.err
 

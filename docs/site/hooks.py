@@ -66,7 +66,7 @@ def commands() -> str:
     os.environ["COLUMNS"] = "96"
     parser = argparse.ArgumentParser(prog="pcrnet")
     registered = Commands(parser)
-    for module in pkgutil.iter_modules(pcrnet.commands.__path__, "pcrnet.commands."):
+    for module in pkgutil.walk_packages(pcrnet.commands.__path__, "pcrnet.commands."):
         register = getattr(importlib.import_module(module.name), "register", None)
         if register is not None:
             register(registered)

@@ -60,7 +60,7 @@ class ChainCalibration(Section):
     """The shrunk chain: q = σ(a₁ℓ₁+b₁), r = σ(a₂ℓ₂+b₂), a ≥ 0, a₂ drawn toward a₁."""
 
     kind: Literal["chain"] = "chain"
-    shrinkage: Positive = 0.5
+    shrinkage: Positive = 0.25
     """Standard deviation of a₂ − a₁."""
 
 

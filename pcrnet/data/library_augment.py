@@ -78,7 +78,7 @@ class Images(Protocol):
     def __call__(
         self, values: dict[ImageGroup, Tensor], mask: Tensor | None, seed: int
     ) -> tuple[dict[ImageGroup, Tensor], Tensor | None]:
-        """The images and the mask after all transforms."""
+        """The images, each (channels, X, Y, Z), and the mask (X, Y, Z) after all transforms."""
 
 
 class LibraryAugmenter:

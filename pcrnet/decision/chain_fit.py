@@ -9,8 +9,16 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 
-from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray
-from pcrnet.evaluation.statistics.newton import Derivatives, minimise
+from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray
+from pcrnet.evaluation.statistics.calibration.newton import Derivatives, minimise
+
+_OF_HEADS = 0.95
+"""Part of a patient's weight that goes to the probabilities which are reported."""
+
+_HEAD_CELLS: tuple[BoolArray, ...] = tuple(
+    np.array(part, dtype=bool) for part in ([1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0])
+)
+"""Cells in which yT0, yN0 and yT0yN0 are complete responses."""
 
 _STARTING_SLOPES = (1.0, 0.1, 3.0)
 """Per spread of the logits. Partly known outcomes make a mixture, which may have several optima."""
@@ -25,18 +33,27 @@ def fit_chain(
 ) -> tuple[FloatArray, FloatArray]:
     """Slopes a ≥ 0 and intercepts b, three each, of the chain.
 
-    What is minimised over a and c, the calibrated logits at the patients' mean logits: minus log
-    likelihood + ½((a₂−a₁)/shrinkage)² + ½((a₃−a₁)/shrinkage)² + log-F(1, 1) priors (Greenland &
-    Mansournia 2015, Stat Med 34:3133) on each c and on a₁ times the spread of ℓ₁. Each of these
-    weighs like one further patient, half responder and half not, so it fades with n, ignores the
-    scale of the logits, and keeps the fit finite with nine patients or one class.
+    What is minimised over a and c, the calibrated logits at the patients' mean logits: minus a
+    composite log likelihood + ½((a₂−a₁)/shrinkage)² + ½((a₃−a₁)/shrinkage)² + log-F(1, 1) priors
+    (Greenland & Mansournia 2015, Stat Med 34:3133) on each c and on a₁ times the spread of ℓ₁. Each
+    of these weighs like one further patient, half responder and half not, so it fades with n,
+    ignores the scale of the logits, and keeps the fit finite with nine patients or one class.
+
+    The composite (Varin, Reid & Firth 2011, Stat Sinica 21:5) gives nineteen twentieths of a
+    patient's weight to the probabilities of yT0, yN0 and yT0yN0, each scored on its own, in equal
+    parts to those whose outcome is known, and the rest to the cell. Each of q, r and s uses one
+    logit, and outcomes depend on all: fitted to the cells alone, each is the best of its kind, and
+    the products of them that are reported are too timid. The six parameters had better suit what is
+    reported, as far as they can.
     """
+    which, allowed, weight = _scored(allowed)
     mean = logits.mean(axis=0)
     # In units of their spreads the slopes are of the order of 1, whatever the scale of a logit:
     # one of them may be constant but for a trace where another is not.
     spread = np.array([_spread(logits[:, k]) for k in range(3)])
     centred = (logits - mean) / spread
-    design = np.stack([centred, np.ones_like(centred)])
+    moment = np.ascontiguousarray(centred[which].T)
+    crossed = moment[:, None] * moment
     second, third = spread[0] / spread[1:]
     ties = np.array([[-1.0, second, 0.0, 0.0, 0.0, 0.0], [-1.0, 0.0, third, 0.0, 0.0, 0.0]])
     ties /= max(shrinkage * spread[0], _TIGHTEST_TIE)
@@ -44,9 +61,11 @@ def fit_chain(
 
     def objective(parameters: FloatArray) -> Derivatives:
         a, c = parameters[:3], parameters[3:]
-        value, slope, curvature = _chain_likelihood(a * centred + c, allowed)
-        gradient = np.einsum("dnk,nk->dk", design, slope).ravel()
-        hessian = np.einsum("dnk,enl,nkl->dkel", design, design, curvature).reshape(6, 6)
+        value, slope, curvature = _chain_likelihood(a * centred + c, which, allowed, weight)
+        gradient = np.concatenate([(moment * slope).sum(axis=1), slope.sum(axis=1)])
+        of_both = (moment[:, None] * curvature).sum(axis=2)
+        of_slopes, of_levels = (crossed * curvature).sum(axis=2), curvature.sum(axis=2)
+        hessian = np.block([[of_slopes, of_both], [of_both.T, of_levels]])
         prior, prior_slope, prior_curvature = _log_f_prior(parameters[drawn])
         gradient[drawn] += prior_slope
         hessian[drawn, drawn] += prior_curvature
@@ -63,34 +82,56 @@ def fit_chain(
     return slopes, best[3:] - slopes * mean
 
 
+def _scored(allowed: BoolArray) -> tuple[IntArray, BoolArray, FloatArray]:
+    """Terms of the composite: patient (m,), the cells (m, 4) that agree, and weight (m,)."""
+    known = [_agreeing(allowed, positive) for positive in _HEAD_CELLS]
+    told = np.array([~cells.all(axis=1) for cells in known])
+    of_each = _OF_HEADS / np.maximum(told.sum(axis=0), 1)
+    which = [np.flatnonzero(rows) for rows in told]
+    everybody = np.arange(len(allowed))
+    # What is known may tell no outcome of its own, such as that one of two cells is the right one.
+    of_cells = np.where(told.any(axis=0), 1 - _OF_HEADS, 1.0)
+    return (
+        np.concatenate([*which, everybody]),
+        np.concatenate([*(cells[at] for cells, at in zip(known, which, strict=True)), allowed]),
+        np.concatenate([*(of_each[at] for at in which), of_cells]),
+    )
+
+
+def _agreeing(allowed: BoolArray, positive: BoolArray) -> BoolArray:
+    """Cells (n, 4) that agree with one outcome alone; all of them where it is unknown."""
+    may_be, may_not_be = (allowed & positive).any(axis=1), (allowed & ~positive).any(axis=1)
+    return np.where(positive, may_be[:, None], may_not_be[:, None])
+
+
 def _chain_likelihood(
-    logits: FloatArray, allowed: BoolArray
+    logits: FloatArray, which: IntArray, allowed: BoolArray, weight: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
-    """Minus log likelihood, its gradient (n, 3) and Hessian (n, 3, 3) in each patient's logits.
+    """Minus log likelihood, its gradient (3, m) and Hessian (3, 3, m) in each term's logits.
 
     π, ρ and υ are the probabilities of yT0, of yN0 given yT0 = 1 and of yN0 given yT0 = 0 after
     what is known has been taken into account; q, r and s are the same before.
     """
-    q, r, s = expit(logits).T
-    log_q, log_r, log_s = log_expit(logits).T
-    log_not_q, log_not_r, log_not_s = log_expit(-logits).T
+    q, r, s = expit(logits.T)[:, which]
+    log_q, log_r, log_s = log_expit(logits.T)[:, which]
+    log_not_q, log_not_r, log_not_s = log_expit(-logits.T)[:, which]
     with np.errstate(divide="ignore"):
-        open_cell = np.log(allowed.astype(np.float64))
-    given_1 = np.logaddexp(log_r + open_cell[:, 0], log_not_r + open_cell[:, 1])
-    given_0 = np.logaddexp(log_s + open_cell[:, 2], log_not_s + open_cell[:, 3])
+        open_cell = np.log(allowed.T.astype(np.float64))
+    given_1 = np.logaddexp(log_r + open_cell[0], log_not_r + open_cell[1])
+    given_0 = np.logaddexp(log_s + open_cell[2], log_not_s + open_cell[3])
     log_likelihood = np.logaddexp(log_q + given_1, log_not_q + given_0)
     pi = np.exp(log_q + given_1 - log_likelihood)
     rho = _posterior(log_r, allowed[:, 0], given_1)
     upsilon = _posterior(log_s, allowed[:, 2], given_0)
-    pull = np.stack([pi - q, pi * (rho - r), (1 - pi) * (upsilon - s)], axis=1)
-    hessian = pull[:, :, None] * pull[:, None, :]
-    hessian[:, 0, 0] -= (1 - 2 * q) * pull[:, 0]
-    hessian[:, 1, 1] -= (1 - 2 * r) * pull[:, 1]
-    hessian[:, 2, 2] -= (1 - 2 * s) * pull[:, 2]
-    for k, mixed in ((1, -(1 - q) * pull[:, 1]), (2, q * pull[:, 2])):
-        hessian[:, 0, k] += mixed
-        hessian[:, k, 0] += mixed
-    return float(-log_likelihood.sum()), -pull, hessian
+    pull = np.stack([pi - q, pi * (rho - r), (1 - pi) * (upsilon - s)])
+    hessian = pull[:, None] * pull
+    hessian[0, 0] -= (1 - 2 * q) * pull[0]
+    hessian[1, 1] -= (1 - 2 * r) * pull[1]
+    hessian[2, 2] -= (1 - 2 * s) * pull[2]
+    for k, mixed in ((1, -(1 - q) * pull[1]), (2, q * pull[2])):
+        hessian[0, k] += mixed
+        hessian[k, 0] += mixed
+    return float(-(weight @ log_likelihood)), -pull * weight, hessian * weight
 
 
 def _posterior(log_prior: FloatArray, allowed: BoolArray, log_evidence: FloatArray) -> FloatArray:

@@ -42,6 +42,9 @@ def curve_sizes(allowed: BoolArray) -> tuple[tuple[str, int], ...]:
 
     A patient carries a curve when the outcome decides its event; the mixtures that a partly known
     outcome makes carry none.
+
+    Args:
+        allowed: (n, 4) cells of the joint outcome that are possible for each patient.
     """
     return tuple(
         (condition, int(carries.sum()))

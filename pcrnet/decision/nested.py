@@ -141,15 +141,47 @@ def inner_logits(
     config: EvaluationConfig,
 ) -> FloatArray:
     """What the decision of ``outer`` is fitted on: logits (m, 3) of the m patients outside it."""
+    found = _inner_as_they_are(fold, logits, outer, config)
+    if config.mode == "nested" and _calibrates(config):
+        found = brought_to_scale(found, steeper_in_single(logits, fold, outer))
+    return found
+
+
+def unseen_logits(
+    fold: NDArray[np.int64],
+    logits: Mapping[tuple[int, ...], FloatArray],
+    outer: int,
+    config: EvaluationConfig,
+) -> dict[int, FloatArray]:
+    """What the fits behind the decision of ``outer`` say of ``outer`` itself, on the same scale.
+
+    Inner fold to logits (m, 3) of the m patients of ``outer``, by the fit that left out both.
+    """
+    own = fold == outer
+    found = {
+        inner: logits[pair_key(outer, inner)][own]
+        for inner in range(int(fold.max()) + 1)
+        if inner != outer
+    }
+    if not _calibrates(config):
+        return found
+    about = _inner_as_they_are(fold, logits, outer, config)
+    steeper = steeper_in_single(logits, fold, outer)
+    return {inner: brought_to_scale(values, steeper, about) for inner, values in found.items()}
+
+
+def _inner_as_they_are(
+    fold: NDArray[np.int64],
+    logits: Mapping[tuple[int, ...], FloatArray],
+    outer: int,
+    config: EvaluationConfig,
+) -> FloatArray:
     found = np.full((len(fold), 3), np.nan)
     for inner in range(int(fold.max()) + 1):
         if inner != outer:
             members = fold == inner
             found[members] = logits[_inner_fit(outer, inner, config)][members]
-    found = found[fold != outer]
-    if config.mode == "nested" and _calibrates(config):
-        found = brought_to_scale(found, steeper_in_single(logits, fold, outer))
-    return found
+    return found[fold != outer]
 
 
 def left_out_logits(
@@ -178,7 +210,14 @@ def final_decision(
     logits: Mapping[tuple[int, ...], FloatArray],
     config: EvaluationConfig,
 ) -> FittedDecision:
-    """What ships with the fit on everybody: fitted on what the K others said of their left out."""
+    """What ships with the fit on everybody: fitted on what the K others said of their left out.
+
+    Args:
+        fold: (n,) fold of each patient, from 0.
+        allowed: (n, 4) cells of the joint outcome that are possible for each patient.
+        logits: Folds left out by a fit to its logits (n, 3).
+        config: The calibrator and the operating point.
+    """
     return fit_decision(left_out_logits(fold, logits, config), allowed, config)
 
 

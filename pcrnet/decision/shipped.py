@@ -10,11 +10,12 @@ Shapes: n patients, K folds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.special import expit, logit, ndtr
 
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.evaluation import EvaluationConfig
@@ -25,15 +26,21 @@ from pcrnet.decision.nested import (
     head_labels,
     inner_logits,
     left_out_logits,
+    unseen_logits,
 )
 from pcrnet.decision.training_size import noise_shares, pair_key
 from pcrnet.evaluation.statistics.array_types import FloatArray
+from pcrnet.evaluation.statistics.calibration.reliability import calibration_line
 from pcrnet.evaluation.statistics.confusion import confusion, sensitivity, specificity
-from pcrnet.evaluation.statistics.intervals import normal_quantile
-from pcrnet.evaluation.statistics.reliability import calibration_line
+from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.statistics.shipped import ShippedHead
 
 _RATES = {"sensitivity": sensitivity, "specificity": specificity}
+_SMOOTHING = 0.25
+"""Width, in standard deviations of the logits, over which a patient close to a threshold counts in
+part."""
+_LEAST_RELIABLE = 0.2
+"""Share of a score's variance that is taken for signal at least."""
 _INSIDE = 1e-9
 """Probabilities are kept this far from 0 and 1, where they have a logit."""
 
@@ -58,82 +65,198 @@ def describe_shipped(
     """
     if config.mode != "nested":
         return {}
-    scores = {
-        left_out: {head: _logit(prob) for head, prob in _probabilities(values).items()}
-        for left_out, values in logits.items()
-        if left_out
-    }
-    shown = {
-        left_out: head_probabilities(final.calibrator.cells(np.nan_to_num(values)))
-        for left_out, values in logits.items()
-        if left_out
-    }
-    inner = [
-        head_probabilities(
-            judged.decisions[outer].calibrator.cells(inner_logits(fold, logits, outer, config))
-        )
-        for outer in range(len(judged.decisions))
-    ]
-    own = head_probabilities(final.calibrator.cells(left_out_logits(fold, logits, config)))
+    seen = see_fits(fold, allowed, logits, config, judged, final)
     return {
-        head: _describe(
-            fold,
-            head_labels(allowed, head),
-            {left_out: values[head][:, None] for left_out, values in scores.items()},
-            {left_out: values[head] for left_out, values in shown.items()},
-            [values[head] for values in inner],
-            own[head],
-            judged.probabilities[head],
-            [decision.thresholds[head] for decision in (*judged.decisions, final)],
+        head: describe_head(
+            seen[head],
+            [decision.thresholds[head] for decision in judged.decisions],
+            final.thresholds[head],
         )
         for head in HEADS
     }
 
 
-def _describe(
+@dataclass(frozen=True)
+class Noise:
+    """Shares of noise in the scores of one outcome, as in ``NoiseShares``."""
+
+    of_sample: float
+    of_seeds: float
+    differences: float
+
+
+_UNTOLD = Noise(of_sample=1.0, of_seeds=0.0, differences=1.0)
+"""Where the fits do not tell, all of a score may be noise, and all difference that of seeds."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeenFits:
+    """What the fits say of one outcome, whatever the thresholds.
+
+    Attributes:
+        fold: (n,) fold of each patient.
+        label: (n,) 1, 0 or NaN.
+        shown: Folds left out to probabilities (n,) under the shipped calibrator.
+        own: (n,) probabilities on which the shipped threshold is chosen.
+        noise: Of what they say, how much is noise.
+        exchange: What decisions make of patients whom they were fitted on, and of others.
+    """
+
+    fold: NDArray[np.int64]
+    label: FloatArray
+    shown: Mapping[tuple[int, ...], FloatArray]
+    own: FloatArray
+    noise: Noise
+    exchange: Exchange
+
+
+def see_fits(
     fold: NDArray[np.int64],
-    label: FloatArray,
-    scores: Mapping[tuple[int, ...], FloatArray],
-    shown: Mapping[tuple[int, ...], FloatArray],
-    inner: list[FloatArray],
-    own: FloatArray,
-    judged: FloatArray,
-    thresholds: list[float | None],
-) -> ShippedHead:
-    known = np.isfinite(label)
-    shares = noise_shares(scores, fold)
-    between = {
-        name: _between_fits(fold, shown, own, expected) for name, expected in _EXPECTED.items()
+    allowed: NDArray[np.bool_],
+    logits: Mapping[tuple[int, ...], FloatArray],
+    config: EvaluationConfig,
+    judged: OutOfFold,
+    final: FittedDecision,
+) -> dict[Head, SeenFits]:
+    """By head, for the arguments of :func:`describe_shipped`, of which no threshold is used."""
+    left_out = [key for key in logits if key]
+    scores = {key: _probabilities(logits[key]) for key in left_out}
+    shown = {
+        key: head_probabilities(final.calibrator.cells(np.nan_to_num(logits[key])))
+        for key in left_out
     }
+    own = head_probabilities(final.calibrator.cells(left_out_logits(fold, logits, config)))
+    seen, unseen = [], []
+    for outer, decision in enumerate(judged.decisions):
+        decide = decision.calibrator.cells
+        inner = np.full((len(fold), 3), np.nan)
+        inner[fold != outer] = inner_logits(fold, logits, outer, config)
+        others = unseen_logits(fold, logits, outer, config)
+        seen.append({i: head_probabilities(decide(inner[fold == i])) for i in others})
+        unseen.append({i: head_probabilities(decide(values)) for i, values in others.items()})
+    found = {}
+    for head in HEADS:
+        shares = noise_shares({key: _logit(scores[key][head])[:, None] for key in left_out}, fold)
+        found[head] = SeenFits(
+            fold=fold,
+            label=head_labels(allowed, head),
+            shown={key: shown[key][head] for key in left_out},
+            own=own[head],
+            noise=_UNTOLD
+            if shares is None
+            else Noise(*(float(getattr(shares, part.name)[0]) for part in fields(shares))),
+            exchange=Exchange(
+                seen=[{i: prob[head] for i, prob in each.items()} for each in seen],
+                unseen=[{i: prob[head] for i, prob in each.items()} for each in unseen],
+            ),
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """What pair fits say of patients whom a decision was fitted on, and of some it never saw.
+
+    Both hold the same logits: those of the fit without i and j, of the patients of j. The decision
+    of i was fitted on them; that of j knows nothing of j. So the two differ by what a decision
+    flatters itself by, and neither by the fits nor by the patients.
+
+    Attributes:
+        seen: For each fold i what its decision makes of the others: j to probabilities.
+        unseen: For each fold i what its decision makes of i: the other fold that the fit left out
+            to probabilities.
+    """
+
+    seen: Sequence[Mapping[int, FloatArray]]
+    unseen: Sequence[Mapping[int, FloatArray]]
+
+    def pooled(
+        self, fold: NDArray[np.int64], label: FloatArray, thresholds: Sequence[float | None]
+    ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], ...]:
+        """Probabilities, labels and thresholds, each (n(K − 1),), of the seen, then the unseen."""
+        cuts = [np.nan if cut is None else cut for cut in thresholds]
+        pairs = [(i, j) for i, of_others in enumerate(self.seen) for j in of_others]
+        return tuple(
+            (
+                np.concatenate([of[i][j] for i, j in pairs]),
+                np.concatenate([label[fold == (j if of is self.seen else i)] for i, j in pairs]),
+                np.concatenate([np.full(len(of[i][j]), cuts[i]) for i, j in pairs]),
+            )
+            for of in (self.seen, self.unseen)
+        )
+
+    def strengths(self, fold: NDArray[np.int64], label: FloatArray) -> tuple[float | None, ...]:
+        """Slope of outcomes on scores in units of their spread, of the seen, then the unseen.
+
+        The spread is that of each decision's own scores: decisions are more and less bold by
+        chance, and the slope over all of them would be drawn down by their being unlike.
+        """
+        scales = []
+        for of_others in self.seen:
+            score = _logit(np.concatenate(list(of_others.values())))
+            scales.append((float(score.mean()), float(score.std())))
+        found = []
+        for of, whose in ((self.seen, 1), (self.unseen, 0)):
+            pairs = [(i, j) for i, of_others in enumerate(of) for j in of_others]
+            score = [
+                (_logit(of[i][j]) - scales[i][0]) / max(scales[i][1], _INSIDE) for i, j in pairs
+            ]
+            outcome = np.concatenate([label[fold == pair[whose]] for pair in pairs])
+            found.append(_line(expit(np.concatenate(score)), outcome).value)
+        return tuple(found)
+
+
+def describe_head(
+    fits: SeenFits, thresholds: Sequence[float | None], threshold: float | None
+) -> ShippedHead:
+    """One outcome, with the K judged ``thresholds`` and the one that ships."""
+    fold, label, own = fits.fold, fits.label, fits.own
+    known = np.isfinite(label)
+    folds = int(fold.max()) + 1
+    # Chances are told by one fit, whose noise hides part of what two others differ in.
+    reliable = max(1 - fits.noise.of_sample - fits.noise.of_seeds, _LEAST_RELIABLE)
+    cut = np.nan if threshold is None else threshold
+    seen = {
+        name: _between_fits(fold, fits.shown, own, expected) / reliable
+        for name, expected in _EXPECTED.items()
+    }
+    between = dict(seen)
     apparent, optimism = {}, {}
-    cuts = [np.nan if cut is None else cut for cut in thresholds]
+    pooled = fits.exchange.pooled(fold, label, thresholds)
+    # A decision on K folds has K/(K − 1) as many patients to suit as one on K − 1 of them.
+    fewer = 1 - 1 / folds
+    # Where all patients have one probability, all are called alike, here and elsewhere.
+    alike = np.ptp(own[known]) < _INSIDE
     for name, rate in _RATES.items():
-        cut = cuts[-1]
-        between[name] = _between_rates(fold, shown, own, cut, of_responders=name == "sensitivity")
-        apparent_rate = rate(confusion(own, label, cut)).value
-        inner_rates = [
-            rate(confusion(prob, label[fold != outer], cuts[outer])).value
-            for outer, prob in enumerate(inner)
-        ]
-        unseen = rate(confusion(judged, label, np.array(cuts)[fold])).value
-        rates = [value for value in inner_rates if value is not None]
-        if apparent_rate is not None and unseen is not None and rates:
-            apparent[name] = apparent_rate
-            # Where all patients have one probability, all are called alike, here and elsewhere.
-            alike = np.ptp(own[known]) < _INSIDE
-            optimism[name] = 0.0 if alike else float(np.mean(rates)) - unseen
-    slope, _ = calibration_line(_inside(own[known]), label[known])
-    if slope.value is not None and slope.low is not None and slope.high is not None:
-        apparent["calibration_slope"] = slope.value
-        error = (slope.high - slope.low) / (2 * normal_quantile(0.95))
-        apparent["calibration_slope_error"] = error
+        between[name], seen[name] = _between_rates(
+            fold, fits.shown, own, cut, of_responders=name == "sensitivity"
+        )
+        rates = [rate(confusion(*each)).value for each in ((own, label, cut), *pooled)]
+        if rates[0] is not None and rates[1] is not None and rates[2] is not None:
+            apparent[name] = rates[0]
+            optimism[name] = 0.0 if alike else (rates[1] - rates[2]) * fewer
+    line = _line(own, label)
+    if line.value is not None and line.low is not None and line.high is not None:
+        apparent["calibration_slope"] = line.value
+        apparent["calibration_slope_error"] = (line.high - line.low) / (2 * normal_quantile(0.95))
+        fitted, unseen = fits.exchange.strengths(fold, label)
+        if fitted is not None and unseen is not None:
+            spread = float(_logit(own).std())
+            optimism["calibration_slope"] = (fitted - unseen) * fewer / spread
     return ShippedHead(
-        noise_share=1.0 if shares is None else float(shares[0]),
-        between_fits=between,
+        noise_share=fits.noise.of_sample,
+        # What fits differ in by their samples is, on average, what the shipped fit differs in.
+        between_fits={name: value * fits.noise.differences for name, value in between.items()},
+        between_seen={name: value * fits.noise.differences for name, value in seen.items()},
         apparent=apparent,
         optimism=optimism,
-        instability=_instability(fold, shown, cuts[-1]),
+        instability=_instability(fold, fits.shown, cut),
     )
+
+
+def _line(prob: FloatArray, label: FloatArray) -> Estimate:
+    known = np.isfinite(label)
+    return calibration_line(_inside(prob[known]), label[known])[0]
 
 
 def _instability(
@@ -187,30 +310,34 @@ def _between_rates(
     threshold: float,
     *,
     of_responders: bool,
-) -> float:
+) -> tuple[float, float]:
     """The same for the share that a threshold calls rightly, in as many patients as there may be.
 
     A rate jumps with every patient whom two fits call differently, and a fold has few: what comes
     of that is taken out, as the interaction of fits and patients in a two-way layout without
-    repeats.
+    repeats. A patient close to the threshold is called in part, so that less has to be.
+
+    Returns:
+        The variance between fits, and what it was before the patients' part was taken out.
     """
     folds = range(int(fold.max()) + 1)
-    found = []
+    width = max(_SMOOTHING * float(np.std(_logit(chance))), _INSIDE)
+    found, seen = [], []
     for outer in folds:
         own = fold == outer
         weight = chance[own] if of_responders else 1 - chance[own]
-        called = np.stack(
-            [shown[pair_key(outer, inner)][own] > threshold for inner in folds if inner != outer]
-        )
-        fits, patients = called.shape
-        if patients < 2 or not weight.sum() > 0:
+        risks = np.stack([shown[pair_key(outer, inner)][own] for inner in folds if inner != outer])
+        fits, patients = risks.shape
+        if patients < 2 or not weight.sum() > 0 or np.isnan(threshold):
             continue
-        right = (called == of_responders) * weight / weight.mean()
+        beyond = (_logit(risks) - float(logit(np.clip(threshold, _INSIDE, 1 - _INSIDE)))) / width
+        right = ndtr(beyond if of_responders else -beyond) * weight / weight.mean()
         of_fits, of_patients = right.mean(axis=1), right.mean(axis=0)
         interaction = right - of_fits[:, None] - of_patients + right.mean()
         noise = float((interaction**2).sum()) / ((fits - 1) * (patients - 1))
-        found.append(float(np.var(of_fits, ddof=1)) - noise / patients)
-    return max(float(np.mean(found)), 0.0) if found else 0.0
+        seen.append(float(np.var(of_fits, ddof=1)))
+        found.append(seen[-1] - noise / patients)
+    return (max(float(np.mean(found)), 0.0), float(np.mean(seen))) if found else (0.0, 0.0)
 
 
 def _expected_auc(score: FloatArray, chance: FloatArray) -> float:

@@ -43,7 +43,7 @@ LogitsByLeftOut = Mapping[tuple[int, ...], FloatArray]
 
 @dataclass(frozen=True)
 class Moments:
-    """Variances and covariances of fits over patients that none of them saw, one a logit (3,)."""
+    """Variances and covariances of fits over patients that none of them saw, each (3,)."""
 
     pair: FloatArray
     pairs: FloatArray
@@ -78,19 +78,39 @@ def steeper_in_all(logits: LogitsByLeftOut, fold: NDArray[np.int64]) -> FloatArr
     return np.ones(3) if moments is None else _ratios(moments, int(fold.max()) + 1)[1]
 
 
-def noise_shares(logits: LogitsByLeftOut, fold: NDArray[np.int64]) -> FloatArray | None:
-    """Share (k,) of the variance of single fits' scores (n, k) that is noise, of sample or seed.
+@dataclass(frozen=True)
+class NoiseShares:
+    """What is noise in fits' scores, each (k,) between 0 and 1.
 
-    None where the fits do not tell.
+    Attributes:
+        of_sample: Share of the variance of single fits' scores that comes of the sample.
+        of_seeds: Share that comes of seeds.
+        differences: Share of the variance between pair fits that comes of seeds.
     """
+
+    of_sample: FloatArray
+    of_seeds: FloatArray
+    differences: FloatArray
+
+
+def noise_shares(logits: LogitsByLeftOut, fold: NDArray[np.int64]) -> NoiseShares | None:
+    """Shares of noise in scores (n, k); None where the fits do not tell."""
     moments = _pooled(logits, fold)
     if moments is None:
         return None
     folds = int(fold.max()) + 1
     parts = _parts(moments, folds)
-    noise = parts.sample / (folds - 1) + parts.seed
-    total = parts.signal + noise
-    return np.divide(noise, total, out=np.zeros_like(total), where=total > 0)
+    of_sample = parts.sample / (folds - 1)
+    total = parts.signal + of_sample + parts.seed
+    apart = parts.seed + parts.sample / (folds - 2) ** 2
+    return NoiseShares(
+        *(_share(part, whole) for part, whole in ((of_sample, total), (parts.seed, total))),
+        differences=_share(parts.seed, apart),
+    )
+
+
+def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def pair_key(one: int, other: int) -> tuple[int, int]:
@@ -98,13 +118,20 @@ def pair_key(one: int, other: int) -> tuple[int, int]:
     return min(one, other), max(one, other)
 
 
-def brought_to_scale(logits: FloatArray, steeper: FloatArray) -> FloatArray:
+def brought_to_scale(
+    logits: FloatArray, steeper: FloatArray, about: FloatArray | None = None
+) -> FloatArray:
     """Logits (n, 3) drawn to their means by ``steeper``, as the larger fit would have meant them.
 
     A calibrator that is fitted to them has slopes that are right for the larger fit, and thresholds
     that are chosen on its probabilities stay where they were.
+
+    Args:
+        logits: (n, 3) of fits of one fold less.
+        steeper: (3,) how much steeper outcomes run on the larger fit's.
+        about: (m, 3) logits whose means are meant, where these are not all of them.
     """
-    mean = logits.mean(axis=0)
+    mean = (logits if about is None else about).mean(axis=0)
     return np.asarray(mean + (logits - mean) / steeper)
 
 

@@ -26,7 +26,7 @@ from pcrnet.deploy.manifest import (
     Manifest,
 )
 from pcrnet.deploy.model_card import model_card
-from pcrnet.deploy.predictor import Predictor
+from pcrnet.deploy.prediction.predictor import Predictor
 from pcrnet.imaging.units import channel_unit
 from pcrnet.models.contract import FittedModel
 from pcrnet.storage import make_folder, sha256_file, write_json, write_text, writing_to

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcrnet.deploy.bundle import Bundle
-from pcrnet.deploy.manifest import CHECKSUMS_FILE, SIGNATURE_FILE
+from pcrnet.deploy.manifest import CHECKSUMS_FILE, SIGNATURE_FILE, bundle_digest
 from pcrnet.errors import ConfigError, IntegrityError
 from pcrnet.extras import require_extra
 from pcrnet.storage import read_bounded, read_record, taking_apart, write_json
@@ -118,6 +117,8 @@ def sign_bundle(directory: Path, key: Ed25519PrivateKey) -> Signature:
         IntegrityError: A file is damaged: nobody should vouch for it.
         OutputError: The signature cannot be written.
     """
+    from pcrnet.deploy.bundle import Bundle  # which brings torch; who checks needs none
+
     Bundle.read(directory)
     public = _raw(key.public_key())
     write_json(
@@ -129,6 +130,34 @@ def sign_bundle(directory: Path, key: Ed25519PrivateKey) -> Signature:
         },
     )
     return Signature(_fingerprint(public), known=True)
+
+
+def require_approved(directory: Path, *, sha256: str | None = None, key: Path | None = None) -> str:
+    """Make sure that a bundle is the one that somebody judged.
+
+    Args:
+        directory: The bundle.
+        sha256: Its digest, as it was written down then; None asks for none.
+        key: File with the public key of whoever must have signed it; None asks for none.
+
+    Returns:
+        The digest.
+
+    Raises:
+        BundleError: The folder is no bundle.
+        ConfigError: The file holds no such key.
+        IntegrityError: It is another bundle, or lacks the signature.
+    """
+    digest = bundle_digest(directory)
+    if sha256 is not None and digest != sha256.strip().lower():
+        raise IntegrityError(
+            f"its digest is {digest}, not the one that was asked for",
+            file=directory,
+            remedy="find the bundle that was meant; this one was made anew or altered",
+        )
+    if key is not None:
+        require_signature(directory, read_public_key(key))
+    return digest
 
 
 def require_signature(directory: Path, key: Ed25519PublicKey | None) -> Signature | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pcrnet.deploy.golden import CASES
 from pcrnet.deploy.manifest import CHECKSUMS_FILE
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.deploy.signing import Signature, read_public_key, require_signature
 from pcrnet.storage import read_record
 
@@ -61,7 +61,7 @@ def verify_bundle(
         key: Public key of whoever must have signed it.
 
     Raises:
-        PcrnetError: As :func:`~pcrnet.deploy.predictor.load_predictor` and
+        PcrnetError: As :func:`~pcrnet.deploy.prediction.predictor.load_predictor` and
             :func:`~pcrnet.deploy.signing.require_signature`.
     """
     public = None if key is None else read_public_key(key)

@@ -17,6 +17,7 @@ from pcrnet.doctor.step import time_step
 from pcrnet.errors import PcrnetError, ProblemListError, RunError
 from pcrnet.machine import available_cores, available_memory, in_words
 from pcrnet.models.kinds import KINDS
+from pcrnet.training.demands.memory import MemoryNeed, memory_need
 from pcrnet.training.devices import (
     computing_device,
     fits_at_a_time,
@@ -24,7 +25,6 @@ from pcrnet.training.devices import (
     uses_gpu,
 )
 from pcrnet.training.fit import networks_of_fit
-from pcrnet.training.memory import MemoryNeed, memory_need
 from pcrnet.training.plan import FitPlan, judged_fits, plan_fits
 
 _SURELY = 1.25

@@ -11,7 +11,6 @@ import numpy as np
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
-from pcrnet.evaluation.case_mix import BundleIdentity
 from pcrnet.evaluation.comparisons import (
     compare_together,
     compare_variants,
@@ -21,8 +20,9 @@ from pcrnet.evaluation.comparisons import (
 from pcrnet.evaluation.confirmation import confirm
 from pcrnet.evaluation.metrics_json import metrics_record
 from pcrnet.evaluation.one_outcome import analyse_head, failure_cases
-from pcrnet.evaluation.patients import TableOne, table_one
-from pcrnet.evaluation.quantities import quantity_groups
+from pcrnet.evaluation.population.case_mix import BundleIdentity
+from pcrnet.evaluation.population.patients import TableOne, table_one
+from pcrnet.evaluation.population.quantities import quantity_groups
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report.answers import read_answers
 from pcrnet.evaluation.report.page import render_report
@@ -30,8 +30,8 @@ from pcrnet.evaluation.report.page_figures import draw_figures
 from pcrnet.evaluation.report.sentences import cautions, how_to_lock
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
+from pcrnet.evaluation.statistics.comparison.heterogeneity import heterogeneity
 from pcrnet.evaluation.statistics.curves import draw_weights
-from pcrnet.evaluation.statistics.heterogeneity import heterogeneity
 from pcrnet.evaluation.subgroups import SITE, grouping_covariates, judge_subgroups
 from pcrnet.evaluation.tables.column_map import ColumnMap
 from pcrnet.evaluation.tables.predictions import Predictions

@@ -13,21 +13,21 @@ from pcrnet.evaluation.one_outcome import known_rows
 from pcrnet.evaluation.results import ComparedHead, Comparison
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.array_types import FloatArray
-from pcrnet.evaluation.statistics.auc_comparison import (
+from pcrnet.evaluation.statistics.comparison.auc_comparison import (
     GlobalComparison,
     compare_auc,
     compare_many_auc,
 )
-from pcrnet.evaluation.statistics.discrimination import auc
-from pcrnet.evaluation.statistics.intervals import Estimate, proportion
-from pcrnet.evaluation.statistics.net_benefit import READ_OFF
-from pcrnet.evaluation.statistics.paired import RateComparison, compare_rates
-from pcrnet.evaluation.statistics.score_comparison import (
+from pcrnet.evaluation.statistics.comparison.paired import RateComparison, compare_rates
+from pcrnet.evaluation.statistics.comparison.score_comparison import (
     compare_brier,
     compare_brier_skill,
     compare_log_loss,
     compare_net_benefit,
 )
+from pcrnet.evaluation.statistics.discrimination import auc
+from pcrnet.evaluation.statistics.intervals import Estimate, proportion
+from pcrnet.evaluation.statistics.net_benefit import READ_OFF
 from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.run_layout import ABLATIONS, BASELINES
 

@@ -9,7 +9,7 @@ import numpy as np
 from pcrnet import __version__
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.evaluation.one_outcome import brief_metrics, locked_table
-from pcrnet.evaluation.patients import listed
+from pcrnet.evaluation.population.patients import listed
 from pcrnet.evaluation.results import HEAD_LABELS, Confirmation, DesignTables, SecondaryResult
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.confusion import Confusion

@@ -17,6 +17,18 @@ import numpy as np
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.evaluation.statistics.array_types import FloatArray, IntArray, why_undefined
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+    spiegelhalter_test,
+)
+from pcrnet.evaluation.statistics.calibration.scores import (
+    brier,
+    brier_skill,
+    decompose_brier,
+    log_loss,
+)
+from pcrnet.evaluation.statistics.calibration.smooth_ece import binned_ece, smooth_ece
 from pcrnet.evaluation.statistics.confusion import (
     Confusion,
     accuracy,
@@ -30,13 +42,6 @@ from pcrnet.evaluation.statistics.confusion import (
 from pcrnet.evaluation.statistics.discrimination import auc, auc_fold_mean
 from pcrnet.evaluation.statistics.intervals import Estimate, proportion
 from pcrnet.evaluation.statistics.precision_recall import average_precision
-from pcrnet.evaluation.statistics.reliability import (
-    calibration_in_the_large,
-    calibration_line,
-    spiegelhalter_test,
-)
-from pcrnet.evaluation.statistics.scores import brier, brier_skill, decompose_brier, log_loss
-from pcrnet.evaluation.statistics.smooth_ece import binned_ece, smooth_ece
 from pcrnet.evaluation.tables.predictions import Predictions
 
 Metrics = Mapping[str, Estimate]

@@ -13,6 +13,10 @@ from pcrnet.evaluation.metrics import head_metrics
 from pcrnet.evaluation.repeats import average_metrics, spreads
 from pcrnet.evaluation.results import FailureCase, HeadResult, PredictiveValues
 from pcrnet.evaluation.statistics.array_types import BoolArray, CountArray, IntArray
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    smooth_calibration,
+    smooth_calibration_with_errors,
+)
 from pcrnet.evaluation.statistics.confusion import (
     Confusion,
     confusion,
@@ -24,10 +28,6 @@ from pcrnet.evaluation.statistics.curves import precision_recall_curve, roc_curv
 from pcrnet.evaluation.statistics.discrimination import ROUNDING, auc
 from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.statistics.net_benefit import Consequences, consequences, decision_curve
-from pcrnet.evaluation.statistics.reliability import (
-    smooth_calibration,
-    smooth_calibration_with_errors,
-)
 from pcrnet.evaluation.statistics.shipped import ShippedHead, shipped_metrics
 from pcrnet.evaluation.tables.predictions import Predictions
 
@@ -119,7 +119,7 @@ def known_rows(predictions: Predictions, head: Head) -> BoolArray:
 
 
 def fold_or_one(predictions: Predictions) -> IntArray:
-    """Folds of the patients; one for all where the table is one external test set."""
+    """Folds (n,) of the patients; 0 for all where the table is one external test set."""
     if predictions.fold is None:
         return np.zeros(len(predictions), dtype=np.int64)
     return predictions.fold

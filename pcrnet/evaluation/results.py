@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig
-from pcrnet.evaluation.patients import TableOne
-from pcrnet.evaluation.quantities import QuantityGroup
+from pcrnet.evaluation.population.patients import TableOne
+from pcrnet.evaluation.population.quantities import QuantityGroup
 from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.sources import Sources
-from pcrnet.evaluation.statistics.auc_comparison import GlobalComparison
+from pcrnet.evaluation.statistics.comparison.auc_comparison import GlobalComparison
+from pcrnet.evaluation.statistics.comparison.heterogeneity import Heterogeneity
+from pcrnet.evaluation.statistics.comparison.paired import RateComparison
 from pcrnet.evaluation.statistics.confusion import Confusion
 from pcrnet.evaluation.statistics.curves import Curve
-from pcrnet.evaluation.statistics.heterogeneity import Heterogeneity
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import Consequences, DecisionCurve
-from pcrnet.evaluation.statistics.paired import RateComparison
 from pcrnet.evaluation.statistics.power import DesignPower
 from pcrnet.evaluation.trial.endpoints import EndpointResult, SampleSize
 from pcrnet.evaluation.trial.opening_log import Opening
@@ -151,7 +151,7 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class FailureCase:
-    """A patient whose prediction was wrong, and how wrong."""
+    """A patient whose prediction was wrong: ``prob`` and ``threshold`` are probabilities."""
 
     patient_id: str
     prob: float

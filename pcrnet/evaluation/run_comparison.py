@@ -15,11 +15,11 @@ from pcrnet.evaluation.comparisons import compare_together, compare_variants
 from pcrnet.evaluation.repeats import average
 from pcrnet.evaluation.results import READING_ORDER, ComparedHead
 from pcrnet.evaluation.sources import Sources, read_run
-from pcrnet.evaluation.statistics.auc_comparison import GlobalComparison
+from pcrnet.evaluation.statistics.calibration.scores import log_losses, why_no_log_loss
+from pcrnet.evaluation.statistics.comparison.auc_comparison import GlobalComparison
+from pcrnet.evaluation.statistics.comparison.score_comparison import mean_difference
 from pcrnet.evaluation.statistics.discrimination import auc
 from pcrnet.evaluation.statistics.intervals import Estimate
-from pcrnet.evaluation.statistics.score_comparison import mean_difference
-from pcrnet.evaluation.statistics.scores import log_losses, why_no_log_loss
 from pcrnet.evaluation.tables.predictions import Predictions
 
 _OTHER_FOLDS = "the runs have other folds, and ranks are compared within folds only"

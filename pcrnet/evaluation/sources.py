@@ -14,9 +14,9 @@ from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, PredictionsError, RunError
-from pcrnet.evaluation.case_mix import BundleIdentity
-from pcrnet.evaluation.patients import Covariate, covariates_of, read_covariates
-from pcrnet.evaluation.quantities import read_quantities
+from pcrnet.evaluation.population.case_mix import BundleIdentity
+from pcrnet.evaluation.population.patients import Covariate, covariates_of, read_covariates
+from pcrnet.evaluation.population.quantities import read_quantities
 from pcrnet.evaluation.statistics.array_types import FloatArray
 from pcrnet.evaluation.statistics.shipped import ShippedHead
 from pcrnet.evaluation.tables.column_map import ColumnMap, did_you_mean, near_columns

@@ -12,7 +12,7 @@ import numpy as np
 
 from pcrnet.cohort.outcome import Head
 from pcrnet.evaluation.one_outcome import brief_metrics, known_rows
-from pcrnet.evaluation.patients import (
+from pcrnet.evaluation.population.patients import (
     Covariate,
     NumericCovariate,
     categorical,
@@ -21,7 +21,7 @@ from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.results import SubgroupResult
 from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.array_types import BoolArray
-from pcrnet.evaluation.statistics.auc_comparison import ScoredGroup, compare_auc_unpaired
+from pcrnet.evaluation.statistics.comparison.auc_comparison import ScoredGroup, compare_auc_unpaired
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.tables.predictions import Predictions
 

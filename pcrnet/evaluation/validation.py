@@ -14,12 +14,15 @@ import numpy as np
 from scipy.special import expit, logit
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.evaluation.case_mix import BundleIdentity, CaseMixRow, case_mix, side_by_side
-from pcrnet.evaluation.patients import Covariate
+from pcrnet.evaluation.population.case_mix import BundleIdentity, CaseMixRow, case_mix, side_by_side
+from pcrnet.evaluation.population.patients import Covariate
 from pcrnet.evaluation.statistics.array_types import FloatArray, why_undefined
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+)
 from pcrnet.evaluation.statistics.confusion import confusion, sensitivity, specificity
 from pcrnet.evaluation.statistics.intervals import Estimate
-from pcrnet.evaluation.statistics.reliability import calibration_in_the_large, calibration_line
 from pcrnet.evaluation.tables.predictions import Predictions
 
 

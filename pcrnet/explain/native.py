@@ -52,14 +52,14 @@ def occlusion_to_native(found: OcclusionMap, scans: PatientScans) -> Volume:
 def crop_grid(
     centre_mm: NDArray[np.float64], spacing: Sequence[float], size: Sequence[int]
 ) -> Grid:
-    """The grid of the crop, in millimetres of the first visit."""
+    """The grid of the crop around ``centre_mm`` (3,), in millimetres of the first visit."""
     a, b, c = spacing
     x, y, z = size
     return Grid.centred(centre_mm, (a, b, c), (x, y, z))
 
 
 def near_on_crop(grid: Grid, centre_mm: NDArray[np.float64], radius_mm: float) -> NDArray[np.bool_]:
-    """A shell around the bed on the crop, where near tissue is looked for."""
+    """Voxels (x, y, z) of a shell around the bed on the crop, 6 to 20 mm beyond ``radius_mm``."""
     points = voxel_centres_mm(grid)
     apart = np.linalg.norm(points - centre_mm.reshape(3, 1, 1, 1), axis=0)
     return np.asarray((apart > radius_mm + 6.0) & (apart < radius_mm + 20.0))

@@ -23,6 +23,7 @@ from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.decision.calibrators import Calibrator
+from pcrnet.explain.remembered import remembered_encodings
 from pcrnet.explain.target import log_odds
 from pcrnet.imaging.grid import Grid
 from pcrnet.imaging.intensity import visit_scalings
@@ -118,11 +119,12 @@ def occlusion_maps(
     if survey.place is None or survey.region is None:
         return []
     places = [(t, c) for t, visit in survey.visits.items() for c in visit.lesion]
-    occluder = _Occluder(question, survey.place, survey.region)
     maps = []
-    for done, (timepoint, channel) in enumerate(places, start=1):
-        maps.append(occluder.map_of(timepoint, channel, block_mm))
-        progress(done, len(places))
+    with remembered_encodings(question.model):
+        occluder = _Occluder(question, survey.place, survey.region)
+        for done, (timepoint, channel) in enumerate(places, start=1):
+            maps.append(occluder.map_of(timepoint, channel, block_mm))
+            progress(done, len(places))
     return maps
 
 

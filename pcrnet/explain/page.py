@@ -8,19 +8,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pcrnet import __version__
 from pcrnet.applicability.certainty import LEVEL
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.explain.contributions import Contribution, counted, strongest
-from pcrnet.explain.native import occlusion_to_native, to_native
+from pcrnet.explain.maps import native_maps
 from pcrnet.explain.patient import Explanation
 from pcrnet.explain.picture import maps_picture, subjects_picture
 from pcrnet.imaging.nifti.file import write_nifti
 from pcrnet.storage import write_bytes, write_text
 
+MAPS_FOLDER = "maps"
 _TERMS = 12
 
 
@@ -41,10 +40,8 @@ def write_explanation(explanation: Explanation, bundle: Bundle, out: Path) -> Pa
     for name, png in (("subjects", subjects), ("maps", maps)):
         if png is not None:
             write_bytes(out / f"{name}.png", png)
-    for found in explanation.occlusion:
-        path = out / "maps" / f"{found.timepoint}_{found.channel}_occlusion.nii.gz"
-        write_nifti(occlusion_to_native(found, explanation.scans), path)
-    _write_gradients(explanation, bundle, out)
+    for found in native_maps(explanation, bundle):
+        write_nifti(found.volume, out / MAPS_FOLDER / f"{found.name}.nii.gz")
     page = out / "index.html"
     write_text(page, render(explanation, bundle, subjects, maps))
     return page
@@ -77,13 +74,14 @@ def _context(
         "doubts": [] if scrutiny is None else [str(doubt) for doubt in scrutiny.likeness.doubts],
         "near": () if scrutiny is None else scrutiny.near,
         "interval": scrutiny is not None,
-        "level": f"{LEVEL:.0%}",
+        "level": f"{LEVEL * 100:.0f} %",
         "predictions": [_prediction(explanation, head) for head in HEADS],
         "subjects": None if subjects is None else _embedded(subjects),
         "sums": f"yT0 {base[0]:+.2f} to {logits[0]:+.2f}, yN0 given residue {base[2]:+.2f} to "
         f"{logits[2]:+.2f}",
         "counted": counted(breakdown),
         "networks": explanation.gradients is not None,
+        "silent": explanation.gradients is not None and not explanation.gradients.any(),
         "terms": [_term(one) for one in strongest(breakdown, _TERMS)],
         "maps": None if maps is None else _embedded(maps),
         "looked": needs.quantities or needs.scans,
@@ -114,27 +112,14 @@ def _term(one: Contribution) -> dict[str, str]:
         "subject": one.subject,
         "value": "" if math.isnan(one.value) else f"{one.value:.3g}",
         "deviation": "" if math.isnan(one.deviation) else f"{one.deviation:+.1f} SD",
-        "breast": f"{one.breast:+.3f}",
-        "nodes": f"{one.nodes:+.3f}",
+        "breast": f"{round(one.breast, 3) + 0.0:+.3f}",
+        "nodes": f"{round(one.nodes, 3) + 0.0:+.3f}",
     }
 
 
 def _strongest(explanation: Explanation) -> str:
     ranked = sorted(explanation.occlusion, key=lambda one: -one.strongest)[:3]
     return ", ".join(f"{one.timepoint}.{one.channel}" for one in ranked) or "none"
-
-
-def _write_gradients(explanation: Explanation, bundle: Bundle, out: Path) -> None:
-    if explanation.gradients is None:
-        return
-    data = bundle.manifest.data
-    voxel_ml = float(np.prod(bundle.manifest.imaging.spacing_mm)) / 1000.0
-    for timepoint, volumes in explanation.scans.volumes.items():
-        for channel in volumes:
-            place = data.timepoints.index(timepoint), data.channels.index(channel)
-            density = explanation.gradients[place] / voxel_ml
-            native = to_native(density, explanation.crop, explanation.scans, timepoint, channel)
-            write_nifti(native, out / "maps" / f"{timepoint}_{channel}_gradients.nii.gz")
 
 
 def _embedded(png: bytes) -> str:

@@ -39,13 +39,13 @@ class Grid:
         spacing_mm: tuple[float, float, float],
         shape: tuple[int, int, int],
     ) -> Grid:
-        """A grid along the RAS axes whose middle lies at ``centre_mm``."""
+        """A grid along the RAS axes whose middle lies at ``centre_mm`` (3,)."""
         affine = np.diag([*spacing_mm, 1.0])
         affine[:3, 3] = centre_mm - np.multiply(spacing_mm, np.subtract(shape, 1)) / 2
         return cls(affine=affine, shape=shape)
 
     def moved(self, transform: NDArray[np.float64]) -> Grid:
-        """The grid carried along by a 4×4 transform of RAS millimetres."""
+        """The grid carried along by a transform (4, 4) of RAS millimetres."""
         return Grid(affine=transform @ self.affine, shape=self.shape)
 
 

@@ -90,12 +90,12 @@ def visit_scalings(
 
 
 def body_threshold(array: NDArray[np.float32]) -> float:
-    """A tenth of the 99th percentile: above it lies tissue, below it the noise of air."""
+    """A tenth of the 99th percentile of values of any shape: above it lies tissue, below it air."""
     return _BODY_FRACTION * float(np.percentile(_sample(array), 99))
 
 
 def above_air(array: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
-    """Values that are 0 in air and rise with tissue: a CT counts from −1000, all else does so."""
+    """Values of the same shape, 0 in air and rising with tissue: a CT counts from −1000."""
     if unit != "HU":
         return array
     return np.asarray(np.maximum(array + np.float32(1000.0), np.float32(0.0)))

@@ -158,6 +158,11 @@ def tofts_maps(
     The signal before injection, averaged over its phases, gives M₀; concentration follows from
     the equation of the spoiled gradient echo.
 
+    Args:
+        series: Its t phases, values (t, i, j, k).
+        model: T1, relaxivity and the arrival of the bolus.
+        mask: (i, j, k) where to fit; elsewhere the maps are NaN.
+
     Raises:
         PhaseError: No phase before the injection, or fewer than four after it.
         MissingTagError: RepetitionTime or FlipAngle.

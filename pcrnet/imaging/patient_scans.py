@@ -15,7 +15,7 @@ from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ChannelKind, ImagingConfig, NoAlignment
 from pcrnet.errors import GeometryError, InsufficientScansError, PcrnetError
 from pcrnet.imaging.lesion.framing import Crop, find_centre, mask_centre
-from pcrnet.imaging.lesion.location import locate_lesion
+from pcrnet.imaging.lesion.location import LesionLocation, locate_lesion
 from pcrnet.imaging.nifti.file import read_nifti_header
 from pcrnet.imaging.reader import MASK, read_scan
 from pcrnet.imaging.registration.rigid import Alignment
@@ -34,6 +34,7 @@ class PatientScans:
         alignments: Timepoint to its registration; visits left as they came are absent.
         centre_mm: float64, shape (3,); middle of the crop in RAS of the first visit.
         crop: What the crop was centred on.
+        lesion: Where the lesion is, where that was looked for to register the visits.
     """
 
     volumes: Mapping[str, Mapping[str, Volume]]
@@ -41,9 +42,10 @@ class PatientScans:
     alignments: Mapping[str, Alignment]
     centre_mm: NDArray[np.float64]
     crop: Crop
+    lesion: LesionLocation | None = None
 
     def transform(self, timepoint: str) -> NDArray[np.float64]:
-        """Rigid 4×4 from RAS millimetres of the first visit to those of a visit."""
+        """Rigid (4, 4) from RAS millimetres of the first visit to those of a visit."""
         return transform_of(self.alignments, timepoint)
 
 
@@ -93,10 +95,10 @@ def _read_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) ->
     lesion = None
     if not isinstance(imaging.alignment, NoAlignment) and len(volumes) > 1:
         # A mask of a later visit lies a few millimetres off, which leaves out tissue that is sound.
-        lesion = locate_lesion(volumes, masks, kinds).mask
-    alignments = align_visits(volumes, imaging.alignment, lesion)
+        lesion = locate_lesion(volumes, masks, kinds)
+    alignments = align_visits(volumes, imaging.alignment, None if lesion is None else lesion.mask)
     centre, crop = _choose_centre(volumes, masks, alignments, kinds)
-    return PatientScans(volumes, masks, alignments, centre, crop)
+    return PatientScans(volumes, masks, alignments, centre, crop, lesion)
 
 
 def _read_scans(

@@ -32,7 +32,7 @@ class Volume:
 
     @property
     def spacing_mm(self) -> NDArray[np.float64]:
-        """Voxel edge lengths along i, j and k, in millimetres."""
+        """Voxel edge lengths (3,) along i, j and k, in millimetres."""
         return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0), dtype=np.float64)
 
 
@@ -60,6 +60,10 @@ def same_grid(
     """Whether two grids have the same voxels, to a quarter of a voxel at the corners.
 
     The order and direction of their axes may differ.
+
+    Args:
+        affine, other_affine: (4, 4) voxel indices to millimetres.
+        shape, other_shape: Voxels along the three axes.
     """
     index = np.linalg.inv(affine) @ other_affine
     turn = np.abs(np.rint(index[:3, :3])).astype(int)

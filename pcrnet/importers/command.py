@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pcrnet.disk_room import require_writable
 from pcrnet.errors import CohortError
-from pcrnet.storage import require_writable
 
 if TYPE_CHECKING:
     from pcrnet.importers.layout import Layout

@@ -78,26 +78,31 @@ class Needs:
     covariates: tuple[Encoding, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class FitPart:
+    """One network of a fit, and what it learns from.
+
+    Attributes:
+        name: Within the fit; it names the network's random numbers.
+        network: From the fields of
+            :class:`~pcrnet.models.dual_branch.network.NetworkInput` to (B, 3).
+        patients: n patients to learn from.
+        encoding: How their covariates become features.
+        offset: (n, 3), added to the network's logits.
+    """
+
+    name: str
+    network: nn.Module
+    patients: Sequence[Patient]
+    encoding: ClinicalEncoding
+    offset: Logits
+
+
 class Optimiser(Protocol):
     """The training loop, which the training room lends to models that need one."""
 
-    def __call__(
-        self,
-        part: str,
-        network: nn.Module,
-        patients: Sequence[Patient],
-        encoding: ClinicalEncoding,
-        offset: Logits,
-    ) -> None:
-        """Train a network in place, by the likelihood of ``offset`` plus what it says.
-
-        Args:
-            part: Name of the network within the fit; it names its random numbers.
-            network: From the fields of :class:`~pcrnet.models.network.NetworkInput` to (B, 3).
-            patients: n patients to learn from.
-            encoding: How their covariates become features.
-            offset: (n, 3), added to the network's logits.
-        """
+    def __call__(self, part: FitPart) -> None:
+        """Train its network in place, by the likelihood of the offset plus what it says."""
 
 
 @dataclass(frozen=True, eq=False)

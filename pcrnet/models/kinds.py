@@ -18,9 +18,9 @@ from pcrnet.config.kinds import ModelKind
 from pcrnet.config.model import RIVALS, ModelConfig, NetworkConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.models.contract import FitRequest, FittedModel
-from pcrnet.models.network import PcrNet
+from pcrnet.models.dual_branch.network import PcrNet
+from pcrnet.models.dual_branch.pretraining import begin_with_weights, beginnings
 from pcrnet.models.network_model import Beginning, NetworkModel, begin
-from pcrnet.models.pretraining import begin_with_weights, beginnings
 
 
 def _network(

@@ -12,6 +12,7 @@ from typing import Any
 from pcrnet import __version__
 from pcrnet.monitoring.charts import Group
 from pcrnet.monitoring.limit import PATIENTS
+from pcrnet.monitoring.reach import RUNS, WITHIN, Reach
 from pcrnet.monitoring.watch import Watch, Watched, to_json
 from pcrnet.storage import write_json, write_text
 
@@ -60,6 +61,9 @@ def render_watch(found: Watch, *, torn: bool = False) -> str:
         false_patients=f"{PATIENTS:,}",
         picture=f"data:image/png;base64,{picture}",
         series=_series(found),
+        reach=[_reach(one) for one in found.reach],
+        within=WITHIN,
+        runs=RUNS,
         trained=found.baseline.patients,
     )
 
@@ -118,13 +122,22 @@ def _size(one: Watched) -> str:
     return f"{100 * one.estimate:+.0f} points"
 
 
+def _reach(one: Reach) -> dict[str, str]:
+    return {
+        "change": one.change,
+        "median": f"{one.median:.0f} patients" if math.isfinite(one.median) else "later than 600",
+        "within": f"{one.within:.0%} ({one.low:.0%} to {one.high:.0%})",
+        "bound": f"{one.bound:.0f}" if math.isfinite(one.bound) else "",
+    }
+
+
 def _series(found: Watch) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
             "then": f"{then:.3g}",
             "now": f"{now:.3g}" if math.isfinite(now) else "none",
-            "apart": f"{apart:+.2f} SD" if math.isfinite(apart) else "",
+            "apart": f"{round(apart, 2) + 0.0:+.2f} SD" if math.isfinite(apart) else "",
         }
         for name, (then, now, apart) in found.summary.items()
     ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.deploy.bundle import Bundle
-from pcrnet.deploy.predictor import PredictionTable
+from pcrnet.deploy.prediction.predictor import PredictionTable
 from pcrnet.errors import BundleError
 from pcrnet.monitoring.log import (
     Prediction,

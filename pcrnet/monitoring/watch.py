@@ -16,6 +16,7 @@ from pcrnet.models.rivals.ridge import FloatArray
 from pcrnet.monitoring.charts import MAIN_HEAD, Chart, charts_of, cumulate, increments
 from pcrnet.monitoring.limit import PATIENTS, find_limits
 from pcrnet.monitoring.log import Prediction, UseLog
+from pcrnet.monitoring.reach import RUNS, WITHIN, Reach, find_reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,7 @@ class Watch:
         refused: How many were refused, by any bundle of the log.
         summary: Series to its mean in training, its mean now, and the difference in standard
             deviations.
+        reach: What these charts would notice, and how soon.
     """
 
     bundle: str
@@ -62,6 +64,7 @@ class Watch:
     outcomes: int
     refused: int
     summary: Mapping[str, tuple[float, float, float]]
+    reach: tuple[Reach, ...]
 
     @property
     def alarms(self) -> tuple[Watched, ...]:
@@ -106,6 +109,7 @@ def watch(log: UseLog, bundle: str | None = None) -> Watch:
         outcomes=known,
         refused=log.refused,
         summary=_summary(baseline, streams),
+        reach=find_reach(baseline, charts, limits),
     )
 
 
@@ -134,6 +138,18 @@ def to_json(found: Watch) -> dict[str, Any]:
             name: {"training": then, "now": _or_none(now), "difference_sd": _or_none(apart)}
             for name, (then, now, apart) in found.summary.items()
         },
+        "would_notice": [_reach_record(one) for one in found.reach],
+    }
+
+
+def _reach_record(one: Reach) -> dict[str, Any]:
+    return {
+        "change": one.change,
+        "median_patients": _or_none(one.median),
+        f"within_{WITHIN}": round(one.within, 4),
+        f"within_{WITHIN}_interval": [round(one.low, 4), round(one.high, 4)],
+        "simulated_runs": RUNS,
+        "least_patients_of_any_rule": _or_none(round(one.bound, 1)),
     }
 
 

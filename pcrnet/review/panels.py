@@ -77,7 +77,7 @@ def cut(array: NDArray[np.generic], plane: Plane, index: int) -> NDArray[np.gene
 def extent_mm(
     shape: tuple[int, ...], spacing_mm: NDArray[np.float64], plane: Plane
 ) -> tuple[float, float]:
-    """Width and height of a slice in millimetres."""
+    """Width and height of a slice in millimetres; ``spacing_mm`` has shape (3,)."""
     sizes = [
         n * s
         for axis, (n, s) in enumerate(zip(shape, spacing_mm, strict=True))

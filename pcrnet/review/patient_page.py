@@ -85,7 +85,7 @@ def _look_at(patient: Patient, data: DataConfig, imaging: ImagingConfig, warning
     """All that needs the scans as acquired, which take up to gigabytes."""
     scans = read_patient(patient, data, imaging)
     fine = for_display(imaging)
-    tensor = on_one_grid(scans, patient, data, fine)
+    tensor = on_one_grid(scans, patient, data, fine, measured=False)
     kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
     masks = _masks_on_grid(scans, data.timepoints, fine)
     survey = survey_scans(scans, data, imaging)

@@ -81,7 +81,7 @@ class RunDirectory(RunLayout):
         changed = sorted(
             key for key, value in deciding_values(experiment).items() if before.get(key) != value
         )
-        if changed:
+        if changed and self.splits.is_file():  # before there are folds nothing was made of them
             raise RunError(
                 f"the run was begun with other values of {', '.join(changed)}",
                 file=self.path,

@@ -39,7 +39,7 @@ def write_example_pictures(
         name = predictions.patient_id[row]
         label, prob = predictions.label[_HEAD][row], predictions.prob[_HEAD][row]
         picture = patient_picture(
-            preprocess_patient(patients[name], data, imaging),
+            preprocess_patient(patients[name], data, imaging, measured=False),
             data.channels,
             data.timepoints,
             spacing_mm=imaging.spacing_mm,

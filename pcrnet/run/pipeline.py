@@ -15,12 +15,12 @@ from pcrnet.config.model import RIVALS, rival_config
 from pcrnet.data.library_augment import library_augmenter
 from pcrnet.decision.nested import FittedDecision
 from pcrnet.deploy.packing import describe_bundle, write_bundle
-from pcrnet.evaluation.case_mix import case_mix
-from pcrnet.evaluation.patients import read_covariates
+from pcrnet.evaluation.population.case_mix import case_mix
+from pcrnet.evaluation.population.patients import read_covariates
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
 from pcrnet.imaging.known_scans import marks_of_all
+from pcrnet.models.dual_branch.pretraining import weight_tables
 from pcrnet.models.kinds import read_model
-from pcrnet.models.pretraining import weight_tables
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.example_pictures import write_example_pictures
 from pcrnet.run.judging import (
@@ -35,6 +35,7 @@ from pcrnet.run.preparation import prepare, seed_of_repeat, splits_of_run
 from pcrnet.run_layout import ABLATIONS, BASELINES, ReportLayout, RunLayout
 from pcrnet.storage import read_record, taking_apart, write_json
 from pcrnet.training.crossval import run_fits
+from pcrnet.training.demands.precision import settle_precision
 from pcrnet.training.devices import overruling_variables, require_device
 from pcrnet.training.events import (
     EpochReport,
@@ -51,7 +52,6 @@ from pcrnet.training.events import (
 from pcrnet.training.fit import MODEL_FOLDER, FitJob, epochs_of_fit
 from pcrnet.training.interrupts import heeding_interrupts
 from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
-from pcrnet.training.precision import settle_precision
 
 
 @dataclass(frozen=True)
@@ -226,6 +226,9 @@ def _judge_rivals(
     evaluation = experiment.evaluation
     for kind in evaluation.rivals:
         if kind == experiment.model.kind:
+            continue
+        if not job.covariates and not RIVALS[kind].rests_on_scans:
+            listen(Remark(f"rival {kind} is left out: it rests on covariates, and none is named"))
             continue
         listen(StageStarted(f"Rival: {kind}"))
         own = experiment.model_copy(update={"model": rival_config(kind)})

@@ -10,10 +10,11 @@ from pcrnet.cohort.covariates import mixed_covariates
 from pcrnet.cohort.outcome_counts import check_outcomes
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.experiment import Experiment
+from pcrnet.config.model import RIVALS
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.doctor.needs import foresee
-from pcrnet.errors import InsufficientScansError, ProblemListError, RunError
+from pcrnet.errors import ConfigError, InsufficientScansError, ProblemListError, RunError
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
@@ -23,6 +24,7 @@ from pcrnet.run.judging import check_calibration
 from pcrnet.run_layout import RunLayout
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
 from pcrnet.storage import sha256_json, write_json
+from pcrnet.training.demands.precision import settle_precision
 from pcrnet.training.events import (
     Listener,
     Progressed,
@@ -31,7 +33,6 @@ from pcrnet.training.events import (
 )
 from pcrnet.training.fit import FitJob
 from pcrnet.training.plan import plan_fits
-from pcrnet.training.precision import settle_precision
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def gather(
         look_ahead: Called with the numbers of patients and covariates before an image is read.
     """
     cohort, covariates, simulated = _cohort(experiment, listen)
+    _check_something_to_learn_from(experiment, covariates, cohort.name)
     listen(StageStarted("Preprocessing"))
     patients, flow, unused = _read(experiment, cohort, covariates, listen)
     _check_before_images(experiment, patients, cohort.name, unused, listen)
@@ -184,6 +186,21 @@ def _flow(
         {"step": "rows in the cohort table", "n": len(read), "reason": ""},
         {"step": "patients with enough scans", "n": len(enough), "reason": few},
     ]
+
+
+def _check_something_to_learn_from(
+    experiment: Experiment, covariates: Sequence[str], table: str
+) -> None:
+    """Refuse a model that is shown nothing: it would give everybody the same probability."""
+    kind = experiment.model.kind
+    if not covariates and kind in RIVALS and not RIVALS[kind].rests_on_scans:
+        raise ConfigError(
+            f"the {kind} model rests on covariates alone, and none is named",
+            file=table,
+            field="data.covariates",
+            remedy='name columns of the cohort table, such as data.covariates="[age, er_percent]", '
+            "or choose a model.kind that looks at scans",
+        )
 
 
 def _check_before_images(

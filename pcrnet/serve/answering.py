@@ -21,7 +21,7 @@ from pcrnet.serve.limits import Limits
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from pcrnet.deploy.predictor import Predictor
+    from pcrnet.deploy.prediction.predictor import Predictor
 
 UPLOAD_FILE = "upload.zip"
 _IMAGES = "images"
@@ -45,8 +45,8 @@ class BundleChoice:
     key: Path | None = None
 
     def load(self) -> Predictor:
-        """The bundle, checked; as :func:`~pcrnet.deploy.predictor.load_predictor`."""
-        from pcrnet.deploy.predictor import load_predictor
+        """The bundle, checked; as :func:`~pcrnet.deploy.prediction.predictor.load_predictor`."""
+        from pcrnet.deploy.prediction.predictor import load_predictor
 
         return load_predictor(self.directory, self.device, sha256=self.sha256, key=self.key)
 
@@ -126,7 +126,7 @@ def answer(predictor: Predictor, folder: Path, text: str, limits: Limits) -> dic
     Raises:
         PcrnetError: Whatever is wrong with the upload, the question or the patient.
     """
-    from pcrnet.deploy.one_person import require_one_person
+    from pcrnet.deploy.dicom.one_person import require_one_person
     from pcrnet.serve.question import parse_question, write_table
     from pcrnet.serve.unpacking import unpack
 
@@ -142,7 +142,7 @@ def answer(predictor: Predictor, folder: Path, text: str, limits: Limits) -> dic
     found = predictor.predict_patients([patient], workers=1)
     if found.predictions is None:
         raise found.refused[0]
-    from pcrnet.deploy.prediction_files import json_objects
+    from pcrnet.deploy.prediction.prediction_files import json_objects
 
     row = json_objects(found.predictions)[0]
     calls = {

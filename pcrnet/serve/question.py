@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pcrnet.config.data import DataConfig
 from pcrnet.csv_text import csv_of_records
-from pcrnet.deploy.study import MatchedStudies, match_studies
+from pcrnet.deploy.dicom.study import MatchedStudies, match_studies
 from pcrnet.errors import CohortError
 from pcrnet.serve.unpacking import UploadError
 from pcrnet.storage import write_text

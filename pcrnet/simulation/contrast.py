@@ -38,7 +38,7 @@ def dce_signals(
         dose: Of contrast agent, as a factor of the standard one.
 
     Returns:
-        float32 maps on the phantom grid, of a scale that the three phases share.
+        float32 maps (u, v, w) on the phantom grid, of a scale that the three phases share.
     """
     body = maps.water > 0.0  # the rest is air, a good third of the field of view
     water, native_per_s = maps.water[body], 1000.0 / maps.t1_ms[body]
@@ -84,7 +84,7 @@ def tissue_concentrations(
         times_s: When.
 
     Returns:
-        mmol/l, float32, one map a time.
+        mmol/l, float32, one map of that shape a time.
     """
     rate = ktrans_per_min / ve
     rates = np.linspace(1e-4, max(float(rate.max()), 1e-3), _RATE_TABLE_POINTS)

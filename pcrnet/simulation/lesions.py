@@ -22,7 +22,7 @@ class Lesion:
     """A mass in a part of the phantom.
 
     Attributes:
-        region: Where it lies; the maps below have its shape.
+        region: Where it lies; the maps below have its shape (u, v, w).
         fraction: Of each voxel that is lesion at baseline, 0–1.
         core: 1 in the middle, 0 at the surface, below 0 outside.
         ruggedness: Smooth random field that decides where islands of tumour survive.
@@ -49,7 +49,8 @@ class Phantom:
     Attributes:
         grid: The phantom grid.
         baseline, interim: Tissue at each visit.
-        tumour: Fraction of each voxel that is primary tumour or satellite at baseline, 0–1.
+        tumour: Fraction (u, v, w) of each voxel that is primary tumour or satellite at baseline,
+            0–1.
     """
 
     grid: PhantomGrid
@@ -135,7 +136,7 @@ def add_treated(maps: TissueMaps, lesion: Lesion, response: Response) -> None:
 
 
 def surviving_fraction(lesion: Lesion, response: Response) -> FloatMap:
-    """Fraction of each of the lesion's voxels that is still viable, 0–1.
+    """Fraction of each of the lesion's voxels (u, v, w) that is still viable, 0–1.
 
     The most viable voxels survive, as many as the response says. Viability is depth below the
     surface for a tumour that shrinks concentrically, and a random field for one that breaks up.

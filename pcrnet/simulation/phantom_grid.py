@@ -26,7 +26,7 @@ class PhantomRegion:
 
     Attributes:
         box: Its voxels.
-        u, v, w: Coordinates of the voxel centres in millimetres, shaped to broadcast.
+        u, v, w: Coordinates of the voxel centres in millimetres, (U, 1, 1), (1, V, 1), (1, 1, W).
         low_mm, high_mm: Its corners as asked for, whatever the spacing.
         spacing_mm: Voxel edge of the grid.
     """
@@ -40,7 +40,7 @@ class PhantomRegion:
     spacing_mm: float
 
     def ellipsoid_depth(self, centre_mm: Point, radii_mm: Point) -> FloatMap:
-        """About the distance inward from an ellipsoid's surface, negative outside; millimetres."""
+        """About the distance (u, v, w) inward from an ellipsoid's surface, negative outside; mm."""
         squares = [
             ((axis - centre) / radius) ** 2
             for axis, centre, radius in zip(
@@ -51,11 +51,11 @@ class PhantomRegion:
         return np.asarray(depth, dtype=np.float32)
 
     def inner_fraction(self, depth_mm: FloatMap) -> FloatMap:
-        """Fraction of each voxel on the inner side of a surface at depth 0."""
+        """Fraction of each voxel (u, v, w) on the inner side of a surface at depth 0."""
         return np.asarray(np.clip(0.5 + depth_mm / self.spacing_mm, 0.0, 1.0), dtype=np.float32)
 
     def smooth_field(self, rng: np.random.Generator, length_mm: float) -> FloatMap:
-        """Gaussian random field of zero mean and unit variance.
+        """Gaussian random field (u, v, w) of zero mean and unit variance.
 
         Gaussian bumps of standard deviation ``length_mm`` and random height on a lattice as wide.
         """
@@ -88,7 +88,7 @@ class PhantomGrid:
 
     Attributes:
         spacing_mm: Voxel edge.
-        axes_mm: Coordinates of the voxel centres along u, v and w, float32.
+        axes_mm: Coordinates of the voxel centres along u, v and w, float32 (n,) each.
     """
 
     spacing_mm: float
@@ -123,7 +123,7 @@ class PhantomGrid:
         return self.region((0.0, 0.0, 0.0), half)
 
     def region(self, centre_mm: Point, reach_mm: float) -> PhantomRegion:
-        """What lies within ``reach_mm`` of a point along each axis, inside the field of view."""
+        """What lies within ``reach_mm`` of a point (3,) along each axis, in the field of view."""
         low_mm = tuple(
             max(centre - reach_mm, -extent / 2)
             for centre, extent in zip(centre_mm, FIELD_OF_VIEW_MM, strict=True)

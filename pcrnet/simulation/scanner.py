@@ -127,7 +127,7 @@ class ScanGrid:
         return flat, fraction
 
     def sample(self, values: FloatMap) -> FloatMap:
-        """Trilinear values of a phantom map at the voxels, float32 of ``shape``.
+        """Trilinear values of a phantom map at the voxels, float32 (i, j, k).
 
         Beyond the phantom its outermost values go on.
         """
@@ -151,7 +151,7 @@ class ScanGrid:
 def patient_to_world(
     rng: np.random.Generator, *, right: bool, visit_mm: float, visit_degrees: float
 ) -> NDArray[np.float64]:
-    """Canonical frame to RAS at one visit: the side of the body, and how the patient lies."""
+    """Canonical frame to RAS (4, 4) at one visit: the side of the body, how the patient lies."""
     side = 1.0 if right else -1.0
     placed = np.diag([side, 1.0, 1.0, 1.0])
     placed[:3, 3] = (85.0 * side, 55.0, -15.0)
@@ -164,6 +164,15 @@ def motion(
     """Random rigid motion about a centre: standard deviations of shift and angle per axis.
 
     Both are cut at two standard deviations.
+
+    Args:
+        rng: Of the motion.
+        centre_mm: (3,) what it turns about.
+        shift_mm: Standard deviation of the shift along each axis.
+        degrees: Standard deviation of the angle about each axis.
+
+    Returns:
+        (4, 4) millimetres to millimetres.
     """
     rotation_degrees, translation = np.clip(rng.standard_normal((2, 3)), -2.0, 2.0)
     matrix = np.eye(4)
@@ -182,7 +191,16 @@ def plan_grid(
     world: NDArray[np.float64],
     mri_spacing_mm: float,
 ) -> ScanGrid:
-    """The sequence's grid over the field of view, tilted and flipped as the site does it."""
+    """The sequence's grid over the field of view, tilted and flipped as the site does it.
+
+    Args:
+        rng: Of how the slab is planned.
+        scanner: The site's.
+        sequence: Name of the sequence.
+        phantom: The patient's grid.
+        world: (4, 4) canonical millimetres to RAS.
+        mri_spacing_mm: Voxel edge of the anatomical sequences.
+    """
     spacing_mm = voxel_mm(sequence, mri_spacing_mm)
     directions = np.zeros((3, 3))
     shape = []
@@ -202,7 +220,7 @@ def plan_grid(
 
 
 def voxel_mm(sequence: str, mri_spacing_mm: float) -> NDArray[np.float64]:
-    """Voxel edges along i, j and k: those of PET and diffusion are the machine's, not a choice."""
+    """Voxel edges (3,) along i, j and k: those of PET and diffusion are the machine's own."""
     edges = {
         "pet": (4.0, 4.0, 3.27),
         "dce": (mri_spacing_mm, mri_spacing_mm, 3.0),
@@ -220,7 +238,7 @@ def acquire(
     phantom: PhantomGrid,
     grid: ScanGrid,
 ) -> dict[str, FloatMap]:
-    """The sequence's channels: PET in SUVbw, ADC in 10⁻³ mm²/s, the others in arbitrary units."""
+    """The sequence's channels (i, j, k): PET in SUVbw, ADC in 10⁻³ mm²/s, the others arbitrary."""
     match sequence:
         case "pet":
             return {"pet": _acquire_pet(rng, scanner, maps, phantom, grid)}

@@ -68,7 +68,7 @@ class TissueMaps:
 
     @classmethod
     def from_labels(cls, labels: NDArray[np.uint8], tissues: Sequence[Tissue]) -> TissueMaps:
-        """Maps in which every voxel is the tissue that its label counts to in ``tissues``."""
+        """Maps in which a voxel (i, j, k) is the tissue that its label counts to in ``tissues``."""
         tables = {
             name: np.array([getattr(tissue, name) for tissue in tissues], dtype=np.float32)
             for name in PROPERTIES

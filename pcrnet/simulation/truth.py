@@ -25,7 +25,7 @@ class Truth:
 
     Attributes:
         patient_ids: In the order of ``cohort.csv``; the first axis of all arrays below.
-        outcome: Head to complete response, bool.
+        outcome: Head to complete response, bool (patients,).
         baseline: Names of what is true at baseline, the first columns of ``biology``.
         interim: Names of what therapy has done by the interim visit, the other columns.
         biology: Shape (patients, columns): true biology, free of noise, sampling and readers.

@@ -81,14 +81,14 @@ def scan(
     phantom: PhantomGrid,
     grid: ScanGrid,
 ) -> dict[str, FloatMap]:
-    """The sequence's channels: PET in SUVbw, ADC in 10⁻³ mm²/s, the others in arbitrary units."""
+    """The sequence's channels (i, j, k): PET in SUVbw, ADC in 10⁻³ mm²/s, the others arbitrary."""
     if isinstance(scanner, CalibratedScanner):
         return acquire_pattern(rng, scanner, sequence, maps, phantom, grid)
     return acquire(rng, scanner, sequence, maps, phantom, grid)
 
 
 def outline(rng: np.random.Generator, phantom: Phantom, patient: AnyPatient) -> FloatMap:
-    """Where a reader draws the lesion, on the phantom's grid; the outline is the value 0.5."""
+    """Where a reader draws the lesion (u, v, w), on the phantom's grid; its outline is 0.5."""
     match patient:
         case SimulatedPatient():
             return phantom.tumour

@@ -8,12 +8,12 @@ from pcrnet.config.plain_yaml import plain_text
 from pcrnet.evaluation.tables.predictions import read_predictions
 from pcrnet.storage import write_json, write_text
 from pcrnet.sweeps.estimate import JobOf, WinnerEstimate, estimate_fresh, estimate_nested
-from pcrnet.sweeps.layout import SweepLayout, TrialLayout
-from pcrnet.sweeps.ledger import best_of
-from pcrnet.sweeps.records import FinishedTrial, complete
-from pcrnet.sweeps.savings import count_fits
-from pcrnet.sweeps.settings import Sweep
-from pcrnet.sweeps.table import write_table
+from pcrnet.sweeps.folder.layout import SweepLayout, TrialLayout
+from pcrnet.sweeps.folder.ledger import best_of
+from pcrnet.sweeps.folder.records import FinishedTrial, complete
+from pcrnet.sweeps.folder.table import write_table
+from pcrnet.sweeps.plan.settings import Sweep
+from pcrnet.sweeps.proposals.savings import count_fits
 
 
 def conclude(

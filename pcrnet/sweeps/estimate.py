@@ -35,10 +35,10 @@ from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.tables.predictions import Predictions, read_predictions
-from pcrnet.sweeps.layout import TrialLayout
-from pcrnet.sweeps.objective import better, objective_value
-from pcrnet.sweeps.records import FinishedTrial, complete
-from pcrnet.sweeps.settings import Sweep, scoring
+from pcrnet.sweeps.folder.layout import TrialLayout
+from pcrnet.sweeps.folder.records import FinishedTrial, complete
+from pcrnet.sweeps.plan.objective import better, objective_value
+from pcrnet.sweeps.plan.settings import Sweep, scoring
 from pcrnet.training.ablation import LogitsByFit
 from pcrnet.training.crossval import collect_logits
 from pcrnet.training.fit import FitJob

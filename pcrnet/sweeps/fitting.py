@@ -22,10 +22,10 @@ from pcrnet.run.judging import judge
 from pcrnet.run.preparation import Material, gather, settle
 from pcrnet.storage import sha256_json, write_text
 from pcrnet.sweeps.conclusion import conclude
-from pcrnet.sweeps.layout import SweepLayout, TrialLayout
-from pcrnet.sweeps.objective import early_value, objective_value
-from pcrnet.sweeps.records import FinishedTrial, FitNote
-from pcrnet.sweeps.settings import Sweep, scoring
+from pcrnet.sweeps.folder.layout import SweepLayout, TrialLayout
+from pcrnet.sweeps.folder.records import FinishedTrial, FitNote
+from pcrnet.sweeps.plan.objective import early_value, objective_value
+from pcrnet.sweeps.plan.settings import Sweep, scoring
 from pcrnet.sweeps.worker import Check, TrialFailedError
 from pcrnet.training.devices import require_device
 from pcrnet.training.events import (

@@ -11,9 +11,9 @@ from pcrnet.config.layers import overridden
 from pcrnet.config.plain_yaml import parse_yaml
 from pcrnet.errors import ConfigError, PcrnetError, RunError
 from pcrnet.storage import make_folder, read_record, write_json, write_text
-from pcrnet.sweeps.layout import SweepLayout
-from pcrnet.sweeps.ledger import Ledger
-from pcrnet.sweeps.settings import Sweep, read_settings
+from pcrnet.sweeps.folder.layout import SweepLayout
+from pcrnet.sweeps.folder.ledger import Ledger
+from pcrnet.sweeps.plan.settings import Sweep, read_settings
 from pcrnet.sweeps.worker import Worker
 from pcrnet.training.events import Listener
 from pcrnet.training.fit_code import code_digest

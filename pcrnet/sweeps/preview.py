@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pcrnet.config.sweep import GridSearch
-from pcrnet.sweeps.objective import direction_of
-from pcrnet.sweeps.pruning import fits_in_order
-from pcrnet.sweeps.settings import Sweep
-from pcrnet.sweeps.space import Categorical, NumberRange, Space, grid, json_of
-from pcrnet.sweeps.table import shown
+from pcrnet.sweeps.folder.table import shown
+from pcrnet.sweeps.plan.objective import direction_of
+from pcrnet.sweeps.plan.settings import Sweep
+from pcrnet.sweeps.plan.space import Categorical, NumberRange, Space, grid, json_of
+from pcrnet.sweeps.proposals.pruning import fits_in_order
 
 
 def preview(sweep: Sweep) -> list[str]:

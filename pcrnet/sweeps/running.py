@@ -13,12 +13,12 @@ from pcrnet.run.preparation import gather
 from pcrnet.sweeps.engines.local import run_local, workers_here
 from pcrnet.sweeps.engines.on_ray import run_on_ray
 from pcrnet.sweeps.engines.on_slurm import run_on_slurm
+from pcrnet.sweeps.folder.layout import SweepLayout, TrialLayout
+from pcrnet.sweeps.folder.ledger import Ledger
 from pcrnet.sweeps.joining import begin, outcome
-from pcrnet.sweeps.layout import SweepLayout, TrialLayout
-from pcrnet.sweeps.ledger import Ledger
 from pcrnet.sweeps.optional import optuna_module
-from pcrnet.sweeps.pruning import fits_in_order
-from pcrnet.sweeps.settings import Sweep
+from pcrnet.sweeps.plan.settings import Sweep
+from pcrnet.sweeps.proposals.pruning import fits_in_order
 from pcrnet.training.devices import require_device
 from pcrnet.training.events import Listener
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,11 +20,10 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.sweep import FreshEstimate
 from pcrnet.errors import ConfigError, NotFiniteError, PcrnetError, PredictionsError
 from pcrnet.storage import make_folder
-from pcrnet.sweeps.claims import Claim, Claims
-from pcrnet.sweeps.layout import SweepLayout, TrialLayout
-from pcrnet.sweeps.ledger import Ledger, fresh_experiments
-from pcrnet.sweeps.pruning import fits_in_order, fits_until_given_up
-from pcrnet.sweeps.records import (
+from pcrnet.sweeps.folder.claims import Claim, Claims
+from pcrnet.sweeps.folder.layout import SweepLayout, TrialLayout
+from pcrnet.sweeps.folder.ledger import Ledger, fresh_experiments
+from pcrnet.sweeps.folder.records import (
     FinishedTrial,
     FitNote,
     TrialBatch,
@@ -33,16 +33,18 @@ from pcrnet.sweeps.records import (
     write_note,
     write_result,
 )
-from pcrnet.sweeps.search import propose
-from pcrnet.sweeps.settings import Sweep, trial_id
-from pcrnet.sweeps.table import write_table
-from pcrnet.sweeps.workers import BEAT_S, Watcher, WorkerFile, hours_at_work
+from pcrnet.sweeps.folder.table import write_table
+from pcrnet.sweeps.folder.workers import BEAT_S, Watcher, WorkerFile, hours_at_work
+from pcrnet.sweeps.plan.settings import Sweep, trial_id
+from pcrnet.sweeps.proposals.pruning import fits_in_order, fits_until_given_up
+from pcrnet.sweeps.proposals.search import propose
 from pcrnet.training.plan import FitPlan
 
 MOST_TRIES = 20
 """Workers that may end at one fit before it is taken for the fit's fault."""
 _JUDGE = "judge"
 _SWEEP, _FINISH = "sweep", "finish"
+_SHORTEST_WAIT_S = 0.05
 
 
 class ClaimLostError(PcrnetError):
@@ -85,13 +87,13 @@ class OpenTrial:
     Attributes:
         group: Of its claims.
         layout: Its folder.
-        experiment: What it is.
+        experiment: Says what it is: resolving settings takes a while, and few trials are taken up.
         earlier: What the pruner may know; None where nothing is pruned.
     """
 
     group: str
     layout: TrialLayout
-    experiment: Experiment
+    experiment: Callable[[], Experiment]
     earlier: Sequence[FinishedTrial] | None = None
 
 
@@ -103,7 +105,7 @@ class Worker:
         layout: Its folder.
         shop: What is done with a trial.
         say: Told in a line what was done.
-        poll_s: Seconds to wait where there is nothing to do.
+        poll_s: Seconds to wait at most where there is nothing to do; first it waits less.
         beat_s: Seconds between two signs of life.
     """
 
@@ -136,23 +138,29 @@ class Worker:
             PcrnetError: Whatever no trial is at fault for: a full disk, other code.
         """
         with self._me.at_work():
+            wait_s = _SHORTEST_WAIT_S
             while not self._layout.finished.exists():
-                if not self._do_something():
-                    time.sleep(self._poll_s)
+                if self._do_something():
+                    wait_s = _SHORTEST_WAIT_S
+                    continue
+                time.sleep(min(wait_s, self._poll_s))
+                wait_s *= 2
 
     def _do_something(self) -> bool:
         batches = self._ledger.batches()
         trials = self._open_trials(batches)
+        closed = bool(batches) and bool(batches[-1].closed)
         if trials:
-            if self._give_up(trials) or self._work_on(trials):
+            ahead = not closed and not self._sweep.config.learns
+            if self._give_up(trials) or self._work_on(trials, batches if ahead else None):
                 return True
             if self._sweep.config.learns:
                 return False
-        if not batches or not batches[-1].closed:
+        if not closed:
             return self._propose(batches)
         if trials:
             return False
-        fresh = self._fresh()
+        fresh = self._fresh
         waiting = [trial for trial in fresh if not trial.layout.result.exists()]
         if waiting:
             return self._work_on(waiting)
@@ -171,21 +179,25 @@ class Worker:
                     earlier.append(finished)
                     continue
                 layout = TrialLayout(self._layout.trials / proposal.trial)
-                experiment = self._ledger.experiment(proposal)
+                experiment = partial(self._ledger.experiment, proposal)
                 found.append(OpenTrial(proposal.trial, layout, experiment, known))
         return found
 
+    @cached_property
     def _fresh(self) -> list[OpenTrial]:
+        """Repeats of the winner, found once: all trials are finished, so that it cannot change."""
         config = self._sweep.config.estimate
         winner = self._ledger.winner()
         if not isinstance(config, FreshEstimate) or winner is None:
             return []
         experiments = fresh_experiments(self._ledger.experiment(winner.proposal), config.repeats)
-        return [
-            OpenTrial(f"fresh-{name}", TrialLayout(self._layout.fresh / name), experiment)
-            for experiment in experiments
-            for name in (trial_id(experiment),)
-        ]
+        return [self._fresh_trial(each) for each in experiments]
+
+    def _fresh_trial(self, experiment: Experiment) -> OpenTrial:
+        name = trial_id(experiment)
+        return OpenTrial(
+            f"fresh-{name}", TrialLayout(self._layout.fresh / name), lambda: experiment
+        )
 
     def _propose(self, batches: Sequence[TrialBatch]) -> bool:
         proposed = [proposal for batch in batches for proposal in batch.proposals]
@@ -227,25 +239,47 @@ class Worker:
             notes.append(self._ledger.note(trial.layout, plan.name))
         return notes
 
-    def _work_on(self, trials: Sequence[OpenTrial]) -> bool:
-        """Do one fit, or judge one trial; the trial that the fewest are at first."""
-        held = {trial.group: self._claims.held(trial.group) for trial in trials}
-        for trial in sorted(trials, key=lambda each: len(held[each.group])):
-            todo = [
-                plan for plan in self._plans if not self._ledger.is_done(trial.layout, plan.name)
-            ]
-            if not todo:
+    def _work_on(
+        self, trials: Sequence[OpenTrial], batches: Sequence[TrialBatch] | None = None
+    ) -> bool:
+        """Do one fit, or judge one trial; the trial that the fewest are at first.
+
+        Where ``batches`` are given and less than a round of fits is left to be taken, one worker
+        proposes the next batch meanwhile: nobody shall have to wait for it.
+        """
+        done = {trial.group: self._done(trial.layout) for trial in trials}
+        held = {trial.group: self._claims.held(trial.group, done[trial.group]) for trial in trials}
+        taken = {group: len(done[group] | held[group] - {_JUDGE}) for group in done}
+        left = len(self._plans) * len(trials) - sum(taken.values())
+        if batches is not None and 0 < left <= sum(map(len, held.values())):
+            self._propose_ahead(batches)
+        for trial in sorted(trials, key=lambda each: taken[each.group]):
+            if len(done[trial.group]) == len(self._plans):
                 if _JUDGE not in held[trial.group] and self._judge(trial):
                     return True
                 continue
-            for plan in todo:
-                if plan.name in held[trial.group]:
+            for plan in self._plans:
+                if plan.name in done[trial.group] or plan.name in held[trial.group]:
                     continue
                 claim = self._claims.take(trial.group, plan.name)
                 if claim is not None:
                     self._fit(trial, plan, claim)
                     return True
         return False
+
+    def _done(self, layout: TrialLayout) -> set[str]:
+        """Names of a trial's finished fits."""
+        return {plan.name for plan in self._plans if self._ledger.is_done(layout, plan.name)}
+
+    def _propose_ahead(self, batches: Sequence[TrialBatch]) -> None:
+        claim = self._claims.take(_SWEEP, f"batch-{len(batches)}")
+        if claim is None:
+            return
+        try:
+            self._propose(batches)
+        except BaseException:
+            claim.free()
+            raise
 
     def _fit(self, trial: OpenTrial, plan: FitPlan, claim: Claim) -> None:
         if self._ledger.is_done(trial.layout, plan.name):
@@ -257,7 +291,7 @@ class Worker:
         self._current, self._lost = claim, False
         folder = self._inherited(trial.layout, plan, claim)
         try:
-            note = self._shop.fit(trial.experiment, plan, trial.layout, folder, self._check)
+            note = self._shop.fit(trial.experiment(), plan, trial.layout, folder, self._check)
             self._check()
         except Exception as error:
             if claim.is_lost():  # whatever was stumbled over, it was moved away by who took over
@@ -305,7 +339,7 @@ class Worker:
             return False
         notes = [read_note(trial.layout.note(plan.name)) for plan in self._plans]
         try:
-            value, heads = self._shop.judge(trial.experiment, trial.layout)
+            value, heads = self._shop.judge(trial.experiment(), trial.layout)
         except _TRIAL_FAULTS as error:
             self._fail(trial, str(error))
             return True

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pcrnet.machine import available_cores
 from pcrnet.models.kinds import KINDS
 from pcrnet.processes import in_processes, tell, worker_number
+from pcrnet.training.demands.memory import fits_that_have_room
+from pcrnet.training.demands.timing import Timekeeper
 from pcrnet.training.events import FitFinished, Listener
 from pcrnet.training.fit import DONE_FILE, FitJob, read_logits, run_fit
-from pcrnet.training.memory import fits_that_have_room
 from pcrnet.training.plan import FitPlan
-from pcrnet.training.timing import Timekeeper
 
 
 def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:

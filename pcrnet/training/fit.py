@@ -22,8 +22,8 @@ from pcrnet.errors import IntegrityError, RunError
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.machine import keep_freed_memory
 from pcrnet.models.contract import FitRequest
+from pcrnet.models.dual_branch.pretraining import weights_digests
 from pcrnet.models.kinds import KINDS, fit_model
-from pcrnet.models.pretraining import weights_digests
 from pcrnet.storage import (
     read_record,
     read_rows,
@@ -58,8 +58,8 @@ class FitJob:
         patients: All patients of the cohort that entered the run.
         splits: Their folds.
         directory: ``folds/`` of the run directory.
-        precision: What the run has settled on (:mod:`pcrnet.training.precision`); None takes the
-            configuration's word.
+        precision: What the run has settled on (:mod:`pcrnet.training.demands.precision`); None
+            takes the configuration's word.
         verified: Files of the cache whose checksums the run has verified: no fit does so again.
     """
 
@@ -203,10 +203,12 @@ def is_finished(directory: Path, fingerprint: str | None = None) -> bool:
         return False  # a seal that cannot be read is none: the fit is made again
     if fingerprint is not None and made_of != fingerprint:
         raise RunError(
-            "this fit is finished, but scans, outcomes, covariates, settings or the code of pcrnet "
-            "have changed since",
+            "this fit is finished, but scans, outcomes, covariates, settings, the precision that "
+            f"this device trains in (it was {done.get('precision')}) or the code of pcrnet have "
+            "changed since",
             file=directory,
-            remedy="start a new run under another run.name, or delete this run's folder",
+            remedy="go on where the run began, start a new run under another run.name, or delete "
+            "this run's folder",
         )
     return all(
         (directory / name).is_file() and sha256_file(directory / name) == digest
@@ -253,6 +255,7 @@ def _fingerprint(
             "code": code_digest(),
             "fit": plan.name,
             "seed": experiment.run.seed,
+            "precision": lightning_precision(job.training),  # "auto" is not the same everywhere
             "sections": {
                 name: getattr(plain, name).model_dump(mode="json", exclude=_DECIDING_NOTHING)
                 for name in ("imaging", "augmentation", "model", "training")

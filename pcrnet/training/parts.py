@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from torch import nn
 
 from pcrnet.cohort.table import Patient
 from pcrnet.config.training import EarlyStopping
-from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.datamodule import FitDataModule
 from pcrnet.data.dataset import PatientDataset
 from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import ConfigError
 from pcrnet.models.blueprint import NetworkBlueprint
-from pcrnet.models.contract import FitRequest, Logits
+from pcrnet.models.contract import FitPart, FitRequest, Logits
 from pcrnet.models.kinds import KINDS
 from pcrnet.training.fit import FitJob, partition
 from pcrnet.training.lightning.loop import watched_patients
@@ -94,11 +92,5 @@ def module_and_data(
     return PcrModule.training_of(begun.network, blueprint, job.training, seed), data
 
 
-def _never_called(
-    part: str,
-    network: nn.Module,
-    patients: Sequence[Patient],
-    encoding: ClinicalEncoding,
-    offset: Logits,
-) -> None:
+def _never_called(part: FitPart) -> None:
     raise AssertionError("nothing is trained before its trainer is there")

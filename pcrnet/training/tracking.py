@@ -11,8 +11,9 @@ from typing import Any, Literal, assert_never
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import without_weights
 from pcrnet.config.training import LoggerName, TrackingConfig
+from pcrnet.disk_room import require_writable
 from pcrnet.run_layout import RunLayout
-from pcrnet.storage import make_folder, require_writable
+from pcrnet.storage import make_folder
 from pcrnet.training.events import EpochReport, FitsPlanned, Measured, RunEvent
 from pcrnet.training.trackers.artifacts import artifact
 from pcrnet.training.trackers.sink import Sink

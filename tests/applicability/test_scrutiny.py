@@ -7,7 +7,7 @@ import pytest
 
 from pcrnet.applicability.scrutiny import Applicability
 from pcrnet.deploy.bundle import APPLICABILITY_FOLDER
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.errors import UnlikeError
 from pcrnet.imaging.nifti.file import read_nifti, write_nifti
 from pcrnet.imaging.units import write_sidecar_unit

@@ -19,6 +19,7 @@ from pcrnet.config.evaluation import (
     NoCalibration,
     TemperatureCalibration,
 )
+from pcrnet.decision import chain_fit
 from pcrnet.decision.calibrators import (
     ChainCalibrator,
     IdentityCalibrator,
@@ -101,7 +102,13 @@ def test_every_calibrator_is_coherent_in_ten_thousand_cases(logits, slopes, shif
         assert all(((prob >= 0) & (prob <= 1)).all() for prob in heads.values())
 
 
-def test_untied_chain_equals_logistic_regression_with_one_further_patient():
+@pytest.fixture
+def cells_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the share of the heads each link of the chain is a regression of its own."""
+    monkeypatch.setattr(chain_fit, "_OF_HEADS", 0.0)
+
+
+def test_untied_chain_equals_logistic_regression_with_one_further_patient(cells_alone):
     # A log-F(1, 1) prior is data: half a responder and half a non-responder at the place where the
     # prior acts (Greenland & Mansournia 2015), so a weighted GLM must give the same fit.
     logits, allowed = simulate(150, seed=1)
@@ -118,7 +125,7 @@ def test_untied_chain_equals_logistic_regression_with_one_further_patient():
     )
 
 
-def test_untied_chain_approaches_plain_logistic_regression_as_patients_grow():
+def test_untied_chain_approaches_plain_logistic_regression_as_patients_grow(cells_alone):
     logits, allowed = simulate(20_000, seed=2)
     fitted = fit_calibrator(ChainCalibration(shrinkage=1e6), logits, allowed)
     responder = allowed[:, :2].any(axis=1)
@@ -172,7 +179,7 @@ def test_tiny_separated_and_badly_scaled_data_give_finite_moderate_fits(config, 
         assert cells.max() < 0.999
 
 
-def test_one_class_gives_the_rule_of_succession_for_half_a_patient_each():
+def test_one_class_gives_the_rule_of_succession_for_half_a_patient_each(cells_alone):
     logits = np.zeros((9, 3))
     allowed = np.tile(Outcome(yT0=True, yN0=True).allowed_cells, (9, 1))
     heads = head_probabilities(fit_calibrator(ChainCalibration(), logits, allowed).cells(logits))

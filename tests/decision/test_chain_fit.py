@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pcrnet.evaluation.statistics.reliability import calibration_line
 from scipy.optimize import check_grad, minimize
 
 from pcrnet.cohort.outcome import CELLS, Outcome
 from pcrnet.decision import chain_fit
-from pcrnet.decision.calibrators import ChainCalibrator, joint_cells
+from pcrnet.decision.calibrators import ChainCalibrator, head_probabilities, joint_cells
 from pcrnet.decision.chain_fit import fit_chain, fit_temperature, log_cells
 
 
@@ -41,7 +42,17 @@ def chain_objective(parameters, logits, allowed, shrinkage):
     """The penalised likelihood written down a second time, from the docstring."""
     a, c = parameters[:3], parameters[3:]
     cells = joint_cells(a * (logits - logits.mean(axis=0)) + c)
-    likelihood = -np.log((cells * allowed).sum(axis=1)).sum()
+    likelihood = 0.0
+    for probs, may in zip(cells, allowed, strict=True):
+        p1, p2, p3, _ = probs
+        scores = []
+        for positive, p in ((may[:2], p1 + p2), (may[[0, 2]], p1 + p3), (may[:1], p1)):
+            if positive.sum() == may.sum():
+                scores.append(np.log(p))
+            elif not positive.any():
+                scores.append(np.log(1 - p))
+        whole = np.log(probs[may].sum())
+        likelihood -= (0.05 * whole + 0.95 * np.mean(scores)) if scores else whole
     drawn = np.append(c, a[0] * logits[:, 0].std())
     prior = (np.log1p(np.exp(drawn)) - drawn / 2).sum()
     return likelihood + prior + ((a[1:] - a[0]) ** 2).sum() / (2 * shrinkage**2)
@@ -68,6 +79,27 @@ def test_chain_is_the_optimum_that_scipy_finds(known):
     )
     assert chain_objective(ours, logits, allowed, 0.25) <= theirs.fun + 1e-9
     np.testing.assert_allclose(ours, theirs.x, atol=2e-4)
+
+
+def test_the_joint_is_less_timid_where_outcomes_depend_on_more_than_each_link_is_shown(
+    monkeypatch,
+):
+    """ℓ₂ misses what ℓ₁ knows of the nodes: fitted to cells alone, P(yT0yN0) is too timid."""
+    generator = np.random.default_rng(5)
+    logits = generator.normal(size=(20_000, 3))
+    hidden = logits.copy()
+    hidden[:, 1:] += 0.5 * logits[:, :1]
+    edges = ChainCalibrator((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)).cells(hidden).cumsum(axis=1)
+    cell = (generator.random(20_000)[:, None] > edges[:, :3]).sum(axis=1)
+
+    def slope():
+        slopes, intercepts = fit_chain(logits, np.eye(4, dtype=bool)[cell], 1.0)
+        heads = head_probabilities(ChainCalibrator(tuple(slopes), tuple(intercepts)).cells(logits))
+        return calibration_line(heads["yT0yN0"], 1.0 * (cell == 0))[0].value
+
+    reported = slope()
+    monkeypatch.setattr(chain_fit, "_OF_HEADS", 0.0)
+    assert 1.1 < reported < slope() - 0.05
 
 
 def temperature_objective(parameters, logits, allowed):

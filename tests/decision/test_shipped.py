@@ -33,13 +33,14 @@ def described(disagreement: float, config: EvaluationConfig = CONFIG):
 def test_fits_that_agree_say_that_nothing_changes_with_the_fit() -> None:
     for known in described(0.0).values():
         assert known.noise_share == pytest.approx(0.0, abs=1e-9)
+        assert 0 < known.apparent["calibration_slope"] < 2
         assert known.instability == {"median": 0.0, "ninetieth": 0.0, "changed": 0.0}
         assert max(known.between_fits.values()) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_fits_that_disagree_say_so_and_a_searched_threshold_flatters_itself() -> None:
     known = described(0.7)["yT0yN0"]
-    assert 0.1 < known.noise_share < 0.6
+    assert known.noise_share < 0.1  # all of it is noise of seeds, which is not counted twice
     assert known.instability["changed"] > 0.1
     assert known.between_fits["auc"] > 0
     assert known.optimism["sensitivity"] + known.optimism["specificity"] > 0

@@ -56,7 +56,11 @@ def test_sample_seed_and_growth_are_told_apart(
     noise = sample / (folds - 1) + seed
     shares = noise_shares(logits, fold)
     assert shares is not None
-    assert shares[0] == pytest.approx(noise / (SIGNAL + noise), abs=0.03)
+    total = SIGNAL + noise
+    assert shares.of_sample[0] == pytest.approx(sample / (folds - 1) / total, abs=0.03)
+    assert shares.of_seeds[0] == pytest.approx(seed / total, abs=0.03)
+    apart = seed + sample / (folds - 2) ** 2
+    assert shares.differences[0] == pytest.approx(seed / apart, abs=0.05)
 
 
 def test_nothing_is_told_without_pair_fits_or_of_a_tiny_fold() -> None:

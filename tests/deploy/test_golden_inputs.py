@@ -14,7 +14,7 @@ import pytest
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.deploy import golden_inputs
 from pcrnet.deploy.golden_inputs import input_difference
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.errors import IntegrityError, PcrnetError
 from pcrnet.storage import sha256_file
 

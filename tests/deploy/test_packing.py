@@ -14,7 +14,7 @@ from pcrnet.decision.calibrators import fit_calibrator
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.manifest import CHECKSUMS_FILE
 from pcrnet.deploy.packing import describe_bundle, write_bundle
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.models.frequencies import Frequencies
 from pcrnet.models.network_model import NetworkModel
 from pcrnet.storage import sha256_file

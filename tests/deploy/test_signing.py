@@ -12,12 +12,13 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from pcrnet.deploy.manifest import SIGNATURE_FILE, bundle_digest
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.manifest import SIGNATURE_FILE, bundle_digest, read_manifest
+from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.deploy.signing import (
     read_passphrase,
     read_private_key,
     read_public_key,
+    require_approved,
     require_signature,
     sign_bundle,
 )
@@ -123,6 +124,59 @@ def test_nobody_vouches_for_a_damaged_bundle(bundle: Path, keys: tuple[Path, Pat
     with pytest.raises(IntegrityError, match=r"model_card\.md"):
         sign_bundle(bundle, read_private_key(keys[0]))
     assert not (bundle / SIGNATURE_FILE).exists()
+
+
+def test_no_byte_of_any_file_can_be_changed(signed: Path, keys: tuple[Path, Path]) -> None:
+    """The sums find what is altered, the signature what is altered and resealed."""
+    for path in sorted(path for path in signed.rglob("*") if path.is_file()):
+        whole = path.read_bytes()
+        for place in (0, len(whole) // 2, len(whole) - 1):
+            altered = bytearray(whole)
+            altered[place] ^= 0x01
+            path.write_bytes(altered)
+            with pytest.raises(IntegrityError):
+                _use(signed, keys[1])
+        path.write_bytes(whole)
+    _use(signed, keys[1])
+
+
+def test_a_file_more_or_less_is_refused(signed: Path, keys: tuple[Path, Path]) -> None:
+    added = signed / "golden" / "added.txt"
+    added.write_text("x")
+    with pytest.raises(IntegrityError, match="was not written with it"):
+        _use(signed, keys[1])
+    added.unlink()
+    (signed / "model_card.md").unlink()
+    with pytest.raises(IntegrityError, match="is missing"):
+        _use(signed, keys[1])
+
+
+def test_the_signature_of_another_bundle_by_the_same_key_is_refused(
+    signed: Path, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(signed, tmp_path / "other"))
+    card = other / "model_card.md"
+    card.write_text(card.read_text() + "better\n")
+    sums = json.loads((other / "checksums.json").read_text())
+    sums["model_card.md"] = sha256_file(card)
+    (other / "checksums.json").write_text(json.dumps(sums))
+    sign_bundle(other, read_private_key(keys[0]))
+    _use(other, keys[1])
+    shutil.copyfile(signed / SIGNATURE_FILE, other / SIGNATURE_FILE)
+    with pytest.raises(IntegrityError, match="does not fit"):
+        _use(other, keys[1])
+
+
+def test_a_signature_that_was_taken_off_is_missed(signed: Path, keys: tuple[Path, Path]) -> None:
+    (signed / SIGNATURE_FILE).unlink()
+    with pytest.raises(IntegrityError, match="is not signed"):
+        _use(signed, keys[1])
+
+
+def _use(bundle: Path, key: Path) -> None:
+    """As every command does before it uses a bundle."""
+    require_approved(bundle, key=key)
+    read_manifest(bundle)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from pcrnet.errors import ProblemListError
 from pcrnet.models.kinds import KINDS
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.preparation import prepare
+from pcrnet.training.demands.memory import MemoryNeed, estimate_memory
+from pcrnet.training.demands.rehearsal import rehearse
 from pcrnet.training.events import Remark
-from pcrnet.training.memory import MemoryNeed, estimate_memory
-from pcrnet.training.rehearsal import rehearse
 
 
 def test_what_is_imagined_has_the_shapes_of_the_real(tiny_trial, tmp_path):

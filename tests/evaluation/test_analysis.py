@@ -17,7 +17,7 @@ from pcrnet.errors import ConfigError, RunError
 from pcrnet.evaluation import analysis as analysis_module
 from pcrnet.evaluation.analysis import analyse, evaluate_run, evaluate_table
 from pcrnet.evaluation.metrics_json import metrics_record
-from pcrnet.evaluation.patients import covariates_of
+from pcrnet.evaluation.population.patients import covariates_of
 from pcrnet.evaluation.report.page import render_report
 from pcrnet.evaluation.sources import Sources, read_table
 from pcrnet.evaluation.tables.predictions import Predictions

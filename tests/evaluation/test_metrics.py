@@ -10,12 +10,17 @@ import pytest
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
 from pcrnet.evaluation.metrics import head_metrics, metrics_json
 from pcrnet.evaluation.statistics import confusion as rates
+from pcrnet.evaluation.statistics.calibration.scores import (
+    brier,
+    brier_skill,
+    decompose_brier,
+    log_loss,
+)
+from pcrnet.evaluation.statistics.calibration.smooth_ece import binned_ece, smooth_ece
 from pcrnet.evaluation.statistics.confusion import confusion
 from pcrnet.evaluation.statistics.discrimination import auc, auc_fold_mean
 from pcrnet.evaluation.statistics.intervals import Estimate, proportion
 from pcrnet.evaluation.statistics.precision_recall import average_precision
-from pcrnet.evaluation.statistics.scores import brier, brier_skill, decompose_brier, log_loss
-from pcrnet.evaluation.statistics.smooth_ece import binned_ece, smooth_ece
 from pcrnet.evaluation.tables.predictions import Predictions
 
 CONFIG = EvaluationConfig(bootstrap_draws=200)

@@ -16,12 +16,20 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from pcrnet.evaluation.statistics.auc_comparison import (
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+    spiegelhalter_test,
+)
+from pcrnet.evaluation.statistics.calibration.scores import brier
+from pcrnet.evaluation.statistics.calibration.smooth_ece import binned_ece
+from pcrnet.evaluation.statistics.comparison.auc_comparison import (
     ScoredGroup,
     compare_auc,
     compare_auc_unpaired,
     contrast_test,
 )
+from pcrnet.evaluation.statistics.comparison.paired import mcnemar_test, newcombe_paired_difference
 from pcrnet.evaluation.statistics.discrimination import auc, delong
 from pcrnet.evaluation.statistics.intervals import (
     clopper_pearson_interval,
@@ -30,14 +38,6 @@ from pcrnet.evaluation.statistics.intervals import (
     wilson_interval,
 )
 from pcrnet.evaluation.statistics.net_benefit import net_benefit
-from pcrnet.evaluation.statistics.paired import mcnemar_test, newcombe_paired_difference
-from pcrnet.evaluation.statistics.reliability import (
-    calibration_in_the_large,
-    calibration_line,
-    spiegelhalter_test,
-)
-from pcrnet.evaluation.statistics.scores import brier
-from pcrnet.evaluation.statistics.smooth_ece import binned_ece
 
 EXACT = 1e-9
 DRAWING = {"draws": 200, "generator": np.random.default_rng(0)}

@@ -13,7 +13,7 @@ from pcrnet.config.layers import load_experiment
 from pcrnet.errors import RunError
 from pcrnet.evaluation.report.comparison_page import render_comparison
 from pcrnet.evaluation.run_comparison import compare_runs
-from pcrnet.evaluation.statistics.auc_comparison import compare_auc
+from pcrnet.evaluation.statistics.comparison.auc_comparison import compare_auc
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
 from pcrnet.run_layout import RunLayout
 from pcrnet.storage import write_text

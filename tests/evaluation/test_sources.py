@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pcrnet.errors import PcrnetError, PredictionsError, RunError
-from pcrnet.evaluation.patients import NumericCovariate
+from pcrnet.evaluation.population.patients import NumericCovariate
 from pcrnet.evaluation.sources import read_run, read_table
 from pcrnet.evaluation.tables.column_map import ColumnMap
 from pcrnet.storage import sha256_file

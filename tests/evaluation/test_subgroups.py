@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcrnet.evaluation.patients import NumericCovariate, covariates_of
+from pcrnet.evaluation.population.patients import NumericCovariate, covariates_of
 from pcrnet.evaluation.sources import read_run
 from pcrnet.evaluation.subgroups import (
     find_subgroups,

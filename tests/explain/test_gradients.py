@@ -8,9 +8,9 @@ from pcrnet.applicability.scrutiny import OneTensor
 from pcrnet.config.model import NetworkConfig, TransformerFusionConfig
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.explain.gradients import flat_levels, integrated_gradients
+from pcrnet.models.dual_branch.network import PcrNet
 from pcrnet.models.encoders.resnet import ResNetConfig
 from pcrnet.models.frequencies import Frequencies
-from pcrnet.models.network import PcrNet
 from pcrnet.models.network_model import NetworkModel
 
 WEIGHTS = np.array([1.0, 0.5, -0.2])

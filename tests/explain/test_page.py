@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.explain.page import write_explanation
 from pcrnet.explain.patient import explain_patient
 from pcrnet.imaging.nifti.file import read_nifti, read_nifti_header

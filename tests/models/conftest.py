@@ -24,7 +24,7 @@ from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.contract import FitRequest
-from pcrnet.models.network import NetworkInput, PcrNet
+from pcrnet.models.dual_branch.network import NetworkInput, PcrNet
 
 _SMALLER = {
     "resnet": {"stem_width": 6, "widths": (8, 12)},
@@ -208,10 +208,10 @@ def trial_patients():
     return make
 
 
-def stir(part, network, patients, encoding, offset):
+def stir(part):
     """Instead of training: a last layer that is no longer zero."""
-    generator = torch.Generator().manual_seed(len(part))
-    for name, parameter in network.named_parameters():
+    generator = torch.Generator().manual_seed(len(part.name))
+    for name, parameter in part.network.named_parameters():
         if name.endswith("linear.weight"):
             with torch.no_grad():
                 parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))

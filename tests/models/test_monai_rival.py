@@ -13,9 +13,9 @@ def test_one_network_is_trained_on_scans_alone(fit_request, trial_patients):
     trained = []
     request = fit_request(trial_patients(12))
 
-    def optimise(part, network, patients, encoding, offset):
-        trained.append((type(network), len(patients), encoding.covariates))
-        request.optimise(part, network, patients, encoding, offset)
+    def optimise(part):
+        trained.append((type(part.network), len(part.patients), part.encoding.covariates))
+        request.optimise(part)
 
     model = KIND.fit(_SMALL, dataclasses.replace(request, optimise=optimise))
     assert trained == [(MonaiNetwork, 12, ())]

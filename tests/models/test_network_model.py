@@ -34,9 +34,9 @@ class Recorder:
         self.weight = weight
         self.calls = []
 
-    def __call__(self, part, network, patients, encoding, offset):
-        self.calls.append((part, tuple(patients), offset))
-        nn.init.constant_(network.linear.weight, self.weight)
+    def __call__(self, part):
+        self.calls.append((part.name, tuple(part.patients), part.offset))
+        nn.init.constant_(part.network.linear.weight, self.weight)
 
 
 @pytest.fixture
@@ -197,8 +197,8 @@ def test_the_first_weights_of_a_network_follow_from_seed_fit_and_part(fit_reques
     def initial(**changes):
         found = []
 
-        def note(part, network, *others):
-            found.append(network.weight.detach().clone())
+        def note(part):
+            found.append(part.network.weight.detach().clone())
 
         request = fit_request(trial_patients(24), optimise=note, **changes)
         build = partial(lambda encoding: _Linear())

@@ -12,7 +12,7 @@ def test_the_page_of_a_change(write_log, tmp_path):
     found = watch(read_log(write_log(120, {"uptake": 1.0})))
     page = write_watch(found, tmp_path / "out", torn=True).read_text()
     assert "Something has changed" in page
-    assert "Uptake has risen" in page
+    assert "The score uptake has risen" in page
     assert "cut off" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
     record = json.loads((tmp_path / "out" / "monitor.json").read_text())

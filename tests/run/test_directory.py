@@ -43,12 +43,21 @@ def test_a_second_process_is_refused_and_let_in_once_the_first_was_killed(tmp_pa
         pass
 
 
+def test_a_run_that_was_refused_before_its_folds_takes_other_settings(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with run.opened(load_experiment(["data.cohort=typo.csv"])):
+        pass
+    mended = load_experiment(["data.cohort=cohort.csv"])
+    with run.opened(mended):
+        assert load_experiment([str(run.config)]) == mended
+
+
 def test_another_configuration_under_the_same_name_is_refused_with_its_keys(
     tmp_path: Path,
 ) -> None:
     run = RunDirectory(tmp_path / "run")
     with run.opened(load_experiment([])):
-        pass
+        run.splits.touch()
     other = load_experiment(["training.max_epochs=5", "imaging.size=[16, 16, 16]"])
     with pytest.raises(RunError) as caught, run.opened(other):
         pass

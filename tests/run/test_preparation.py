@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pcrnet.config.layers import load_experiment
-from pcrnet.errors import ProblemListError
+from pcrnet.errors import ConfigError, ProblemListError
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.preparation import prepare, simulation_name
 
@@ -39,4 +39,23 @@ def test_a_word_among_numbers_is_refused_before_any_image_is_read(
     ):
         prepare(experiment, run, lambda event: None)
     assert "elderly" not in str(caught.value)
+    assert not list(experiment.cache_directory.glob("*"))
+
+
+def test_a_model_of_covariates_without_any_is_refused_before_any_image_is_read(
+    tiny_trial, tmp_path: Path
+) -> None:
+    experiment = tiny_trial.experiment(
+        tmp_path,
+        "model.kind=clinical",
+        f"data.cohort={tiny_trial.cohort}",
+        "data.covariates=null",
+        f"data.cache={tmp_path / 'tensors'}",
+    )
+    run = RunDirectory(experiment.run.directory)
+    with (
+        run.opened(experiment),
+        pytest.raises(ConfigError, match=r"none is named[\s\S]*data\.covariates"),
+    ):
+        prepare(experiment, run, lambda event: None)
     assert not list(experiment.cache_directory.glob("*"))

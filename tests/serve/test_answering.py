@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pcrnet.deploy.manifest import bundle_digest
-from pcrnet.deploy.predictor import Predictor, load_predictor
+from pcrnet.deploy.prediction.predictor import Predictor, load_predictor
 from pcrnet.errors import BundleError, InsufficientScansError, PcrnetError
 from pcrnet.evaluation.tables.predictions import read_predictions
 from pcrnet.serve import answering

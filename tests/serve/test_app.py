@@ -24,7 +24,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 
 CANARY = "Kanarienvogel4711"
 TOKEN = "only-for-this-test-4711"  # noqa: S105 - of this test
@@ -98,6 +98,14 @@ def with_link() -> bytes:
     return stream.getvalue()
 
 
+def swollen() -> bytes:
+    """A NIfTI file that claims eight billion voxels, in 200 kB that unpack to 200 MB."""
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(np.float32)
+    header.set_data_shape((2000, 2000, 2000))
+    return gzip.compress(header.binaryblock + bytes(200 << 20), 6)
+
+
 def in_becquerel(data: bytes) -> bytes:
     image = nibabel.Nifti1Image.from_bytes(gzip.decompress(data))
     louder = nibabel.Nifti1Image(image.get_fdata(dtype=np.float32) * 5000, image.affine)
@@ -129,6 +137,27 @@ def cases(scans, question, make_zip) -> dict[str, tuple[bytes, str, int, str]]:
         "no DICOM": (whole, "{}", 422, "no DICOM series"),
         "becquerel": (make_zip(loud), json.dumps(hot), 422, "Bq/mL"),
         "damaged": (make_zip({"baseline/pet.nii.gz": b"x" * 500}), json.dumps(one), 422, ""),
+        "archives within archives": (
+            make_zip({"a.zip": make_zip({"b.zip": whole})}),
+            question,
+            400,
+            "another archive",
+        ),
+        "swollen": (
+            make_zip({"baseline/pet.nii.gz": swollen()}, 0),
+            json.dumps(one),
+            422,
+            "voxels",
+        ),
+        "deep JSON": (whole, "[" * 30_000, 400, "recursion"),
+        "long JSON": (whole, json.dumps({"patient_id": "x" * (2 << 20)}), 400, "cannot be read"),
+        "number too large": (whole, f'{{"days": {{"baseline": {"9" * 5000}}}}}', 400, "question"),
+        "a path of ours": (
+            whole,
+            '{"scans": {"baseline.pet": "/etc/passwd"}}',
+            400,
+            "no such file",
+        ),
         "text for a number": (whole, json.dumps(text), 422, "age"),
     }
 

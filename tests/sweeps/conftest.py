@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from pcrnet.storage import write_json, write_text
+from pcrnet.sweeps.folder.layout import SweepLayout
+from pcrnet.sweeps.folder.records import FinishedTrial, FitNote, TrialResult
 from pcrnet.sweeps.joining import begin
-from pcrnet.sweeps.layout import SweepLayout
-from pcrnet.sweeps.records import FitNote
-from pcrnet.sweeps.settings import Sweep, load_sweep
+from pcrnet.sweeps.plan.settings import Sweep, load_sweep
+from pcrnet.sweeps.proposals.search import propose
 
 SPACE = {
     "model.width": {"low": 16, "high": 256, "step": 16},
@@ -89,6 +90,21 @@ def begun(make_sweep):
         return sweep, begin(sweep)
 
     return begin_one
+
+
+@pytest.fixture
+def finished(make_sweep):
+    """Twelve trials, whose value is a function of the width alone; two of them are not complete."""
+    sweep = make_sweep(budget={"trials": 12}, batch=12)
+    trials = []
+    for proposal in propose(sweep, 0, [], []).proposals:
+        value = proposal.values["model.width"] / 256
+        result = TrialResult("complete", value, 6, 3.0)
+        if proposal.number in (3, 7):
+            state = "pruned" if proposal.number == 3 else "failed"
+            result = TrialResult(state, None, 2, 1.0, reason="<b>why</b>")
+        trials.append(FinishedTrial(proposal, result))
+    return sweep, trials
 
 
 def results_of(layout: SweepLayout) -> dict[str, dict]:

@@ -11,9 +11,9 @@ import yaml
 from pcrnet.config.layers import load_experiment
 from pcrnet.evaluation.run_comparison import compare_runs
 from pcrnet.run.pipeline import cross_validate, train
+from pcrnet.sweeps.folder.ledger import Ledger
 from pcrnet.sweeps.joining import begin, join
-from pcrnet.sweeps.ledger import Ledger
-from pcrnet.sweeps.settings import load_sweep
+from pcrnet.sweeps.plan.settings import load_sweep
 
 SPACE = {
     "data.covariates": [["age"], ["age", "grade"]],

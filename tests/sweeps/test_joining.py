@@ -6,8 +6,8 @@ import pytest
 
 from pcrnet.errors import ConfigError, PcrnetError, RunError
 from pcrnet.storage import write_json
+from pcrnet.sweeps.folder.ledger import Ledger
 from pcrnet.sweeps.joining import begin, join, open_sweep, outcome
-from pcrnet.sweeps.ledger import Ledger
 from pcrnet.sweeps.worker import Worker
 
 

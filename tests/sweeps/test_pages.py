@@ -14,7 +14,7 @@ import pytest
 from pcrnet.cli import main
 from pcrnet.storage import write_json
 from pcrnet.sweeps.joining import begin
-from pcrnet.sweeps.settings import load_sweep
+from pcrnet.sweeps.plan.settings import load_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("sweeps.md", "doctor.md")

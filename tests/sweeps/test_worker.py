@@ -12,9 +12,9 @@ from collections import Counter
 import pytest
 
 from pcrnet.errors import NotFiniteError, OutputError
-from pcrnet.sweeps.layout import TrialLayout
-from pcrnet.sweeps.ledger import Ledger
-from pcrnet.sweeps.records import read_result
+from pcrnet.sweeps.folder.layout import TrialLayout
+from pcrnet.sweeps.folder.ledger import Ledger
+from pcrnet.sweeps.folder.records import read_result
 from pcrnet.sweeps.worker import Worker
 
 FITS = 6
@@ -64,7 +64,7 @@ def test_four_workers_find_what_one_finds(begun, stub_shop, search, pruning):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=240)  # on a busy machine
     assert outcome(sweep, layout) == outcome(*alone)
     assert max(Counter(shop.made).values()) == 1
 

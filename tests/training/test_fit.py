@@ -176,6 +176,14 @@ def test_a_finished_fit_of_other_code_is_refused(
         run_fit(PLAN, job)
 
 
+def test_a_finished_fit_of_another_precision_is_refused(make_job: MakeJob) -> None:
+    """What "auto" means differs between machines: a run never judges a mixture."""
+    job = make_job("training.max_epochs=1")
+    run_fit(PLAN, replace(job, precision="32"))
+    with pytest.raises(RunError, match=r"the precision .* \(it was 32-true\)"):
+        run_fit(PLAN, replace(job, precision="bf16"))
+
+
 @pytest.mark.parametrize("change", ["outcome", "covariate", "scan"])
 def test_a_finished_fit_of_other_training_data_is_refused(make_job: MakeJob, change: str) -> None:
     job = make_job("training.max_epochs=1")

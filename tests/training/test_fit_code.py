@@ -30,7 +30,7 @@ def test_every_model_its_training_and_its_data_decide_a_fit() -> None:
 def test_what_plans_estimates_or_reports_fits_decides_none() -> None:
     others = {"crossval", "ablation", "memory", "tracking", "precision"}
     assert not others & {path.stem for path in fit_sources()}
-    assert others <= {path.stem for path in (_ROOT / "training").glob("*.py")}
+    assert others <= {path.stem for path in (_ROOT / "training").rglob("*.py")}
 
 
 def test_the_digest_is_that_of_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,25 @@ from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.export.cases import Case
 from pcrnet.deploy.export.change_control import change_control_plan
 from pcrnet.deploy.export.contract import CONTRACT_FILE, describe_contract
+from pcrnet.deploy.export.decision.graph import DecisionGraph
 from pcrnet.deploy.export.folder import new_folder, require_free
-from pcrnet.deploy.export.graph import DecisionGraph
+from pcrnet.deploy.export.formats.monai_bundle import (
+    GRAPH_FILE,
+    MODEL_FILE,
+    read_graph,
+    write_monai,
+)
+from pcrnet.deploy.export.formats.onnx_file import OPSET, require_onnx, write_onnx
+from pcrnet.deploy.export.formats.onnx_session import run_onnx
+from pcrnet.deploy.export.formats.quantise import MEANING, Quantisation, quantise
+from pcrnet.deploy.export.formats.torch_file import (
+    compile_ahead,
+    run_compiled,
+    run_graph,
+    run_program,
+    write_program,
+)
 from pcrnet.deploy.export.inputs import GraphInputs
-from pcrnet.deploy.export.monai_bundle import GRAPH_FILE, MODEL_FILE, read_graph, write_monai
-from pcrnet.deploy.export.onnx_file import OPSET, require_onnx, write_onnx
-from pcrnet.deploy.export.onnx_session import run_onnx
 from pcrnet.deploy.export.parity import (
     Agreement,
     Runner,
@@ -33,16 +46,8 @@ from pcrnet.deploy.export.parity import (
     together,
 )
 from pcrnet.deploy.export.prepared import PATIENTS, write_arrays
-from pcrnet.deploy.export.quantise import MEANING, Quantisation, quantise
-from pcrnet.deploy.export.torch_file import (
-    compile_ahead,
-    run_compiled,
-    run_graph,
-    run_program,
-    write_program,
-)
 from pcrnet.deploy.model_card import model_card
-from pcrnet.deploy.predictor import load_predictor
+from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.errors import ConfigError, ExportError
 from pcrnet.storage import sha256_file, write_json, write_text
 
@@ -110,6 +115,7 @@ def export_bundle(
     options: ExportOptions,
     *,
     sha256: str | None = None,
+    key: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Export:
     """Export a bundle, unless what was written does not say what the bundle says.
@@ -119,10 +125,11 @@ def export_bundle(
         out: Folder to write; it must not be there, or be empty.
         options: What to write.
         sha256: The digest that the bundle must have.
+        key: Public key of whoever must have signed it.
         progress: Called with cases compared and cases in all.
 
     Raises:
-        ConfigError: Options that do not go together.
+        ConfigError: Options that do not go together, or no public key.
         OutputError: Nothing can be written at ``out``.
         BundleError, IntegrityError: The bundle cannot be used.
         ExportError: The bundle has no graph, a package is missing, or graph and bundle disagree;
@@ -132,7 +139,7 @@ def export_bundle(
     require_free(out)
     if options.format == "onnx":
         require_onnx()
-    bundle = load_predictor(directory, sha256=sha256).bundle
+    bundle = load_predictor(directory, sha256=sha256, key=key).bundle
     graph = DecisionGraph.of(bundle)
     cases = all_cases(bundle, directory)
     with new_folder(out) as folder:

@@ -46,7 +46,7 @@ class RawCovariate:
     categories: tuple[str, ...] | None
 
     def number(self, patient: Patient) -> float:
-        """The number, or the place of the category; NaN where it is unknown, or not listed.
+        """The number in its unit, or the category's place; NaN where it is unknown, or not listed.
 
         Raises:
             CohortError: Text where numbers are expected.
@@ -174,7 +174,7 @@ class GraphInputs:
         return "float32" if name == "image" else "float64"
 
     def arrays(self, patients: Sequence[Patient], tensors: Sequence[PatientTensor]) -> Inputs:
-        """The inputs for B patients.
+        """The inputs for B patients, each (B, *its own shape).
 
         Raises:
             CohortError: Text where a covariate holds numbers.

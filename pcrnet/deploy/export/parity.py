@@ -90,7 +90,12 @@ def all_cases(bundle: Bundle, directory: Path) -> list[Case]:
 
 
 def bundle_says(bundle: Bundle, case: Case) -> Outputs:
-    """What the bundle itself says of the patients of a case, by its own way."""
+    """What the bundle itself says of the B patients of a case, by its own way.
+
+    Returns:
+        ``cells`` (B, 4), ``probability`` (B, 3), ``call`` (B, 3), −1 without an operating point,
+        and ``logits`` (B, 3).
+    """
     logits = bundle.model.logits(case.patients, _Tensors(case))
     cells = bundle.calibrator.cells(logits)
     of_head = head_probabilities(cells)
@@ -121,7 +126,7 @@ def compare(
         bundle: The bundle.
         inputs: What the graph is given.
         cases: Patients to compare on.
-        run: Runs the graph.
+        run: Runs the graph; gives what :func:`bundle_says` gives, such as ``cells`` (B, 4).
         progress: Called with cases done and cases in all.
     """
     found: dict[str, list[Agreement]] = {}

@@ -22,10 +22,11 @@ from pcrnet.deploy.manifest import (
     INPUTS_FILE,
     MODEL_FOLDER,
     Manifest,
-    bundle_digest,
     read_manifest,
     read_patients,
 )
+from pcrnet.deploy.signing import require_approved
+from pcrnet.disk_room import require_writable
 from pcrnet.errors import (
     IntegrityError,
     OutputError,
@@ -35,7 +36,7 @@ from pcrnet.errors import (
 from pcrnet.imaging.tensors.preprocess import preprocess_patient
 from pcrnet.models.network_record import read_without_weights
 from pcrnet.models.rivals.tabular import TabularModel
-from pcrnet.storage import atomic_path, read_record, require_writable
+from pcrnet.storage import atomic_path, read_record
 
 PATIENTS = "patient_id"
 _SUFFIXES = (".npz", ".safetensors")
@@ -64,6 +65,7 @@ def prepare_cohort(
     out: Path,
     *,
     sha256: str | None = None,
+    key: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Prepared:
     """Write the inputs of a graph for every patient of a cohort table.
@@ -73,23 +75,19 @@ def prepare_cohort(
         cohort: ``cohort.csv`` with the timepoints, channels and covariates of the bundle.
         out: ``.npz``, or ``.safetensors`` with the pseudonyms in its metadata.
         sha256: The digest that the bundle must have.
+        key: Public key of whoever must have signed it.
         progress: Called with patients done and patients in all.
 
     Raises:
         OutputError: The name ends otherwise, or nothing can be written there.
         BundleError: The folder is no bundle.
+        ConfigError: The file ``key`` holds no public key.
         IntegrityError: It is another bundle, was altered, or this machine reads or preprocesses
             the golden cases otherwise.
         ProblemListError: The table cannot be used, or every patient was refused.
     """
     check_destination(out)
-    digest = bundle_digest(directory)
-    if sha256 is not None and digest != sha256.strip().lower():
-        raise IntegrityError(
-            f"its digest is {digest}, not the one that was asked for",
-            file=directory,
-            remedy="find the bundle that was meant; this one was made anew or altered",
-        )
+    digest = require_approved(directory, sha256=sha256, key=key)
     manifest = read_manifest(directory)
     _require_golden_inputs(directory, manifest)
     inputs = GraphInputs.of_bundle(directory, manifest)
@@ -132,7 +130,13 @@ def check_destination(out: Path) -> None:
 
 
 def write_arrays(path: Path, arrays: Arrays, *, bundle_sha256: str = "") -> None:
-    """Write arrays as their file's name says; text goes into the metadata of safetensors."""
+    """Write arrays (B, ...) as their file's name says; text goes into safetensors' metadata.
+
+    Args:
+        path: ``.npz`` or ``.safetensors``.
+        arrays: Name to array, the B patients along its first axis.
+        bundle_sha256: Of the bundle that they were prepared for; empty says nothing.
+    """
     with atomic_path(path) as temporary:
         if path.suffix.lower() == ".npz":
             held = {"bundle_sha256": np.array(bundle_sha256)} if bundle_sha256 else {}

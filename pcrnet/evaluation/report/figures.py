@@ -77,7 +77,7 @@ def draw_roc(
 
 
 def draw_precision_recall(curve: Curve, response_rate: float, *, to: Path) -> str:
-    """Precision over recall, with the response rate that guessing would reach."""
+    """Precision over recall, with ``response_rate``, the share that guessing would reach."""
     with styled_figure(*_SQUARE_IN) as (figure, (axes,)):
         axes.axhline(response_rate, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
         axes.text(0.02, response_rate + 0.015, "by chance", color=GREY, fontsize=8)
@@ -101,7 +101,15 @@ def draw_calibration(
 ) -> str:
     """Smooth calibration curve with its band; below it where the predictions lie.
 
-    ``most`` is the range of the bars, one for all figures of a row (:func:`most_in_a_bin`).
+    Args:
+        after: The curve of the calibrated probabilities.
+        before: That of the uncalibrated ones; None draws none.
+        prob_of_responders, prob_of_others: Calibrated probabilities, (n,) each of its own n.
+        most: Range of the bars, one for all figures of a row (:func:`most_in_a_bin`).
+        to: The files to write, without ``.svg`` and ``.pdf``.
+
+    Returns:
+        The SVG, for use inside a page.
     """
     with styled_figure(4.1, 4.7, height_ratios=(3.4, 1.0)) as (figure, (axes, histogram)):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
@@ -136,7 +144,7 @@ def draw_calibration(
 
 
 def most_in_a_bin(groups: Sequence[FloatArray]) -> int:
-    """The largest bar that :func:`draw_calibration` would draw of any of the groups."""
+    """The largest bar that :func:`draw_calibration` would draw of any group (n,)."""
     return max(1, *(int(np.histogram(prob, _BINS)[0].max(initial=0)) for prob in groups))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcrnet.evaluation.patients import readable
+from pcrnet.evaluation.population.patients import readable
 from pcrnet.evaluation.report.figures import (
     ForestPanel,
     PageFigure,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.model import SETTINGS
 from pcrnet.evaluation.metrics import Metrics
-from pcrnet.evaluation.patients import listed
+from pcrnet.evaluation.population.patients import listed
 from pcrnet.evaluation.results import HEAD_LABELS, Analysis, ComparedHead
 from pcrnet.evaluation.statistics.intervals import Estimate
 
@@ -34,7 +34,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A difference on a line from worse (left) to better (right); 0 is the middle."""
+    """A difference from worse (left) to better (right): ``value``, interval ``low`` to ``high``.
+
+    In units of the drawing; 0 is the middle.
+    """
 
     low: float
     value: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pcrnet.evaluation.patients import readable
+from pcrnet.evaluation.population.patients import readable
 from pcrnet.evaluation.repeats import Spread
 from pcrnet.evaluation.results import Analysis, ComparedHead, HeadResult, PredictiveValues
 from pcrnet.evaluation.statistics.intervals import Estimate

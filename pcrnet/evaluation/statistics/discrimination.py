@@ -126,6 +126,12 @@ def auc_fold_mean(
 
     The interval shows the spread over folds. Their training sets overlap, so the folds are not
     independent and the interval has no exact coverage (Bengio & Grandvalet 2004).
+
+    Args:
+        score: (n,) higher for what is called 1.
+        label: (n,) 0 or 1.
+        fold: (n,) fold of each patient.
+        confidence: Of the interval, in (0, 1).
     """
     method = "mean over folds, Student's t over folds (folds taken as independent)"
     reason = why_undefined(score, label) or why_no_pair(label, fold)
@@ -165,7 +171,7 @@ def _placements(
 
 
 def why_no_pair(label: FloatArray, fold: IntArray | None) -> str | None:
-    """Say why no fold has a pair to compare, or None where one has."""
+    """Say why no fold has a pair of labels (n,) to compare, or None where one has."""
     if fold is None:
         return None
     if any(len(np.unique(label[fold == k])) == 2 for k in np.unique(fold)):
@@ -183,7 +189,7 @@ def why_no_variance(variance: float) -> str | None:
 
 
 def auc_method(fold: IntArray | None, scale: str = "logit scale") -> str:
-    """How an AUC and its interval came about, for the record."""
+    """How an AUC and its interval came about, for the record; ``fold`` is (n,)."""
     if fold is None:
         return f"DeLong, {scale}"
     return f"DeLong over pairs within folds, {scale}; given the fitted models and the folds"

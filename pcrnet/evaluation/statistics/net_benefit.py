@@ -138,7 +138,7 @@ def decision_curve(
 
 
 def consequences(responder: BoolArray, spared: BoolArray) -> Consequences:
-    """Count what sparing ``spared`` does, per 100 patients, with Wilson intervals."""
+    """Count what sparing ``spared`` (n,) does to ``responder`` (n,), per 100; Wilson intervals."""
 
     def per_hundred(patients: BoolArray) -> Estimate:
         share = proportion(int(patients.sum()), patients.size, of="patients with a known outcome")

@@ -25,9 +25,13 @@ class CoprimaryDesign:
     response_rate: float
     """Share of complete responders among the patients, in (0, 1)."""
     null_sensitivity: float
+    """To be exceeded, in (0, 1)."""
     null_specificity: float
+    """To be exceeded, in (0, 1)."""
     true_sensitivity: float
+    """Presumed, in (0, 1)."""
     true_specificity: float
+    """Presumed, in (0, 1)."""
     alpha: float = 0.025
     """One-sided level of each test; intersection-union needs no split."""
 
@@ -45,7 +49,9 @@ class DesignPower:
     required_specificity: int
     """Fewest true negatives that pass."""
     sensitivity: float
+    """Power of this test, a probability."""
     specificity: float
+    """Power of this test, a probability."""
     both: float
     """Sensitivity and specificity come from different patients, hence the product."""
     both_random: float
@@ -56,13 +62,25 @@ def required_successes(n: int | IntArray, null: float, alpha: float) -> IntArray
     """Fewest successes out of ``n`` whose Clopper–Pearson lower limit exceeds ``null``.
 
     ``n + 1``, which cannot happen, where even ``n`` successes do not suffice.
+
+    Args:
+        n: Patients; an array of any shape gives an array of that shape.
+        null: Proportion to be exceeded, in (0, 1).
+        alpha: One-sided level, in (0, 1).
     """
     # The lower limit exceeds the null exactly when P(X >= x | null) < alpha.
     return np.asarray(stats.binom.isf(alpha, n, null), dtype=np.int64) + 1
 
 
 def binomial_power(n: int | IntArray, null: float, truth: float, alpha: float) -> FloatArray:
-    """Probability that ``n`` patients pass the rule when the true proportion is ``truth``."""
+    """Probability that ``n`` patients pass the rule when the true proportion is ``truth``.
+
+    Args:
+        n: Patients; an array of any shape gives an array of that shape.
+        null: Proportion to be exceeded, in (0, 1).
+        truth: The true proportion, in [0, 1].
+        alpha: One-sided level, in (0, 1).
+    """
     needed = required_successes(n, null, alpha)
     return np.asarray(stats.binom.sf(needed - 1, n, truth), dtype=np.float64)
 

@@ -7,17 +7,19 @@ claim may be from what *it* does to other patients has more parts:
 - The claim rests on the patients twice. What patient j teaches the fit that predicts i mirrors
   what i teaches the fit that predicts j, so that the noise which fits take from their samples
   counts double: the variance of an estimate grows by the share ν of the scores' variance that is
-  noise (a degenerate U-statistic; exact for a linear score without signal). Noise of seeds is
-  counted alike; it does not double, but measurement shows that intervals want it.
-- Fits differ: in what they would do by their seeds, and by the folds they saw. The variance ω
-  between fits of what each would do enters with 1 + 1/K, K fits being judged and one shipped.
+  noise of the sample (a degenerate U-statistic; exact for a linear score without signal).
+- Fits differ by their seeds. The variance ω between fits of what each would do enters with
+  1 + 1/K, K fits being judged and one shipped. Pair fits differ by their samples, too; that part
+  is taken out, since the single fits' samples are together that of the fit on everybody: for fits
+  that are linear in their folds, the mean of the single fits is the fit that ships. ω is told by
+  few fits, so Student's t stands for the normal where ω is much of the whole.
 - The threshold. Over- or undershot by chance, it moves what ships, and the judged models hardly
   tell, having other thresholds. But the shipped threshold is known: what it does to the very
   patients on whom it was chosen, less what such a choice flatters itself by, follows it. That
-  optimism is measured where it can be: over the outer folds, between those on whom a threshold
-  was chosen and those it had never seen.
-- The shipped calibration slope is that of the same patients under the shipped calibrator, which
-  may be too timid by its prior. Its interval spans this and the judged models'.
+  optimism is measured where it can be: the same pair fits' predictions of the same patients, under
+  the decision that was fitted on them and under the decision that never saw their fold, differ
+  by nothing else. It falls as 1/n, so that K folds have (K − 1)/K of what K − 1 have.
+- The calibration slope of what ships is claimed alike.
 
 Everything is given K and the size of the cohort; nothing is said of another cohort's patients.
 ``benchmarks/shipping.py`` measures how often these intervals cover.
@@ -28,6 +30,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+
+from scipy.stats import t as student_t
 
 from pcrnet.evaluation.statistics.confusion import Confusion
 from pcrnet.evaluation.statistics.intervals import Estimate, logit_wald_interval, normal_quantile
@@ -43,6 +47,8 @@ SHIPPED_METRICS = (
 """Of which an interval for the shipped model is known."""
 
 _Z = normal_quantile(0.95)
+_FEWEST_DEGREES = 3.0
+"""Of freedom: with fewer an interval would say nothing but that little is known."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,13 @@ class ShippedHead:
     """What training tells of the shipped model's claim on one outcome.
 
     Attributes:
-        noise_share: ν, the share of the scores' variance that is noise, of sample or seed.
-        between_fits: ω, the variance between fits of what each would do, by metric.
+        noise_share: ν, the share of the scores' variance that is noise of the sample.
+        between_fits: ω, the variance by seeds of what each fit would do, by metric.
+        between_seen: ω before the noise of patients was taken out of it, which tells how well it
+            is known; where it is not told, ω is taken to be known.
         apparent: Sensitivity, specificity and calibration slope (with its standard error) of the
             shipped decision in the patients on whom it was fitted.
-        optimism: By how much sensitivity and specificity flatter themselves in such patients.
+        optimism: By how much these three flatter themselves in such patients.
         instability: How much one patient's risk changes with the fit: the standard deviation over
             fits on other parts of the cohort, its ``median`` and ``ninetieth`` percentile over the
             patients, and ``changed``, the share of patients whom such fits call differently.
@@ -65,6 +73,7 @@ class ShippedHead:
     apparent: Mapping[str, float]
     optimism: Mapping[str, float]
     instability: Mapping[str, float] = field(default_factory=dict)
+    between_seen: Mapping[str, float] = field(default_factory=dict)
 
 
 def shipped_metrics(
@@ -92,41 +101,65 @@ def _of(
     if judged.value is None or judged.low is None or judged.high is None:
         return replace(judged, method=method)
     between = shipped.between_fits.get(name, 0.0) * (1 + 1 / folds)
+    seen = shipped.between_seen.get(name, 0.0) * (1 + 1 / folds)
     doubled = 1 + shipped.noise_share
     if name in ("sensitivity", "specificity"):
         n = 0 if table is None else table.positives if name == "sensitivity" else table.negatives
         if name not in shipped.apparent or not n:
             return replace(judged, low=None, high=None, method=method, reason=_NOT_TOLD)
         value = min(max(shipped.apparent[name] - shipped.optimism[name], 0.0), 1.0)
-        low, high = _share_interval(value, n, doubled, between)
+        low, high = _share_interval(value, n, doubled, between, seen, folds)
         return Estimate(value, low, high, judged.n, method)
     own = ((judged.high - judged.low) / (2 * _Z)) ** 2
     if name in ("auc", "average_precision"):
         if not 0.0 < judged.value < 1.0:
             return replace(judged, method=method)
-        low, high = logit_wald_interval(judged.value, math.sqrt(own * doubled + between))
+        variance = own * doubled + between
+        wider = _quantile(variance, seen, folds) / _Z
+        low, high = logit_wald_interval(judged.value, wider * math.sqrt(variance))
         return replace(judged, low=low, high=high, method=method)
+    value = judged.value
     # The level is the calibrator's last act, and fits differ little in it: nothing doubles.
-    half = _Z * math.sqrt(own * (doubled if name == "calibration_slope" else 1.0) + between)
-    low, high = judged.value - half, judged.value + half
-    if name in shipped.apparent:
-        centre, error = shipped.apparent[name], shipped.apparent["calibration_slope_error"]
-        half = _Z * math.sqrt(error**2 * doubled + between)
-        low, high = min(low, centre - half), max(high, centre + half)
-    return replace(judged, low=low, high=high, method=method)
+    if name == "calibration_slope":
+        if name in shipped.apparent and name in shipped.optimism:
+            value = shipped.apparent[name] - shipped.optimism[name]
+            own = max(own, shipped.apparent["calibration_slope_error"] ** 2)
+        own *= doubled
+    variance = own + between
+    half = _quantile(variance, seen, folds) * math.sqrt(variance)
+    return replace(judged, value=value, low=value - half, high=value + half, method=method)
 
 
 _NOT_TOLD = "training did not tell what the shipped threshold does"
 
 
-def _share_interval(share: float, n: int, doubled: float, between: float) -> tuple[float, float]:
+def _quantile(variance: float, seen: float, folds: int) -> float:
+    """Student's t where the variance between fits, told by few of them, is much of the whole.
+
+    Welch and Satterthwaite's degrees of freedom. The variance between fits is a mean over K folds
+    of that of K − 1 fits, each of which serves two folds: for fits that are drawn alone and alike
+    it has 1/(1/M + 1/(K(K − 1)(K − 2))) degrees, M = K(K − 1)/2; 8.6 for five folds.
+    """
+    if not seen > 0.0 or not variance > 0.0 or folds < 3:
+        return _Z
+    fits = folds * (folds - 1) / 2
+    of_fits = 1 / (1 / fits + 1 / (folds * (folds - 1) * (folds - 2)))
+    degrees = max(of_fits * (variance / seen) ** 2, _FEWEST_DEGREES)
+    return float(student_t.ppf(0.975, degrees))
+
+
+def _share_interval(
+    share: float, n: int, doubled: float, between: float, seen: float, folds: int
+) -> tuple[float, float]:
     """Wilson's interval of as many patients as would give a share this variance."""
     # Inside by half a patient, so that no patient on one side does not mean no variance.
     inside = min(max(share, 0.5 / n), 1 - 0.5 / n)
     binomial = inside * (1 - inside)
-    patients = binomial / (binomial / n * doubled + between)
-    square = _Z**2
+    variance = binomial / n * doubled + between
+    quantile = _quantile(variance, seen, folds)
+    patients = binomial / variance
+    square = quantile**2
     centre = (share + square / (2 * patients)) / (1 + square / patients)
     half = math.sqrt(share * (1 - share) / patients + square / (4 * patients**2))
-    half *= _Z / (1 + square / patients)
+    half *= quantile / (1 + square / patients)
     return max(centre - half, 0.0), min(centre + half, 1.0)

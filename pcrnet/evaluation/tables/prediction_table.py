@@ -32,7 +32,7 @@ _WORDS = frozenset(
 
 @dataclass(frozen=True)
 class PredictionColumns:
-    """The columns of the contract, as a table states them; each has n entries.
+    """The columns of the contract, as a table states them: n entries each, arrays of shape (n,).
 
     Attributes:
         rows: Row of each patient, as a spreadsheet counts.
@@ -121,7 +121,7 @@ def read_prediction_table(path: Path, wanted: ColumnMap) -> PredictionColumns:
 
 
 def parse_numbers(cells: Sequence[str]) -> FloatArray:
-    """Cells as numbers: NaN where nothing is known, infinity where there is text instead."""
+    """Cells as numbers (n,): NaN where nothing is known, infinity where there is text instead."""
     return np.array([_parse_number(cell) for cell in cells], dtype=np.float64)
 
 

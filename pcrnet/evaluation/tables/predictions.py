@@ -91,7 +91,7 @@ class Predictions:
         object.__setattr__(self, "label", _with_joint_label(self.label))
 
     def numbers(self) -> dict[str, FloatArray]:
-        """Labels, probabilities and thresholds under the names of their columns."""
+        """Labels, probabilities and thresholds, each (n,), under the names of their columns."""
         groups = (self.label, self.prob, self.uncalibrated_prob, self.threshold)
         return {
             f"{prefix}{head}": values

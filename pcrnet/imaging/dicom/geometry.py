@@ -64,7 +64,7 @@ def check_same_plane(frames: Sequence[Frame]) -> None:
 
 
 def slice_positions(frames: Sequence[Frame]) -> NDArray[np.int64]:
-    """The ordinal of each slice's position along the common normal, from 0.
+    """The ordinal of each of n slices' position along the common normal, from 0, shape (n,).
 
     Raises:
         NotAVolumeError: Several images, all at one position.

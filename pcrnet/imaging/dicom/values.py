@@ -40,7 +40,7 @@ def stored_values(series: DicomSeries, frames: Sequence[Frame]) -> NDArray[np.fl
 
 
 def thinned_values(series: DicomSeries, frames: Sequence[Frame]) -> NDArray[np.float32]:
-    """A rescaled sample of a phase, alike for all phases, to find where contrast arrives."""
+    """A rescaled sample (i, j, k) of a phase, alike for all, to find where contrast arrives."""
     step = max(1, len(frames) // _THINNED_SLICES)
     chosen = frames[::step]
     stacked = stored_values(series, chosen)[::_THINNED_STEP, ::_THINNED_STEP]
@@ -50,7 +50,7 @@ def thinned_values(series: DicomSeries, frames: Sequence[Frame]) -> NDArray[np.f
 def linear_values(
     stored: NDArray[np.float32], scales: Sequence[tuple[float, float]]
 ) -> NDArray[np.float32]:
-    """Slope × stored + intercept, slice by slice, in double precision between."""
+    """Slope × stored (i, j, k) + intercept, slice by slice along k, in double precision between."""
     values = np.empty_like(stored)
     for k, (slope, intercept) in enumerate(scales):
         values[:, :, k] = stored[:, :, k].astype(np.float64) * slope + intercept

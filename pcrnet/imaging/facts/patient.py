@@ -5,6 +5,7 @@ Shapes: T timepoints, C channels, F facts.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from pcrnet.config.imaging import ChannelKind
 from pcrnet.imaging.facts.one_scan import NAMES, facts_of_scan
 from pcrnet.imaging.facts.relations import (
+    Agreements,
     OnGrid,
-    agreement,
     level_ratio_ln,
     sample_all,
     visit_grid,
@@ -49,19 +50,24 @@ def facts_of_patient(
     grid = visit_grid(next(iter(scans.volumes.values())))
     first: dict[str, OnGrid] = {}
     levels: dict[str, float] = {}
+    agreement = Agreements()
     for row, timepoint in enumerate(timepoints):
         volumes = scans.volumes.get(timepoint, {})
         on_grid = sample_all(volumes, grid, scans.transform(timepoint))
+        agree: dict[tuple[str, str], float] = {}
+        for one, other in itertools.combinations(volumes, 2):
+            found = agreement(on_grid[one], on_grid[other])
+            agree[one, other], agree[other, one] = found
         for channel, volume in volumes.items():
             of = facts_of_scan(volume)
             if channel in first:
-                of["agrees_first_visit_nat"] = agreement(on_grid[channel], first[channel])
+                of["agrees_first_visit_nat"] = agreement(on_grid[channel], first[channel])[0]
                 of["level_to_first_visit_ln"] = of["level_ln"] - levels[channel]
             for other in volumes:
                 if other == channel:
                     continue
                 pair = (on_grid[channel], on_grid[other])
-                of[f"agrees_{other}_nat"] = agreement(*pair)
+                of[f"agrees_{other}_nat"] = agree[channel, other]
                 of[f"level_to_{other}_ln"] = level_ratio_ln(*pair, (kinds[channel], kinds[other]))
             levels.setdefault(channel, of["level_ln"])
             facts[row, channels.index(channel)] = [of.get(name, math.nan) for name in names]

@@ -37,21 +37,66 @@ def visit_grid(volumes: Mapping[str, Volume]) -> Grid:
 def sample_all(
     volumes: Mapping[str, Volume], grid: Grid, transform: NDArray[np.float64]
 ) -> dict[str, OnGrid]:
-    """Channel to values and coverage on a grid in the frame of the first visit."""
+    """Channel to values and coverage (x, y, z) on a grid in the frame of the first visit.
+
+    Args:
+        volumes: Channel to volume.
+        grid: In RAS millimetres of the first visit.
+        transform: (4, 4) millimetres of the first visit to those of the volumes'.
+    """
     moved = grid.moved(transform)
     return {channel: resample(volume, moved) for channel, volume in volumes.items()}
 
 
-def agreement(one: OnGrid, other: OnGrid) -> float:
-    """Mutual information of the ranks in nats, less what chance shows; NaN where little overlaps.
+class Agreements:
+    """How the scans of a patient agree in space; of each scan the ranks are found once.
 
-    Of ranks, since one hot organ would leave all other tissue in one bin.
+    Agreement is mutual information of the ranks in nats, less what chance shows. Of ranks, since
+    one hot organ would leave all other tissue in one bin.
     """
-    used = one[1] & other[1]
-    if used.sum() < _LEAST_VOXELS:
-        return math.nan
-    first, second = (_ranks(values[used]) for values in (one[0], other[0]))
-    return mutual_information(first, second, _BINS) - information_by_chance(first, second, _BINS)
+
+    def __init__(self) -> None:
+        self._ranks: dict[tuple[int, bytes], tuple[OnGrid, NDArray[np.intp]]] = {}
+
+    def __call__(self, one: OnGrid, other: OnGrid) -> tuple[float, float]:
+        """Of one with the other and the other with one: the same but for the last digits.
+
+        NaN where little overlaps.
+
+        Args:
+            one, other: Values and coverage of two scans on one grid (x, y, z).
+        """
+        used = one[1] & other[1]
+        count = int(used.sum())
+        if count < _LEAST_VOXELS:
+            return math.nan, math.nan
+        first, second = self._bins_of(one, used), self._bins_of(other, used)
+        cells = np.bincount(_BINS * first + second, minlength=_BINS**2)
+        joint = cells.reshape(_BINS, _BINS).astype(np.float64)
+        chance = information_by_chance(joint)
+        turned = np.ascontiguousarray(joint.T)
+        return mutual_information(joint) - chance, mutual_information(turned) - chance
+
+    def _bins_of(self, scan: OnGrid, used: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Bin of each value among as many equally full ones; equal values share a bin."""
+        key = id(scan), np.packbits(used).tobytes()
+        if key not in self._ranks:
+            values = scan[0][used]
+            edges = np.quantile(values, np.linspace(0.0, 1.0, _BINS + 1)[1:-1])
+            ranks = np.searchsorted(edges, values, side="right")
+            # The scan is kept as well, lest another should be given its id.
+            self._ranks[key] = scan, _spread(ranks)
+        return self._ranks[key][1]
+
+
+def _spread(ranks: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Ranks laid over all bins from the lowest to the highest that there is."""
+    low, high = int(ranks.min()), int(ranks.max())
+    if low == high:
+        return np.full_like(ranks, _BINS // 2)
+    edges = np.linspace(low, high, _BINS + 1)
+    place = np.minimum(np.searchsorted(edges, np.arange(_BINS), side="right") - 1, _BINS - 1)
+    return np.asarray(place[ranks])
 
 
 def level_ratio_ln(one: OnGrid, other: OnGrid, kinds: tuple[ChannelKind, ChannelKind]) -> float:
@@ -59,6 +104,10 @@ def level_ratio_ln(one: OnGrid, other: OnGrid, kinds: tuple[ChannelKind, Channel
 
     Of the brightest twentieth of the body as well as of all of it nothing but the enhancement is
     left, since the phases share gain and shading.
+
+    Args:
+        one, other: Values and coverage of two scans on one grid (x, y, z).
+        kinds: What the channels of the two are.
     """
     if kinds != ("dce", "dce"):
         return math.nan
@@ -71,9 +120,3 @@ def level_ratio_ln(one: OnGrid, other: OnGrid, kinds: tuple[ChannelKind, Channel
         return math.nan
     above, below = float(np.median(first[body])), float(np.median(second[body]))
     return math.log(max(above, 1e-6) / max(below, 1e-6))
-
-
-def _ranks(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each value's bin among as many equally full ones; equal values share a bin."""
-    edges = np.quantile(values, np.linspace(0.0, 1.0, _BINS + 1)[1:-1])
-    return np.asarray(np.searchsorted(edges, values, side="right"), dtype=np.float32)

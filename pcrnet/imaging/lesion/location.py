@@ -38,7 +38,7 @@ class LesionLocation:
         """The mask in the frame of the first visit.
 
         Args:
-            to_visit: Millimetres of the first visit to those of the mask's visit.
+            to_visit: (4, 4) millimetres of the first visit to those of the mask's visit.
         """
         if self.mask is None:
             return None

@@ -46,7 +46,7 @@ def adc_scale(frames: Sequence[Frame], values: NDArray[np.float32]) -> AdcScale:
 
     Args:
         frames: Slices of the map, whose real-world maps or RescaleType may state the unit.
-        values: The map as rescaled, or as mapped to the real world.
+        values: The map (i, j, k) as rescaled, or as mapped to the real world.
 
     Raises:
         UnitError: A stated unit that is no diffusivity, or values that are none in any usual unit.

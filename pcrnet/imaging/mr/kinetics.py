@@ -138,6 +138,6 @@ def concentration_from_signal(
 
 
 def divide(above: Floats, below: Floats, *, where: NDArray[np.bool_]) -> Floats:
-    """``above / below`` where allowed, NaN elsewhere."""
+    """``above / below``, of one shape, where allowed, NaN elsewhere."""
     shape = np.broadcast_shapes(np.shape(above), np.shape(below))
     return np.asarray(np.divide(above, below, out=np.full(shape, np.nan), where=where))

@@ -59,7 +59,7 @@ def pick_phase(
         phases: As :func:`split_phases` returns them.
         channel: Name of the channel.
         settings: The windows, in seconds after injection.
-        read_phase: Values of a phase, thinned at will but alike for all.
+        read_phase: Values (i, j, k) of a phase, thinned at will but alike for all.
 
     Raises:
         PhaseError: No phase fits, or several do.
@@ -176,7 +176,7 @@ def seconds_after_injection(
 
     Args:
         phases: As :func:`split_phases` returns them; several.
-        read_phase: As for :func:`pick_phase`.
+        read_phase: Values (i, j, k) of a phase, as for :func:`pick_phase`.
 
     Raises:
         PhaseError: Times are not recorded, or several injections are.

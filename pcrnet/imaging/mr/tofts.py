@@ -47,7 +47,7 @@ def tofts_concentration(
 
 @dataclass(frozen=True)
 class ToftsBounds:
-    """The upper bounds of a fit; all parameters are at least 0."""
+    """The upper bounds of a fit; all are at least 0, ``ve`` and ``vp`` shares of the tissue."""
 
     ktrans_per_min: float = 5.0
     ve: float = 1.0
@@ -56,7 +56,7 @@ class ToftsBounds:
 
 @dataclass(frozen=True, eq=False)
 class ToftsFit:
-    """Fitted maps, NaN outside the mask and where a curve holds NaN.
+    """Fitted maps of one shape (...), NaN outside the mask and where a curve holds NaN.
 
     Attributes:
         ktrans_per_min: Volume transfer constant.

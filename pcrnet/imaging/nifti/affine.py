@@ -124,7 +124,7 @@ def _check_matrix(matrix: NDArray[np.float64], name: str) -> None:
 
 
 def quaternion(directions: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]] | None:
-    """The qform of three axis directions: qfac, and the quaternion's b, c and d.
+    """The qform of axis directions (3, 3): qfac, and the quaternion's b, c and d, shape (3,).
 
     Returns:
         None where the axes are not orthogonal: a qform cannot hold shear.

@@ -28,10 +28,10 @@ class Excess:
 
     @property
     def share(self) -> Values:
-        """0 at background, 1 at the peak of this visit."""
+        """Values (x, y, z): 0 at background, 1 at the peak of this visit."""
         return np.asarray((self.values - self.background) / max(self.full, 1e-6))
 
     def share_of(self, first: Excess) -> Values:
-        """0 at background, 1 where the peak of the first visit stood above its own."""
+        """(x, y, z): 0 at background, 1 where the peak of the first visit stood above its own."""
         height = max(first.full / first.scale, 1e-6)
         return np.asarray((self.values - self.background) / self.scale / height)

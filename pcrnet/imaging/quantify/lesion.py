@@ -41,7 +41,7 @@ def measure_pet(suv: Volume, mask: Mask) -> PetMeasurements:
 
     Args:
         suv: PET in a standardised uptake value.
-        mask: The lesion on the grid of ``suv``.
+        mask: (i, j, k) the lesion on the grid of ``suv``.
 
     Raises:
         UnitError: The volume is no SUV.
@@ -73,6 +73,10 @@ def suv_peak(suv: Volume, mask: Mask) -> float:
     lesion of 21 mm full width reads 1 % low on 2 mm voxels and 5 % low on 5.5 mm ones.
     Source: PERCIST 1.0 (Wahl et al., J Nucl Med 2009; 50:122S–150S).
 
+    Args:
+        suv: PET in a standardised uptake value.
+        mask: (i, j, k) the lesion on its grid.
+
     Raises:
         GeometryError: The mask is not on the grid of ``suv``.
         ImageError: The mask is empty.
@@ -90,12 +94,12 @@ def suv_peak(suv: Volume, mask: Mask) -> float:
 
 
 def volume_ml(grid: Volume, mask: Mask) -> float:
-    """Volume of a mask: its voxels times the voxel volume, in millilitres."""
+    """Volume of a mask (i, j, k): its voxels times the voxel volume, in millilitres."""
     return int(np.count_nonzero(mask)) * _voxel_ml(grid)
 
 
 def longest_diameter_mm(grid: Volume, mask: Mask) -> float:
-    """The greatest distance between two points of the lesion's surface, in any direction.
+    """The greatest distance between two points of the surface of a lesion (i, j, k), in mm.
 
     The surface runs half-way between voxel centres inside and outside, which makes this the
     maximum 3D diameter of pyradiomics and of IBSI (feature L0JK).
@@ -116,7 +120,7 @@ def longest_diameter_mm(grid: Volume, mask: Mask) -> float:
 
 
 def mean_adc(adc: Volume, mask: Mask) -> float:
-    """Mean ADC inside a mask in 10⁻³ mm²/s, over the voxels above 0: elsewhere no fit exists.
+    """Mean ADC in a mask (i, j, k) in 10⁻³ mm²/s, over the voxels above 0: elsewhere is no fit.
 
     Raises:
         UnitError: The volume is no ADC map.
@@ -152,7 +156,11 @@ def _voxel_ml(volume: Volume) -> float:
 
 
 def sphere_weights(spacing_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of each voxel inside a 1 mL sphere centred on the middle voxel; shape odd."""
+    """The share of each voxel (i, j, k), odd numbers, in a 1 mL sphere about the middle voxel.
+
+    Args:
+        spacing_mm: (3,) voxel edges.
+    """
     radius_mm = (PEAK_SPHERE_ML * 1000.0 * 3.0 / (4.0 * np.pi)) ** (1.0 / 3.0)
     squares = []
     for spacing in spacing_mm:

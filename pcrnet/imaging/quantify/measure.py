@@ -83,7 +83,7 @@ class Survey:
 def survey_scans(scans: PatientScans, data: DataConfig, imaging: ImagingConfig) -> Survey:
     """Locate the lesion, register the visits, and bring all scans to where they are measured."""
     kinds = {channel: imaging.channel_kind(channel) for channel in data.channels}
-    lesion = locate_lesion(scans.volumes, scans.masks, kinds)
+    lesion = scans.lesion or locate_lesion(scans.volumes, scans.masks, kinds)
     alignments = scans.alignments
     if isinstance(imaging.alignment, NoAlignment):
         alignments = align_visits(scans.volumes, _KEPT, lesion.mask)

@@ -60,8 +60,8 @@ class Spots:
 
     Attributes:
         height: Uptake above its surroundings in units of the far body, shape (x, y, z).
-        covered: Where the scan reaches.
-        allowed: Where a node may lie.
+        covered: Where the scan reaches, (x, y, z).
+        allowed: Where a node may lie, (x, y, z).
         least: From which height on it is a spot: one far body, or three robust standard deviations.
         region: The coarse grid.
     """

@@ -32,7 +32,7 @@ class Place:
     Attributes:
         grid: Isotropic, along RAS.
         lesion: bool (x, y, z).
-        outside_mm: Distance to the lesion; 0 inside it.
+        outside_mm: Distance to the lesion (x, y, z); 0 inside it.
     """
 
     grid: Grid
@@ -51,7 +51,7 @@ class Place:
 
     @cached_property
     def bed(self) -> Mask:
-        """The lesion and 4 mm around it."""
+        """The lesion and 4 mm around it, (x, y, z)."""
         return np.asarray(self.outside_mm <= BED_MM)
 
     def bed_box(self, margin: int) -> tuple[slice, ...]:
@@ -62,7 +62,7 @@ class Place:
 
     @cached_property
     def near(self) -> Mask:
-        """The shell from 6 to 20 mm around the lesion."""
+        """The shell (x, y, z) from 6 to 20 mm around the lesion."""
         low, high = NEAR_MM
         return np.asarray((self.outside_mm >= low) & (self.outside_mm <= high))
 
@@ -76,7 +76,7 @@ class Place:
 
     @cached_property
     def depth_rank(self) -> Values:
-        """Depth as its rank among the voxels of the bed, from 0 at its surface to 1; 0 outside."""
+        """Depth (x, y, z) as its rank in the bed, from 0 at its surface to 1; 0 outside."""
         from scipy.stats import rankdata
 
         ranks = np.zeros(self.bed.shape)
@@ -130,7 +130,7 @@ class Region:
 
     Attributes:
         grid: Isotropic, along RAS.
-        outside_mm: Distance to the lesion.
+        outside_mm: Distance to the lesion, (x, y, z).
     """
 
     grid: Grid
@@ -138,7 +138,7 @@ class Region:
 
     @cached_property
     def far(self) -> Mask:
-        """More than 25 mm from the lesion."""
+        """What lies more than 25 mm from the lesion, (x, y, z)."""
         return np.asarray(self.outside_mm > FAR_MM)
 
     @cached_property

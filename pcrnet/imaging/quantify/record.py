@@ -63,6 +63,11 @@ class Quantities:
     values: Mapping[str, float]
     flags: QuantityFlags
 
+    @classmethod
+    def nothing(cls) -> Quantities:
+        """Of a patient in whom nothing was measured."""
+        return cls({}, QuantityFlags("none", None, math.nan, {}, ()))
+
     def to_json(self) -> dict[str, object]:
         """Plain data; NaN becomes None."""
         return cast(dict[str, object], _none_for_nan(asdict(self)))

@@ -23,8 +23,8 @@ class Sampled:
 
     Attributes:
         values: float64 (x, y, z); 0 where not covered.
-        covered: Where the scan reaches.
-        tissue: Where it shows tissue, by a tenth of the scan's 99th percentile.
+        covered: Where the scan reaches, (x, y, z).
+        tissue: Where it shows tissue (x, y, z), by a tenth of the scan's 99th percentile.
     """
 
     values: Values
@@ -38,7 +38,7 @@ def sample(volume: Volume, grid: Grid, transform: NDArray[np.float64]) -> Sample
     Args:
         volume: The scan.
         grid: In RAS millimetres of the first visit.
-        transform: Millimetres of the first visit to those of the scan's.
+        transform: (4, 4) millimetres of the first visit to those of the scan's.
     """
     values, covered = resample(volume, grid.moved(transform))
     tissue = covered & (above_air(values, volume.unit) > tissue_threshold(volume))
@@ -51,12 +51,12 @@ def covers(scan: Sampled, place: Place) -> bool:
 
 
 def near_level(scan: Sampled, place: Place) -> float:
-    """Median of the tissue in the shell around the lesion; NaN where it shows none."""
+    """Median of the tissue in the shell around the lesion, in the scan's unit; NaN without any."""
     return _median(scan.values[place.near & scan.tissue])
 
 
 def far_level(scan: Sampled, region: Region) -> float:
-    """Median of the tissue far from the lesion, on the coarse grid; NaN where it shows none."""
+    """Median of the tissue far from the lesion, in the scan's unit; NaN where it shows none."""
     return _median(scan.values[region.far & scan.tissue])
 
 
@@ -65,7 +65,7 @@ def _median(values: Values) -> float:
 
 
 def smoothed(values: Values, place: Place, sigma_mm: float) -> Values:
-    """Blur by a Gaussian, so that a misregistration of a millimetre or two changes little."""
+    """Values (x, y, z) blurred by a Gaussian: a misregistration of a millimetre changes little."""
     from scipy.ndimage import gaussian_filter
 
     return np.asarray(gaussian_filter(values, sigma_mm / place.spacing_mm))

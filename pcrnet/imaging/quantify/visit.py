@@ -73,7 +73,7 @@ def sample_visit(
 
     Args:
         volumes: Channel to volume.
-        transform: Millimetres of the first visit to those of this one.
+        transform: (4, 4) millimetres of the first visit to those of this one.
         place: Where the lesion lies.
         region: The body around it.
         channels: The channels of the configuration.

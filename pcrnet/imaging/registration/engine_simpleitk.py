@@ -76,7 +76,7 @@ def climb(fixed: WorkingScan, moving: WorkingScan, start: Transform) -> Transfor
 
 
 def itk_image(array: NDArray[np.generic], grid: Grid) -> SimpleITK.Image:
-    """An array on a grid without shear as an ITK image; truth values become 0 and 1.
+    """An array (x, y, z) on a grid without shear as an ITK image; truth values become 0 and 1.
 
     ITK's physical space is taken to be RAS millimetres here; only that all images of one
     registration agree matters.

@@ -38,7 +38,7 @@ _AHEAD_MM = 40.0
 
 @dataclass(frozen=True, eq=False)
 class WorkingScan:
-    """A scan at working resolution, on a box along RAS.
+    """A scan at working resolution, on a box along RAS; its arrays are (x, y, z).
 
     Attributes:
         values: Without shading; 0 where the scan does not reach.
@@ -67,19 +67,19 @@ class WorkingScan:
 
     @property
     def centre_mm(self) -> NDArray[np.float64]:
-        """The middle of the box."""
+        """The middle (3,) of the box."""
         middle = (np.array(self.grid.shape) - 1) / 2
         return np.asarray(self.grid.affine[:3, :3] @ middle + self.grid.affine[:3, 3])
 
     @cached_property
     def body_centre_mm(self) -> NDArray[np.float64]:
-        """The centre of mass of the body."""
+        """The centre of mass (3,) of the body."""
         middle = np.argwhere(self.body).mean(axis=0)
         return np.asarray(self.grid.affine[:3, :3] @ middle + self.grid.affine[:3, 3])
 
     @cached_property
     def looked_at(self) -> NDArray[np.bool_]:
-        """The body and the air close to it, so that its outline counts, less what is left out."""
+        """(x, y, z): the body and the air close to it, so that its outline counts."""
         from scipy.ndimage import uniform_filter
 
         width = 2 * max(1, round(_MARGIN_MM / self.spacing_mm)) + 1
@@ -167,25 +167,28 @@ def _without_shading(values: Array, threshold: float, spacing: float) -> Array:
     return np.clip(values / np.maximum(around, threshold), 0.0, 4.0)
 
 
-def mutual_information(first: Array, second: Array, bins: int = BINS) -> float:
-    """Mutual information of two samples of equal shape, from their joint histogram, in nats."""
-    joint, _, _ = np.histogram2d(first.ravel(), second.ravel(), bins=bins)
+def joint_histogram(first: Array, second: Array, bins: int = BINS) -> NDArray[np.float64]:
+    """How often values of two samples of equal shape occur together, shape (bins, bins)."""
+    return np.asarray(np.histogram2d(first.ravel(), second.ravel(), bins=bins)[0])
+
+
+def mutual_information(joint: NDArray[np.float64]) -> float:
+    """Mutual information of two samples, from their :func:`joint_histogram` (b, b), in nats."""
     p = joint / joint.sum()
     independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
     used = p > 0
     return float((p[used] * np.log(p[used] / independent[used])).sum())
 
 
-def information_by_chance(first: Array, second: Array, bins: int = BINS) -> float:
-    """What :func:`mutual_information` finds too much in a sample of this size, in nats.
+def information_by_chance(joint: NDArray[np.float64]) -> float:
+    """What :func:`mutual_information` finds too much in a histogram (b, b), in nats.
 
     To first order (Miller 1955): cells in use less those in use of either margin, plus one, over
     twice the sample.
     """
-    joint, _, _ = np.histogram2d(first.ravel(), second.ravel(), bins=bins)
     used = joint > 0
     cells = used.sum() - used.any(axis=1).sum() - used.any(axis=0).sum() + 1
-    return float(cells / (2 * first.size))
+    return float(cells / (2 * joint.sum()))
 
 
 def similarity(
@@ -195,6 +198,12 @@ def similarity(
 
     Less what it shows by chance, so that a small overlap does not look alike. In nats; 0 where the
     overlap is less than a quarter of the body.
+
+    Args:
+        fixed: The first visit.
+        moving: The later one.
+        transform: (4, 4) millimetres of the first visit to those of the later one.
+        spacing_mm: Of the points that are compared.
     """
     grid = _comparing_grid(fixed, spacing_mm)
     first = _sample(fixed.values, fixed.grid, grid)
@@ -203,8 +212,8 @@ def similarity(
     used = body & (_sample(moving.covered, moving.grid, grid.moved(transform)) > 0.5)
     if not used.any() or used.sum() < _LEAST_OVERLAP * body.sum():
         return 0.0
-    pair = first[used], second[used]
-    return mutual_information(*pair) - information_by_chance(*pair)
+    joint = joint_histogram(first[used], second[used])
+    return mutual_information(joint) - information_by_chance(joint)
 
 
 def _comparing_grid(fixed: WorkingScan, spacing_mm: float) -> Grid:
@@ -233,6 +242,11 @@ def front_difference_mm(fixed: WorkingScan, moving: WorkingScan, transform: Tran
     """How far the fronts of the two bodies lie apart, where each scan shows its own.
 
     Rigid registration holds the trunk; the breasts hang when prone and flatten when supine.
+
+    Args:
+        fixed: The first visit.
+        moving: The later one.
+        transform: (4, 4) millimetres of the first visit to those of the later one.
 
     Returns:
         The 75th percentile over the columns along y; NaN where fewer than 100 show both fronts.

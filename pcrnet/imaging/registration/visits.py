@@ -67,7 +67,7 @@ def align_visits(
 
 
 def transform_of(alignments: Mapping[str, Alignment], timepoint: str | None) -> NDArray[np.float64]:
-    """Rigid 4×4 from millimetres of the first visit to those of a visit; the identity at first."""
+    """Rigid (4, 4) from millimetres of the first visit to those of a visit; there the identity."""
     if timepoint is None or timepoint not in alignments:
         return np.eye(4)
     return alignments[timepoint].transform

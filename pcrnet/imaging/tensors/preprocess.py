@@ -8,7 +8,7 @@ X, Y, Z voxels along left-to-right, back-to-front and foot-to-head (RAS).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,23 +54,39 @@ class PatientTensor:
     )
 
 
-def preprocess_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) -> PatientTensor:
+def preprocess_patient(
+    patient: Patient, data: DataConfig, imaging: ImagingConfig, *, measured: bool = True
+) -> PatientTensor:
     """Read all scans of a patient and bring them onto one grid in true units, and measure.
+
+    Arguments as :func:`on_one_grid`.
 
     Raises:
         PcrnetError: As :func:`read_patient`; a GeometryError also for a scan beside the crop.
     """
     scans = read_patient(patient, data, imaging)
     try:
-        return on_one_grid(scans, patient, data, imaging)
+        return on_one_grid(scans, patient, data, imaging, measured=measured)
     except PcrnetError as error:
         raise error.located(patient=patient.patient_id, file=patient.location) from None
 
 
 def on_one_grid(
-    scans: PatientScans, patient: Patient, data: DataConfig, imaging: ImagingConfig
+    scans: PatientScans,
+    patient: Patient,
+    data: DataConfig,
+    imaging: ImagingConfig,
+    *,
+    measured: bool = True,
 ) -> PatientTensor:
     """Bring a patient's scans onto the grid around the crop's centre, in network units.
+
+    Args:
+        scans: As :func:`read_patient` returns them.
+        patient: For the days.
+        data: Which channels and visits.
+        imaging: Grid and intensity rules.
+        measured: Whether quantities and facts are wanted too; a picture shows none of them.
 
     Raises:
         GeometryError: A scan that does not reach the crop.
@@ -91,12 +107,18 @@ def on_one_grid(
             image[row, column] = values
             present[row, column] = True
     days = [patient.visits[timepoint].days for timepoint in data.timepoints]
-    return PatientTensor(
+    tensor = PatientTensor(
         image=image,
         present=present,
         days=np.array([np.nan if day is None else day for day in days], dtype=np.float32),
         centre_mm=scans.centre_mm,
         crop=scans.crop,
+        quantities=Quantities.nothing(),
+    )
+    if not measured:
+        return tensor
+    return replace(
+        tensor,
         quantities=measure_scans(scans, patient, data, imaging),
         facts=facts_of_patient(scans, data.timepoints, data.channels, kinds),
     )

@@ -10,18 +10,16 @@ width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from pcrnet.models.encoders.backbone_families import backbone_stride, family, stage_count
 from pcrnet.models.encoders.layers import channels_last
-from pcrnet.models.encoders.monai import (
-    MonaiEncoderConfig,
-    backbone_stride,
-    family,
-    stage_count,
-)
+
+if TYPE_CHECKING:
+    from pcrnet.models.encoders.monai import MonaiEncoderConfig
 
 _VIT_PATCH, _VIT_WIDTH = 16, 768
 _STAGES: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -75,7 +73,8 @@ class MonaiEncoder(nn.Module):
         self, config: MonaiEncoderConfig, channels: int, size: tuple[int, int, int], width: int
     ) -> None:
         super().__init__()
-        stages = _STAGES[family(config.backbone)][: stage_count(config)]
+        used = stage_count(config.backbone, config.stages)
+        stages = _STAGES[family(config.backbone)][:used]
         self.frozen = False
         self.network = _build(config, channels, size)
         self.grid: tuple[int, ...] | None = None
@@ -84,7 +83,8 @@ class MonaiEncoder(nn.Module):
             self.grid = tuple(length // _VIT_PATCH for length in size)
         else:
             _keep_only(self.network, self.steps)
-        self.project = nn.Conv3d(self._outputs(channels, backbone_stride(config)), width, 1)
+        stride = backbone_stride(config.backbone, config.stages)
+        self.project = nn.Conv3d(self._outputs(channels, stride), width, 1)
         self.absent = nn.Linear(channels, width, bias=False)
 
     def forward(self, image: Tensor, present: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Stem(nn.Module):
 
 
 def channels_last(values: Tensor) -> Tensor:
-    """The same values with channels innermost: convolutions run up to twice as fast."""
+    """The same values (N, C, X, Y, Z), channels innermost: convolutions run up to twice as fast."""
     return values.contiguous(memory_format=torch.channels_last_3d)
 
 

@@ -6,44 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pcrnet.config.kinds import BranchEncoderSettings, EncoderKind
 from pcrnet.config.section import PositiveInt
-from pcrnet.errors import ConfigError
+from pcrnet.models.encoders.backbone_families import Backbone, backbone_stride
 
 if TYPE_CHECKING:
     from torch import nn
-
-Backbone = Literal[
-    "resnet10",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnet200",
-    "DenseNet121",
-    "DenseNet169",
-    "DenseNet201",
-    "SEResNet50",
-    "SEResNet101",
-    "SEResNet152",
-    "SEResNext50",
-    "SEResNext101",
-    "SegResNet",
-    "BasicUNet",
-    "SwinTransformer",
-    "ViT",
-]
-"""Networks of MONAI's in three dimensions, by the names of their classes or makers."""
-
-_STRIDES = {
-    "resnet": (4, 8, 16, 32),
-    "DenseNet": (4, 8, 16, 32),
-    "SE": (4, 8, 16, 32),
-    "SegResNet": (1, 2, 4, 8),
-    "BasicUNet": (1, 2, 4, 8, 16),
-    "SwinTransformer": (4, 8, 16, 32),
-    "ViT": (16,),
-}
-"""Family of backbones to the stride after each of its stages."""
 
 
 class MonaiEncoderConfig(BranchEncoderSettings):
@@ -61,34 +27,8 @@ class MonaiEncoderConfig(BranchEncoderSettings):
     34 have A, its others B."""
 
 
-def family(backbone: Backbone) -> str:
-    """The networks that are built alike."""
-    return next(name for name in _STRIDES if backbone.startswith(name))
-
-
-def stage_count(config: MonaiEncoderConfig) -> int:
-    """How many stages are used.
-
-    Raises:
-        ConfigError: The backbone has fewer than are asked for.
-    """
-    there = len(_STRIDES[family(config.backbone)])
-    if config.stages is not None and config.stages > there:
-        raise ConfigError(
-            f"{config.backbone} has {there} stages, found {config.stages}",
-            field="model.encoder.stages",
-            remedy=f"choose 1 to {there}, or null for all",
-        )
-    return config.stages or there
-
-
-def backbone_stride(config: MonaiEncoderConfig) -> int:
-    """Voxels of the input along one edge of a cell of the feature grid.
-
-    Raises:
-        ConfigError: The backbone has fewer stages than are asked for.
-    """
-    return _STRIDES[family(config.backbone)][stage_count(config) - 1]
+def _stride(config: MonaiEncoderConfig) -> int:
+    return backbone_stride(config.backbone, config.stages)
 
 
 def _whole(
@@ -101,6 +41,4 @@ def _whole(
 
 # Their 3D pooling has no deterministic gradient on CUDA, and their norms weigh the absolute scale
 # as they were trained to: the intensity summaries alone are sure to keep it.
-KIND = EncoderKind(
-    MonaiEncoderConfig, backbone_stride, deterministic=False, absolute=False, whole=_whole
-)
+KIND = EncoderKind(MonaiEncoderConfig, _stride, deterministic=False, absolute=False, whole=_whole)

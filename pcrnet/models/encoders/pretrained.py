@@ -112,7 +112,7 @@ def _block(name: str) -> str:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file; nothing in it is run.
+    """The tensors of a file, of any shape; nothing in it is run.
 
     Args:
         path: ``.safetensors``, or a state dict that torch has saved (``.pth``, ``.pt``, ``.ckpt``).
@@ -161,7 +161,7 @@ def fit_weights(encoder: nn.Module, tensors: Mapping[str, Tensor], path: Path) -
 
     Args:
         encoder: Changed in place.
-        tensors: From :func:`read_weights`.
+        tensors: From :func:`read_weights`, of any shape.
         path: The file, for the error.
 
     Raises:

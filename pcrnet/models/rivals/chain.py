@@ -61,7 +61,7 @@ class RidgeChain:
         return cls._fit(features, allowed, seed, None)
 
     def refit(self, features: FloatArray, allowed: NDArray[np.bool_]) -> RidgeChain:
-        """The same penalties on other patients."""
+        """The same penalties on other patients: features (n, f), possible cells (n, 4)."""
         return self._fit(features, allowed, 0, self.penalties)
 
     def logits(self, features: FloatArray) -> FloatArray:
@@ -123,6 +123,10 @@ def designs(features: FloatArray, cells: FloatArray) -> tuple[Design, Design, tu
 
     Each patient enters the nodes' twice, once as one with a free breast and once as one with
     residue; the last feature there is the step, standardised by the mean and spread returned.
+
+    Args:
+        features: (n, f).
+        cells: (n, 4) probability of each cell of the joint outcome.
     """
     n = len(features)
     free = cells[:, 0] + cells[:, 1]

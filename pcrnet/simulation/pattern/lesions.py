@@ -27,7 +27,7 @@ class Mass:
     """A lesion at baseline, in a part of the phantom.
 
     Attributes:
-        region: Where it lies; the maps below have its shape.
+        region: Where it lies; the maps below have its shape (u, v, w).
         fraction: Of each voxel that is lesion at baseline, 0–1.
         depth: 1 in the middle, 0 at the surface, below 0 outside.
         texture: Local factor on uptake and perfusion, about 1.
@@ -70,7 +70,10 @@ def place_pattern_lesions(
 def grow_mass(
     rng: np.random.Generator, grid: PhantomGrid, disease: Disease, hollowness: float
 ) -> Mass:
-    """The primary tumour: a few lobes that overlap, spiculated, hotter in its rim if hollow."""
+    """The primary tumour: a few lobes that overlap, spiculated, hotter in its rim if hollow.
+
+    ``hollowness`` is a share: 0 a solid tumour, 1 one whose uptake lies in its rim.
+    """
     radius_mm = disease.diameter_mm / 2.0
     quadrant = int(rng.choice(len(_QUADRANTS_MM), p=_QUADRANT_CHANCES))
     centre_mm = np.array(_QUADRANTS_MM[quadrant]) + np.clip(rng.normal(0.0, 6.0, 3), -10.0, 10.0)
@@ -92,7 +95,7 @@ def grow_mass(
 def viability_field(
     rng: np.random.Generator, mass: Mass, regression: Regression
 ) -> NDArray[np.float32]:
-    """Where the residue lies: its voxels are those of highest viability.
+    """Where the residue lies: its voxels are those of highest viability (u, v, w).
 
     A compact residue is what lies nearest to one focus, deep in the bed or toward its rim. A
     scattered one lies where a field of short range is high, throughout the bed or along its rim.

@@ -83,7 +83,7 @@ def acquire_pattern(
     phantom: PhantomGrid,
     grid: ScanGrid,
 ) -> dict[str, FloatMap]:
-    """The sequence's channels: PET in SUVbw, ADC in 10⁻³ mm²/s, the others in arbitrary units."""
+    """The sequence's channels (i, j, k): PET in SUVbw, ADC in 10⁻³ mm²/s, the others arbitrary."""
     match sequence:
         case "pet":
             return {"pet": _acquire_pet(rng, scanner, maps, phantom, grid)}

@@ -13,7 +13,7 @@ from pcrnet.config.training import TrainingConfig
 from pcrnet.errors import ProcessEndedError, RunError
 from pcrnet.machine import available_cores, available_memory
 from pcrnet.sweeps.engines.command import work_command
-from pcrnet.sweeps.layout import SweepLayout
+from pcrnet.sweeps.folder.layout import SweepLayout
 
 _WORKER_BYTES = 1_500_000_000
 """A process with torch and Lightning that trains a network of moderate size."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from pcrnet.config.sweep import RayEngine
 from pcrnet.errors import RunError
 from pcrnet.sweeps.engines.command import work_command
-from pcrnet.sweeps.layout import SweepLayout
+from pcrnet.sweeps.folder.layout import SweepLayout
 from pcrnet.sweeps.optional import ray_module
 
 _POLL_S = 1.0

@@ -15,7 +15,7 @@ from typing import Any
 from pcrnet.config.sweep import SlurmEngine
 from pcrnet.errors import RunError
 from pcrnet.sweeps.engines.command import work_command
-from pcrnet.sweeps.layout import SweepLayout
+from pcrnet.sweeps.folder.layout import SweepLayout
 from pcrnet.sweeps.optional import submitit_module
 
 _POLL_S = 2.0

@@ -11,8 +11,8 @@ import numpy as np
 
 from pcrnet.errors import IntegrityError
 from pcrnet.storage import read_bounded
-from pcrnet.sweeps.layout import SweepLayout, TrialLayout
-from pcrnet.sweeps.records import FinishedTrial
+from pcrnet.sweeps.folder.layout import SweepLayout, TrialLayout
+from pcrnet.sweeps.folder.records import FinishedTrial
 
 _HISTORY = "history.csv"
 

@@ -16,11 +16,11 @@ from pcrnet.evaluation.report.figure_style import (
     page_svg,
     styled_figure,
 )
-from pcrnet.sweeps.objective import direction_of
-from pcrnet.sweeps.records import FinishedTrial, complete
-from pcrnet.sweeps.settings import Sweep
-from pcrnet.sweeps.space import Value, json_of, parameters, searched_keys
-from pcrnet.sweeps.table import shown
+from pcrnet.sweeps.folder.records import FinishedTrial, complete
+from pcrnet.sweeps.folder.table import shown
+from pcrnet.sweeps.plan.objective import direction_of
+from pcrnet.sweeps.plan.settings import Sweep
+from pcrnet.sweeps.plan.space import Value, json_of, parameters, searched_keys
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _ABSENT = "–"
 _MOST_TICKS = 6
 _LONGEST_TICK = 14
+_LEVEL_NAMES = 5  # of more axes the names are written aslant
+_ROUNDING = 1e-9
+_LEAST_HALF = 5e-4  # half the range of an axis: smaller differences are none
 
 
 def draw_parallel_coordinates(
@@ -48,13 +51,16 @@ def draw_parallel_coordinates(
     sign = 1.0 if direction_of(sweep.config.objective) == "maximize" else -1.0
     order = np.argsort(np.argsort(sign * values))
     with styled_figure(max(7.0, 1.25 * (len(keys) + 1)), 3.6) as (figure, (axes,)):
-        _draw_axes(axes, [*map(_short, keys), sweep.config.objective.metric], scales)
+        names = [*map(_short, keys), sweep.config.objective.metric]
+        absent = any(key not in trial.proposal.values for trial in finished for key in keys)
+        _draw_axes(axes, names, scales, absent=absent)
         for trial in finished:
             if trial.value is None:
                 axes.plot(
                     range(len(keys)), _places(trial, keys, scales), color=FAINT, lw=0.8, zorder=1
                 )
-        span = float(np.ptp(values)) or 1.0
+        # Trials that differ by rounding alone are level.
+        span = spread if (spread := float(np.ptp(values))) > _ROUNDING else 1.0
         worst = float((sign * values).min())
         for trial, value, rank in zip(trials, values, order, strict=True):
             share = rank / max(1, len(trials) - 1)
@@ -68,7 +74,8 @@ def draw_parallel_coordinates(
                 lw=2.2 if best else 1.2,
                 zorder=3 if best else 2,
             )
-        for height, value in ((0.0, values[sign * values == worst][0]), (1.0, _top(sign, values))):
+        ends = [(0.0, sign * worst), (1.0, _top(sign, values))]
+        for height, value in ends if spread > _ROUNDING else ends[:1]:
             axes.annotate(
                 f"{value:.4f}",
                 (len(keys), height),
@@ -137,6 +144,10 @@ def draw_values(sweep: Sweep, finished: Sequence[FinishedTrial], winner: str) ->
         axes.scatter(numbers[won], values[won], s=34, color=VERMILLION, zorder=3)
         axes.set_xlabel("trial, in the order of proposals")
         axes.set_ylabel(sweep.config.objective.metric)
+        axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+        middle = (float(values.min()) + float(values.max())) / 2
+        half = max(float(np.ptp(values)) / 2, _LEAST_HALF)
+        axes.set_ylim(middle - 1.1 * half, middle + 1.1 * half)
         axes.xaxis.set_major_locator(_whole_numbers())
         return page_svg(figure, "values")
 
@@ -192,7 +203,7 @@ def _scale_of(sweep: Sweep, key: str, finished: Sequence[FinishedTrial]) -> _Sca
     return _Scale(places, [(places[text], _shortened(shown(values[text]))) for text in ordered])
 
 
-def _draw_axes(axes: Axes, names: Sequence[str], scales: Sequence[_Scale]) -> None:
+def _draw_axes(axes: Axes, names: Sequence[str], scales: Sequence[_Scale], *, absent: bool) -> None:
     for index in range(len(names)):
         axes.axvline(index, color=GREY, lw=0.8, zorder=0)
     for index, scale in enumerate(scales):
@@ -208,8 +219,15 @@ def _draw_axes(axes: Axes, names: Sequence[str], scales: Sequence[_Scale]) -> No
                 zorder=4,
                 bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75},
             )
-    axes.set_xticks(range(len(names)), names, fontsize=7.5, rotation=18, ha="right")
-    axes.set_yticks([0.0], [_ABSENT])
+    level = len(names) <= _LEVEL_NAMES
+    axes.set_xticks(
+        range(len(names)),
+        names,
+        fontsize=7.5,
+        rotation=0 if level else 18,
+        ha="center" if level else "right",
+    )
+    axes.set_yticks([0.0] if absent else [], [_ABSENT] if absent else [])
     axes.set_ylim(-0.06, 1.06)
     axes.set_xlim(-0.15, len(names) - 0.5)
     axes.tick_params(length=0)

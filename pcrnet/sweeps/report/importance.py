@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pcrnet.errors import ConfigError
+from pcrnet.sweeps.folder.records import FinishedTrial, complete
 from pcrnet.sweeps.optional import optuna_module
-from pcrnet.sweeps.records import FinishedTrial, complete
-from pcrnet.sweeps.search import study_of
-from pcrnet.sweeps.settings import Sweep
-from pcrnet.sweeps.space import Categorical, json_of, parameters
+from pcrnet.sweeps.plan.settings import Sweep
+from pcrnet.sweeps.plan.space import Categorical, json_of, parameters
+from pcrnet.sweeps.proposals.search import study_of
 
 _FEWEST = 4
 """Complete trials that an importance rests on at least."""

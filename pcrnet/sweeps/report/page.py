@@ -12,10 +12,14 @@ from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.run_layout import RunLayout
 from pcrnet.storage import read_record
 from pcrnet.sweeps.estimate import WinnerEstimate
-from pcrnet.sweeps.layout import SweepLayout
-from pcrnet.sweeps.ledger import best_of
-from pcrnet.sweeps.objective import direction_of
-from pcrnet.sweeps.records import FinishedTrial
+from pcrnet.sweeps.folder.layout import SweepLayout
+from pcrnet.sweeps.folder.ledger import best_of
+from pcrnet.sweeps.folder.records import FinishedTrial
+from pcrnet.sweeps.folder.table import shown
+from pcrnet.sweeps.plan.objective import direction_of
+from pcrnet.sweeps.plan.settings import Sweep
+from pcrnet.sweeps.plan.space import searched_keys
+from pcrnet.sweeps.proposals.savings import FitCount
 from pcrnet.sweeps.report.curves import learning_curves
 from pcrnet.sweeps.report.figures import (
     draw_importance,
@@ -24,17 +28,13 @@ from pcrnet.sweeps.report.figures import (
     draw_values,
 )
 from pcrnet.sweeps.report.importance import importances
-from pcrnet.sweeps.savings import FitCount
-from pcrnet.sweeps.settings import Sweep
-from pcrnet.sweeps.space import searched_keys
-from pcrnet.sweeps.table import shown
 
 _METRICS = ("auc", "log_loss", "brier", "sensitivity", "specificity", "calibration_slope")
 
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One line of the table of trials."""
+    """One line of the table of trials; ``value`` is its objective, None where it has none."""
 
     number: int
     trial: str

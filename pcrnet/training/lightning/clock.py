@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -14,29 +15,72 @@ from pcrnet.machine import peak_memory
 from pcrnet.training.events import FitTimed
 
 
+@dataclass
+class Spent:
+    """What steps took, added up.
+
+    Attributes:
+        seconds: From the beginning to the end of the last step.
+        waiting, augmentation, step: Seconds of these in each.
+        patients: That were shown to this process.
+        steps: That were taken.
+        gpu_peak_bytes: Most that was allocated on the GPU; 0 without one.
+    """
+
+    seconds: float = 0.0
+    waiting: float = 0.0
+    augmentation: float = 0.0
+    step: float = 0.0
+    patients: int = 0
+    steps: int = 0
+    gpu_peak_bytes: int = 0
+
+    def add(self, other: Spent) -> None:
+        """Count what another stretch took as well."""
+        self.seconds += other.seconds
+        self.waiting += other.waiting
+        self.augmentation += other.augmentation
+        self.step += other.step
+        self.patients += other.patients
+        self.steps += other.steps
+        self.gpu_peak_bytes = max(self.gpu_peak_bytes, other.gpu_peak_bytes)
+
+
 class StepClock(Callback):
     """Adds up what each part of a step takes, and asks no device anything while it trains.
 
-    A GPU works behind the host: there a step is what it takes to ask for one, and whatever the
-    device is behind shows where the host first waits for it, mostly in the rest.
+    It stands before the callbacks that read it. A GPU works behind the host: there a step is what
+    it takes to ask for one, and whatever the device is behind shows where the host first waits for
+    it, mostly in the rest.
 
     Args:
         data: Says when a batch arrived.
         fit: Name of the fit.
         listen: Told at the end of the training.
+
+    Attributes:
+        epoch: What this epoch has taken so far.
     """
 
     def __init__(self, data: FitDataModule, fit: str, listen: Callable[[FitTimed], None]) -> None:
         self._data, self._fit, self._listen = data, fit, listen
-        self._begun = self._last = self._step_begun = 0.0
-        self._waiting = self._augmentation = self._step = 0.0
-        self._patients = self._steps = 0
+        self._begun = self._epoch_begun = self._last = self._step_begun = 0.0
+        self._total, self.epoch = Spent(), Spent()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin."""
-        self._begun = self._last = time.perf_counter()
-        if pl_module.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(pl_module.device)
+        """Begin; an epoch that is resumed is told of no start of its own."""
+        self._begun = time.perf_counter()
+        self._begin_epoch(pl_module)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """What lies between two epochs is no waiting for a batch."""
+        self._begin_epoch(pl_module)
+
+    def _begin_epoch(self, module: LightningModule) -> None:
+        self.epoch = Spent()
+        self._epoch_begun = self._last = time.perf_counter()
+        if module.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(module.device)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
@@ -45,8 +89,8 @@ class StepClock(Callback):
         self._step_begun = time.perf_counter()
         # The loader's time: with no processes of its own, it is spent reading.
         arrived = min(max(self._data.received_at, self._last), self._step_begun)
-        self._waiting += arrived - self._last
-        self._augmentation += self._step_begun - arrived
+        self.epoch.waiting += arrived - self._last
+        self.epoch.augmentation += self._step_begun - arrived
 
     def on_train_batch_end(
         self,
@@ -58,35 +102,33 @@ class StepClock(Callback):
     ) -> None:
         """The step has ended."""
         self._last = time.perf_counter()
-        self._step += self._last - self._step_begun
-        self._patients += len(batch.patient)
-        self._steps += 1
+        self.epoch.seconds = self._last - self._epoch_begun
+        self.epoch.step += self._last - self._step_begun
+        self.epoch.patients += len(batch.patient)
+        self.epoch.steps += 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """What follows an epoch is no waiting for a batch."""
-        self._last = time.perf_counter()
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Nor is what comes before the first batch of one."""
-        self._last = time.perf_counter()
+        """The epoch counts for the fit."""
+        if pl_module.device.type == "cuda":
+            self.epoch.gpu_peak_bytes = torch.cuda.max_memory_allocated(pl_module.device)
+        self._total.add(self.epoch)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell, once the device has finished."""
-        device, on_gpu = pl_module.device, pl_module.device.type == "cuda"
-        if on_gpu:
-            torch.cuda.synchronize(device)
-        if not self._steps:  # a fit that was continued after its last epoch
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)
+        if not self._total.steps:  # a fit that was continued after its last epoch
             return
         self._listen(
             FitTimed(
                 fit=self._fit,
-                patients=self._patients,
-                steps=self._steps,
+                patients=self._total.patients,
+                steps=self._total.steps,
                 seconds=time.perf_counter() - self._begun,
-                waiting=self._waiting,
-                augmentation=self._augmentation,
-                step=self._step,
+                waiting=self._total.waiting,
+                augmentation=self._total.augmentation,
+                step=self._total.step,
                 peak_bytes=peak_memory(),
-                gpu_peak_bytes=torch.cuda.max_memory_allocated(device) if on_gpu else 0,
+                gpu_peak_bytes=self._total.gpu_peak_bytes,
             )
         )

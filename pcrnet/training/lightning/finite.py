@@ -13,7 +13,7 @@ from pcrnet.errors import NotFiniteError
 
 
 def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Name of the first tensor that holds NaN or infinity, None where all are finite."""
+    """Name of the first tensor, of any shape, with NaN or infinity; None where all are finite."""
     floating = {name: value for name, value in tensors.items() if value.is_floating_point()}
     if not floating:
         return None
@@ -33,7 +33,7 @@ def require_finite(fit: str, network: nn.Module) -> None:
 
 
 def require_finite_logits(fit: str, logits: NDArray[np.float64]) -> None:
-    """Refuse to keep predictions that are not finite.
+    """Refuse to keep predictions (n, 3) that are not finite.
 
     Raises:
         NotFiniteError: With the name of the fit.

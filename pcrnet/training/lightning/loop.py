@@ -15,13 +15,12 @@ from torch import nn
 from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.training import EarlyStopping, TrainingConfig
-from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import make_splits
 from pcrnet.errors import IntegrityError, RunError
 from pcrnet.models.blueprint import NetworkBlueprint
-from pcrnet.models.contract import Logits
+from pcrnet.models.contract import FitPart
 from pcrnet.storage import atomic_path, sha256_file
 from pcrnet.training.devices import require_deterministic_layers
 from pcrnet.training.events import FitEvent, Remark
@@ -64,53 +63,37 @@ class TrainingLoop:
     listen: Callable[[FitEvent], None]
     _done: int = 0
 
-    def __call__(
-        self,
-        part: str,
-        network: nn.Module,
-        patients: Sequence[Patient],
-        encoding: ClinicalEncoding,
-        offset: Logits,
-    ) -> None:
-        """Train ``network`` in place; see :class:`~pcrnet.models.contract.Optimiser`.
+    def __call__(self, part: FitPart) -> None:
+        """Train its network in place; see :class:`~pcrnet.models.contract.Optimiser`.
 
         Raises:
             NotFiniteError: Training has left the finite numbers.
             RunError: Too few patients for early stopping.
         """
-        folder = self.directory / part
+        folder = self.directory / part.name
         folder.mkdir(parents=True, exist_ok=True)
-        if not _take_trained(network, folder, self.fingerprint):
+        if not _take_trained(part.network, folder, self.fingerprint):
             start = find_start(folder, self.fingerprint)
             if start.remark:
                 forget(folder)
-                self.listen(Remark(f"{self.fit}, {part} starts afresh: {start.remark}"))
+                self.listen(Remark(f"{self.fit}, {part.name} starts afresh: {start.remark}"))
             if self.training.trainer.devices > 1:
-                self._require_share_for_each(part, patients)
-                train_in_ranks(self, part, network, patients, encoding, offset, start)
-                if not _take_trained(network, folder, self.fingerprint):
+                self._require_share_for_each(part)
+                train_in_ranks(self, part, start)
+                if not _take_trained(part.network, folder, self.fingerprint):
                     raise IntegrityError(
                         "what the processes of a fit have trained cannot be read back",
                         file=folder,
                         remedy="check the disk, and start again: the fit goes on where it was",
                     )
             else:
-                self.train(part, network, patients, encoding, offset, start)
-            require_finite(f"{self.fit}, {part}", network)
-            _keep_trained(network, folder, self.fingerprint)
+                self.train(part, start)
+            require_finite(f"{self.fit}, {part.name}", part.network)
+            self.keep(part)
         forget(folder)
         self._done += self.training.max_epochs
 
-    def train(
-        self,
-        part: str,
-        network: nn.Module,
-        patients: Sequence[Patient],
-        encoding: ClinicalEncoding,
-        offset: Logits,
-        start: Start,
-        rank: Rank | None = None,
-    ) -> None:
+    def train(self, part: FitPart, start: Start, rank: Rank | None = None) -> None:
         """Train from ``start``, in this process or as one of several that share the fit."""
         from pcrnet.data.datamodule import FitDataModule
         from pcrnet.training.lightning.callbacks import (
@@ -130,21 +113,21 @@ class TrainingLoop:
 
         config, rank = self.training, rank or Rank()
         require_deterministic_layers(self.experiment)
-        folder = self.directory / part
-        seed = derive_seed(self.experiment.run.seed, self.fit, part)
-        watched = watched_patients(patients, config, seed)
+        folder = self.directory / part.name
+        seed = derive_seed(self.experiment.run.seed, self.fit, part.name)
+        watched = watched_patients(part.patients, config, seed)
         datasets = [
             PatientDataset(
-                [patient for patient, own in zip(patients, chosen, strict=True) if own],
+                [patient for patient, own in zip(part.patients, chosen, strict=True) if own],
                 self.source,
-                encoding,
-                offset[chosen],
+                part.encoding,
+                part.offset[chosen],
             )
             for chosen in (~watched, watched)
         ]
         data = FitDataModule(
             self.experiment,
-            f"{self.fit}/{part}",
+            f"{self.fit}/{part.name}",
             datasets[0],
             datasets[1] if watched.any() else None,
         )
@@ -152,23 +135,24 @@ class TrainingLoop:
         stopping = config.stopping
         best = BestWeights(stopping.patience) if isinstance(stopping, EarlyStopping) else None
         averaged = AveragedWeights(config.average_decay) if config.average_decay > 0 else None
-        finite = FiniteNumbers(f"{self.fit}, {part}")
-        meter = Meter(data, finite)
+        finite = FiniteNumbers(f"{self.fit}, {part.name}")
+        clock = StepClock(data, self.fit, self.listen)
+        meter = Meter(clock, finite)
         callbacks = [
+            clock,
             *(callback for callback in (best, averaged) if callback is not None),
             history,
             meter,
             EpochReporter(self.fit, self.epochs, self.listen, self._done, meter),
             finite,
-            StepClock(data, self.fit, self.listen),
             *named_callbacks(config, folder),
             *Checkpoints.asked_for(config.checkpoints, folder),
             ResumePoint(folder, start.fingerprint),
         ]
         blueprint = NetworkBlueprint(
-            self.experiment.model, self.experiment.data, self.experiment.imaging, encoding
+            self.experiment.model, self.experiment.data, self.experiment.imaging, part.encoding
         )
-        module = PcrModule.training_of(network, blueprint, config, seed)
+        module = PcrModule.training_of(part.network, blueprint, config, seed)
         with quiet_lightning(), interruptible():
             trainer = make_trainer(
                 config,
@@ -182,13 +166,13 @@ class TrainingLoop:
             trainer.fit(module, datamodule=data, ckpt_path=start.checkpoint, weights_only=True)
         if best is not None and best.weights is not None:
             module.load_state_dict(best.weights)
-        network.float()
+        part.network.float()
         if rank.number == 0:
             history.write(folder / HISTORY_FILE)
 
-    def _require_share_for_each(self, part: str, patients: Sequence[Patient]) -> None:
-        seed = derive_seed(self.experiment.run.seed, self.fit, part)
-        watched = int(watched_patients(patients, self.training, seed).sum())
+    def _require_share_for_each(self, part: FitPart) -> None:
+        seed = derive_seed(self.experiment.run.seed, self.fit, part.name)
+        watched = int(watched_patients(part.patients, self.training, seed).sum())
         devices = self.training.trainer.devices
         if 0 < watched < devices:
             raise RunError(
@@ -197,9 +181,9 @@ class TrainingLoop:
                 remedy="share a fit among fewer devices, or watch more (training.stopping)",
             )
 
-    def keep(self, part: str, network: nn.Module) -> None:
+    def keep(self, part: FitPart) -> None:
         """Keep a finished network until the fit is finished."""
-        _keep_trained(network, self.directory / part, self.fingerprint)
+        _keep_trained(part.network, self.directory / part.name, self.fingerprint)
 
 
 def forget_trained(directory: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcrnet.models.joint_head import joint_log_cells
+from pcrnet.models.dual_branch.joint_head import joint_log_cells
 
 
 def joint_negative_log_likelihood(logits: Tensor, allowed: Tensor) -> Tensor:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from pcrnet.data.datamodule import FitDataModule
 from pcrnet.data.dataset import Batch
 from pcrnet.training.lightning.callbacks import FiniteNumbers
+from pcrnet.training.lightning.clock import StepClock
 
 _STEPS_BETWEEN_LOOKS = 25
 
@@ -18,10 +16,10 @@ _STEPS_BETWEEN_LOOKS = 25
 class Meter(Callback):
     """Measures every epoch; it costs no waiting for the device but once an epoch.
 
-    It stands before the callback that reports an epoch, and behind nothing that takes long.
+    It stands before the callback that reports an epoch, and behind the clock.
 
     Args:
-        data: Says when a batch arrived.
+        clock: Knows what an epoch took.
         gradients: Knows the norm of the gradient before it is clipped.
 
     Attributes:
@@ -32,16 +30,14 @@ class Meter(Callback):
             nvidia-ml-py is installed.
     """
 
-    def __init__(self, data: FitDataModule, gradients: FiniteNumbers) -> None:
-        self.data = data
+    def __init__(self, clock: StepClock, gradients: FiniteNumbers) -> None:
+        self.clock = clock
         self.gradients = gradients
         self.measures: dict[str, float] = {}
         self._forget()
 
     def _forget(self) -> None:
-        self._begun = self._last = time.perf_counter()
-        self._waited = 0.0
-        self._patients = self._steps = 0
+        self._norms = 0
         self._norm: Tensor | float = 0.0
         self._utilisation: list[int] = []
 
@@ -52,14 +48,6 @@ class Meter(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure."""
         self._forget()
-        if pl_module.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(pl_module.device)
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
-        """Note how long the loop has waited for this batch."""
-        self._waited += max(0.0, self.data.received_at - self._last)
 
     def on_train_batch_end(
         self,
@@ -69,30 +57,28 @@ class Meter(Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Count patients and gradients."""
-        self._last = time.perf_counter()
-        self._patients += len(batch.patient)
+        """Count gradients, and look at the GPU now and then."""
         if self.gradients.norm is not None:
             self._norm = self._norm + self.gradients.norm
-            self._steps += 1
+            self._norms += 1
         if pl_module.device.type == "cuda" and batch_idx % _STEPS_BETWEEN_LOOKS == 0:
             self._look(pl_module.device)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Sum up, before the epoch is reported."""
-        seconds = max(self._last - self._begun, 1e-9)
+        spent = self.clock.epoch
+        seconds = max(spent.seconds, 1e-9)
         found = {
             "learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"]),
-            "gradient_norm": float(self._norm) / max(1, self._steps),
-            "samples_per_second": self._patients * trainer.world_size / seconds,
-            "waiting_share": min(1.0, self._waited / seconds),
+            "gradient_norm": float(self._norm) / max(1, self._norms),
+            "samples_per_second": spent.patients * trainer.world_size / seconds,
+            "waiting_share": min(1.0, spent.waiting / seconds),
         }
         loss = trainer.callback_metrics.get("validation/loss")
         if loss is not None:
             found["validation_loss"] = float(loss)
         if pl_module.device.type == "cuda":
-            peak = torch.cuda.max_memory_allocated(pl_module.device)
-            found["gpu_memory_mb"] = peak / 1e6
+            found["gpu_memory_mb"] = spent.gpu_peak_bytes / 1e6
             if self._utilisation:
                 found["gpu_utilisation"] = sum(self._utilisation) / len(self._utilisation)
         self.measures = found

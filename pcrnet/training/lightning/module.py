@@ -14,9 +14,9 @@ from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
 from pcrnet.data.seeds import derive_seed
 from pcrnet.models.blueprint import NetworkBlueprint
+from pcrnet.models.dual_branch.joint_head import joint_log_cells
+from pcrnet.models.dual_branch.network import PcrNet
 from pcrnet.models.encoders.backbone import MonaiEncoder
-from pcrnet.models.joint_head import joint_log_cells
-from pcrnet.models.network import PcrNet
 from pcrnet.training.lightning.layer_rates import layer_rates
 from pcrnet.training.lightning.losses import joint_negative_log_likelihood
 
@@ -93,7 +93,7 @@ class PcrModule(LightningModule):
         torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx, *own))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch, or of the share of it that this process was given."""
+        """Loss, a scalar, of one batch or of the share of it that this process was given."""
         loss = joint_negative_log_likelihood(self(batch), batch.allowed)
         known, shown = known_outcomes(batch), (batch.patient >= 0).sum()
         if self.trainer.world_size > 1:
@@ -109,11 +109,11 @@ class PcrModule(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch of the patients that early stopping watches."""
+        """Loss, a scalar, of one batch of the patients that early stopping watches."""
         return self._judged(batch, "validation/loss")
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch of the patients that the fit has left out."""
+        """Loss, a scalar, of one batch of the patients that the fit has left out."""
         return self._judged(batch, "test/loss")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Forecast:
@@ -152,7 +152,7 @@ class PcrModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the norm of all gradients, or each entry.
+        """Clip the norm of all gradients, or each entry, at ``gradient_clip_val``.
 
         Lightning refuses to do so for a fused optimiser under mixed precision, lest scaled
         gradients are clipped; bf16 scales none.
@@ -188,7 +188,7 @@ class PcrModule(LightningModule):
 
 
 def known_outcomes(batch: Batch) -> Tensor:
-    """How many patients of a batch have an outcome of which something is known."""
+    """How many patients of a batch have an outcome of which something is known, a scalar."""
     return (~batch.allowed.all(dim=1)).sum()
 
 

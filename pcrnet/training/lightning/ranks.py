@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import copy
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from torch import nn
-
-from pcrnet.cohort.table import Patient
-from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.machine import available_cores
-from pcrnet.models.contract import Logits
+from pcrnet.models.contract import FitPart
 from pcrnet.processes import in_processes, tell
 from pcrnet.training.lightning.finite import require_finite
 from pcrnet.training.lightning.resume import Start
@@ -38,16 +33,8 @@ class Rank:
     port: int = 0
 
 
-def train_in_ranks(
-    loop: TrainingLoop,
-    part: str,
-    network: nn.Module,
-    patients: Sequence[Patient],
-    encoding: ClinicalEncoding,
-    offset: Logits,
-    start: Start,
-) -> None:
-    """Train copies of ``network`` in step; the first process keeps the trained one in its folder.
+def train_in_ranks(loop: TrainingLoop, part: FitPart, start: Start) -> None:
+    """Train copies of its network in step; the first process keeps the trained one in its folder.
 
     Whatever one of them raises is raised here, and ends the others.
 
@@ -56,16 +43,7 @@ def train_in_ranks(
     """
     ranks = loop.training.trainer.devices
     port = _free_port()
-    work = partial(
-        _train_as,
-        loop=replace(loop, listen=tell),
-        part=part,
-        network=network,
-        patients=patients,
-        encoding=encoding,
-        offset=offset,
-        start=start,
-    )
+    work = partial(_train_as, loop=replace(loop, listen=tell), part=part, start=start)
     shares = [Rank(number, ranks, port) for number in range(ranks)]
     begin = partial(_use_threads, max(1, available_cores() // ranks))
     for _ in in_processes(
@@ -74,25 +52,17 @@ def train_in_ranks(
         pass
 
 
-def _train_as(
-    rank: Rank,
-    loop: TrainingLoop,
-    part: str,
-    network: nn.Module,
-    patients: Sequence[Patient],
-    encoding: ClinicalEncoding,
-    offset: Logits,
-    start: Start,
-) -> None:
+def _train_as(rank: Rank, loop: TrainingLoop, part: FitPart, start: Start) -> None:
     import torch.distributed
 
-    network = copy.deepcopy(network)  # it arrived in memory that all of them see
+    # It arrived in memory that all of them see.
+    part = replace(part, network=copy.deepcopy(part.network))
     if rank.number:
         loop = replace(loop, listen=lambda event: None)
-    loop.train(part, network, patients, encoding, offset, start, rank)
+    loop.train(part, start, rank)
     if rank.number == 0:
-        require_finite(f"{loop.fit}, {part}", network)
-        loop.keep(part, network)
+        require_finite(f"{loop.fit}, {part.name}", part.network)
+        loop.keep(part)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -81,11 +81,11 @@ def patients(n):
     )
 
 
-def disturb(part, network, patients, encoding, offset):
+def disturb(part):
     """Instead of training: no weight as it was, and a head that says something."""
-    generator = torch.Generator().manual_seed(len(part))
+    generator = torch.Generator().manual_seed(len(part.name))
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
+        for name, parameter in part.network.named_parameters():
             spread = 0.2 if name.endswith("linear.weight") else 0.05
             parameter.add_(spread * torch.randn(parameter.shape, generator=generator))
 

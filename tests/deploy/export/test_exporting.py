@@ -3,14 +3,15 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from pcrnet.deploy.export import exporting
+from pcrnet.deploy.export.decision.graph import DecisionGraph
 from pcrnet.deploy.export.exporting import ExportOptions, export_bundle
-from pcrnet.deploy.export.graph import DecisionGraph
 from pcrnet.deploy.manifest import bundle_digest
 from pcrnet.errors import ConfigError, ExportError, IntegrityError, OutputError
 from pcrnet.storage import sha256_file
@@ -68,6 +69,33 @@ def test_the_example_gives_the_golden_answers_and_refuses_bad_inputs(exported, t
 
 
 @pytest.mark.slow
+def test_the_example_runs_where_nothing_but_onnxruntime_and_numpy_is_installed(exported, tmp_path):
+    import numpy
+    import onnxruntime
+
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    for library in (numpy, onnxruntime):
+        folder = Path(library.__file__).parent
+        (installed / folder.name).symlink_to(folder)
+    beside = Path(numpy.__file__).parents[1] / "numpy.libs"
+    if beside.is_dir():  # of the wheels for Linux
+        (installed / beside.name).symlink_to(beside)
+    program = (
+        "import runpy, sys\n"
+        "from importlib.util import find_spec\n"
+        f"sys.path.append({str(installed)!r})\n"
+        "assert not any(map(find_spec, ('torch', 'pcrnet', 'onnx', 'scipy')))\n"
+        "sys.argv = ['example.py']\n"
+        f"runpy.run_path({str(exported[0] / 'example.py')!r}, run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "golden answers differ by" in done.stdout
+
+
 def test_the_example_imports_neither_torch_nor_pcrnet(exported):
     text = (exported[0] / "example.py").read_text()
     assert len(text.splitlines()) <= 70

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pcrnet.deploy.bundle import Bundle
-from pcrnet.deploy.export.graph import DecisionGraph
+from pcrnet.deploy.export.decision.graph import DecisionGraph
+from pcrnet.deploy.export.formats.torch_file import run_graph
 from pcrnet.deploy.export.parity import (
     TOLERANCE,
     Agreement,
@@ -16,8 +17,7 @@ from pcrnet.deploy.export.parity import (
     golden_cases,
     require_agreement,
 )
-from pcrnet.deploy.export.torch_file import run_graph
-from pcrnet.deploy.predictor import Predictor
+from pcrnet.deploy.prediction.predictor import Predictor
 from pcrnet.errors import ExportError
 
 EXACT = Agreement("all scans", 5, 0.0, 0.0, 0.0, 0)

@@ -1,20 +1,24 @@
 """Prepared patients are what the model is shown, and are made without torch."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from safetensors import safe_open
 
 from pcrnet.deploy.bundle import Bundle
-from pcrnet.deploy.export.graph import DecisionGraph
+from pcrnet.deploy.export.decision.graph import DecisionGraph
+from pcrnet.deploy.export.formats.torch_file import run_graph
 from pcrnet.deploy.export.prepared import check_destination, prepare_cohort
-from pcrnet.deploy.export.torch_file import run_graph
 from pcrnet.deploy.manifest import bundle_digest
-from pcrnet.deploy.predictor import Predictor
+from pcrnet.deploy.prediction.predictor import Predictor
+from pcrnet.deploy.signing import sign_bundle
 from pcrnet.errors import IntegrityError, OutputError, ProblemListError
 
 HEADS = ("yT0", "yN0", "yT0yN0")
@@ -65,6 +69,23 @@ def test_safetensors_hold_the_same(network_bundle, golden, prepared, tmp_path):
 
 
 @pytest.mark.slow
+def test_only_the_bundle_that_was_signed_is_prepared(network_bundle, golden, tmp_path):
+    signer = ed25519.Ed25519PrivateKey.generate()
+    for name, key in (("own", signer), ("other", ed25519.Ed25519PrivateKey.generate())):
+        (tmp_path / f"{name}.pem").write_bytes(
+            key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        )
+    out = tmp_path / "patients.npz"
+    with pytest.raises(IntegrityError, match="not signed"):
+        prepare_cohort(network_bundle, golden, out, key=tmp_path / "own.pem")
+    signed = Path(shutil.copytree(network_bundle, tmp_path / "signed"))
+    sign_bundle(signed, signer)
+    with pytest.raises(IntegrityError, match="was signed by the key"):
+        prepare_cohort(signed, golden, out, key=tmp_path / "other.pem")
+    assert not out.exists()
+    assert prepare_cohort(signed, golden, out, key=tmp_path / "own.pem").patients
+
+
 def test_the_command_imports_no_torch(network_bundle, golden, tmp_path, one_thread):
     out = tmp_path / "patients.npz"
     program = (

@@ -1,9 +1,13 @@
 """Figures of a report: the same bytes each time, and no name that two of them share."""
 
+import io
 import re
 import xml.etree.ElementTree as ET
+import zlib
 
 import pytest
+from fontTools.subset import Options
+from fontTools.ttLib import TTFont
 
 from pcrnet.evaluation.report.figure_style import save_figure, styled_figure
 
@@ -49,6 +53,23 @@ def test_what_stands_in_the_page_is_one_element_with_text_that_can_be_searched(d
     assert "height" not in root.attrib
     assert "probability" in "".join(root.itertext())
     assert "<metadata>" not in drawn[1]
+
+
+def test_the_pdf_embeds_every_glyph_of_its_text_and_nothing_that_lays_them_out(drawn, tmp_path):
+    fonts = [
+        TTFont(io.BytesIO(zlib.decompress(found[1])))
+        for found in re.finditer(
+            rb"/Length1.*?stream\r?\n(.*?)\r?\nendstream", (tmp_path / "one.pdf").read_bytes(), re.S
+        )
+    ]
+    assert fonts
+    glyphs = {name for font in fonts for name in font.getGlyphOrder()}
+    assert glyphs >= set("probability") | {"period", "zero"}
+    letters = [font["glyf"]["a"] for font in fonts if "a" in font.getGlyphOrder()]
+    assert letters
+    assert all(letter.numberOfContours == 2 for letter in letters)
+    assert not any({"GSUB", "GPOS", "GDEF"} & set(font.keys()) for font in fonts)
+    assert "GSUB" not in Options().drop_tables  # other users of the library are left alone
 
 
 def test_the_style_of_others_is_left_as_it_was(tmp_path):

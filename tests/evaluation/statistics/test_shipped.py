@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
+from scipy import stats
 
 from pcrnet.evaluation.statistics.confusion import Confusion, sensitivity, specificity
 from pcrnet.evaluation.statistics.intervals import Estimate
@@ -43,11 +45,27 @@ def test_noise_and_differences_between_fits_widen_every_interval_but_the_level()
             assert after[name].high - after[name].low > before[name].high - before[name].low
 
 
-def test_the_slope_spans_what_the_shipped_calibrator_shows() -> None:
-    apparent = {**KNOWN.apparent, "calibration_slope": 1.3, "calibration_slope_error": 0.2}
-    found = shipped_metrics(METRICS, TABLE, replace(KNOWN, apparent=apparent), 5)
-    assert found["calibration_slope"].low == pytest.approx(0.6)
-    assert found["calibration_slope"].high == pytest.approx(1.3 + 1.959963985 * 0.2)
+def test_the_slope_is_that_of_the_shipped_calibrator_less_its_optimism() -> None:
+    apparent = {**KNOWN.apparent, "calibration_slope": 1.3, "calibration_slope_error": 0.3}
+    known = replace(KNOWN, apparent=apparent, optimism={"calibration_slope": 0.1})
+    found = shipped_metrics(METRICS, None, known, 5)["calibration_slope"]
+    assert found.value == pytest.approx(1.2)
+    assert found.high - found.value == pytest.approx(1.959963985 * 0.3)
+    assert found.value - found.low == pytest.approx(1.959963985 * 0.3)
+
+
+def test_few_fits_that_differ_much_ask_for_students_t() -> None:
+    """By hand: five folds have 8.571 degrees of freedom where nothing but fits differ."""
+    metrics = {"calibration_slope": Estimate(1.0, 1.0, 1.0, 100, "Wald")}
+    known = replace(
+        KNOWN, between_fits={"calibration_slope": 0.01}, between_seen={"calibration_slope": 0.01}
+    )
+    found = shipped_metrics(metrics, None, known, 5)["calibration_slope"]
+    half = stats.t.ppf(0.975, 1 / (1 / 10 + 1 / 60)) * math.sqrt(0.01 * 1.2)
+    assert found.high - found.value == pytest.approx(half)
+    surely = replace(known, between_seen={})
+    certain = shipped_metrics(metrics, None, surely, 5)["calibration_slope"]
+    assert certain.high - certain.value == pytest.approx(1.959963985 * math.sqrt(0.012))
 
 
 def test_what_is_not_known_has_no_interval() -> None:

@@ -314,3 +314,16 @@ def test_the_real_cohort_goes_through(test_data):
         assert 1.0 < pet.max() < 26.0
         assert pet[12:20, 12:20, 9:15].mean() > pet[:, :, [0, -1]].mean()
         assert -5.0 < t1.min() < 0.0 < t1.max() < 10.0
+
+
+def test_a_picture_needs_no_measurement_and_shows_the_same(make_patient):
+    patient = make_patient({"baseline": _visit("pet", "t2")}, days={"baseline": 3.0})
+    data = DataConfig(timepoints=("baseline",), branches=_DATA.branches)
+    whole = preprocess_patient(patient, data, _IMAGING)
+    shown = preprocess_patient(patient, data, _IMAGING, measured=False)
+    for name in ("image", "present", "days", "centre_mm"):
+        np.testing.assert_array_equal(getattr(shown, name), getattr(whole, name))
+    assert whole.facts.size
+    assert whole.quantities.values
+    assert not shown.facts.size
+    assert not shown.quantities.values

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from pcrnet.errors import ConfigError
 from pcrnet.models.encoders.backbone import MonaiEncoder
-from pcrnet.models.encoders.monai import MonaiEncoderConfig, backbone_stride
+from pcrnet.models.encoders.backbone_families import backbone_stride
+from pcrnet.models.encoders.monai import MonaiEncoderConfig
 
 _PRESENT = torch.ones(2, 2, dtype=torch.bool)
 
@@ -31,7 +31,7 @@ def _encoder(backbone, stages=None, size=(32, 32, 32)):
 )
 def test_stages_say_how_fine_the_grid_is_and_the_rest_is_taken_away(backbone, stages, stride):
     encoder = _encoder(backbone, stages)
-    assert backbone_stride(MonaiEncoderConfig(backbone=backbone, stages=stages)) == stride
+    assert backbone_stride(backbone, stages) == stride
     features = encoder(torch.randn(2, 2, 32, 32, 16), _PRESENT)
     assert features.shape == (2, 8, 32 // stride, 32 // stride, 16 // stride)
     features.square().mean().backward()
@@ -43,12 +43,6 @@ def test_stages_say_how_fine_the_grid_is_and_the_rest_is_taken_away(backbone, st
 def test_a_transformer_has_a_token_for_each_patch():
     encoder = _encoder("ViT", size=(16, 32, 16))
     assert encoder(torch.randn(2, 2, 16, 32, 16), _PRESENT).shape == (2, 8, 1, 2, 1)
-
-
-def test_more_stages_than_there_are_is_refused():
-    with pytest.raises(ConfigError, match="SegResNet has 4 stages, found 5") as caught:
-        backbone_stride(MonaiEncoderConfig(backbone="SegResNet", stages=5))
-    assert caught.value.field == "model.encoder.stages"
 
 
 def test_frozen_statistics_stay_and_others_do_not():

@@ -8,27 +8,9 @@ import pytest
 
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.sweeps.estimate import WinnerEstimate
-from pcrnet.sweeps.layout import SweepLayout
-from pcrnet.sweeps.records import FinishedTrial, TrialResult
-from pcrnet.sweeps.report.importance import importances
+from pcrnet.sweeps.folder.layout import SweepLayout
+from pcrnet.sweeps.proposals.savings import FitCount
 from pcrnet.sweeps.report.page import render_sweep
-from pcrnet.sweeps.savings import FitCount
-from pcrnet.sweeps.search import propose
-
-
-@pytest.fixture
-def finished(make_sweep):
-    """Twelve trials, whose value is a function of the width alone; two of them are not complete."""
-    sweep = make_sweep(budget={"trials": 12}, batch=12)
-    trials = []
-    for proposal in propose(sweep, 0, [], []).proposals:
-        value = proposal.values["model.width"] / 256
-        result = TrialResult("complete", value, 6, 3.0)
-        if proposal.number in (3, 7):
-            state = "pruned" if proposal.number == 3 else "failed"
-            result = TrialResult(state, None, 2, 1.0, reason="<b>why</b>")
-        trials.append(FinishedTrial(proposal, result))
-    return sweep, trials
 
 
 def estimate(kind, **more):
@@ -97,19 +79,3 @@ def test_without_a_complete_trial_it_says_why(finished, tmp_path):
     failed = [trial for trial in trials if trial.value is None]
     page = render_sweep(sweep, SweepLayout(tmp_path), failed, None, FitCount(0, 0, 0, 0))
     assert "No trial was completed" in page
-
-
-def test_values_that_no_key_explains_have_no_importance(finished):
-    sweep, trials = finished
-    alike = [
-        FinishedTrial(trial.proposal, TrialResult("complete", 0.5 + (index == 0) * 1e-15, 6, 1.0))
-        for index, trial in enumerate(trials)
-    ]
-    assert isinstance(importances(sweep, alike), dict)
-
-
-def test_what_decides_the_value_has_the_importance(finished):
-    sweep, trials = finished
-    shares = importances(sweep, trials)["all trials"]
-    assert shares["model.width"] > 0.8
-    assert sum(shares.values()) == pytest.approx(1.0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pcrnet.training.lightning import clock as module
-from pcrnet.training.lightning.clock import StepClock
+from pcrnet.training.lightning.clock import Spent, StepClock
 
 
 @pytest.fixture
@@ -49,3 +49,28 @@ def test_a_fit_that_makes_no_step_tells_nothing(now):
     clock.on_train_start(None, module_on_cpu)
     clock.on_train_end(None, module_on_cpu)
     assert not heard
+
+
+def test_a_second_epoch_begins_at_nothing_and_the_fit_has_both(now):
+    data, heard = SimpleNamespace(received_at=0.0), []
+    clock = StepClock(data, "fit", heard.append)
+    cpu, batch = SimpleNamespace(device=torch.device("cpu")), SimpleNamespace(patient=[1])
+    clock.on_train_start(None, cpu)
+    for start, length in ((0.0, 2.0), (100.0, 3.0)):
+        now.at = start
+        clock.on_train_epoch_start(None, cpu)
+        data.received_at = now.at = start + 1.0
+        clock.on_train_batch_start(None, cpu, batch, 0)
+        now.at += length
+        clock.on_train_batch_end(None, cpu, None, batch, 0)
+        assert (clock.epoch.seconds, clock.epoch.step) == (1.0 + length, length)
+        assert clock.epoch.waiting == 1.0
+        clock.on_train_epoch_end(None, cpu)
+    clock.on_train_end(None, cpu)
+    assert (heard[0].waiting, heard[0].step, heard[0].steps) == (2.0, 5.0, 2)
+
+
+def test_the_peak_of_a_fit_is_that_of_its_greediest_epoch():
+    total = Spent(gpu_peak_bytes=5, steps=1)
+    total.add(Spent(gpu_peak_bytes=3, steps=2))
+    assert (total.gpu_peak_bytes, total.steps) == (5, 3)

@@ -7,8 +7,8 @@ from torch import nn
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import GatedFusionConfig, NetworkConfig
+from pcrnet.models.dual_branch.network import PcrNet
 from pcrnet.models.encoders.resnet import ResNetConfig
-from pcrnet.models.network import PcrNet
 from pcrnet.training.lightning.layer_rates import layer_rates
 from pcrnet.training.lightning.module import parameter_groups
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,8 +122,8 @@ def test_offsets_are_part_of_the_loss(make_job: MakeJob, tmp_path: Path) -> None
             lambda event: None,
         )
 
-        def optimise(part, network, patients, encoding, own, *, loop=loop, offset=offset):
-            loop(part, network, patients, encoding, np.full_like(own, offset))
+        def optimise(part, *, loop=loop, offset=offset):
+            loop(replace(part, offset=np.full_like(part.offset, offset)))
 
         request = FitRequest(
             name="own",

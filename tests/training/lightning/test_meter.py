@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from pcrnet.training.lightning import meter as module
+from pcrnet.training.lightning import clock as module
+from pcrnet.training.lightning.clock import StepClock
 from pcrnet.training.lightning.meter import Meter
 
 
@@ -21,24 +22,28 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def test_rates_shares_and_means_of_an_epoch(clock: SimpleNamespace) -> None:
     data, gradients = SimpleNamespace(received_at=0.0), SimpleNamespace(norm=None)
-    meter = Meter(data, gradients)  # type: ignore[arg-type]
+    steps = StepClock(data, "fit", lambda event: None)  # type: ignore[arg-type]
+    meter = Meter(steps, gradients)  # type: ignore[arg-type]
     network: Any = SimpleNamespace(device=torch.device("cpu"))
     trainer: Any = SimpleNamespace(
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.25}])],
         callback_metrics={"validation/loss": torch.tensor(0.5)},
         world_size=2,
     )
-    meter.on_train_epoch_start(trainer, network)
+    for each in (steps, meter):
+        each.on_train_epoch_start(trainer, network)
     for waited, worked, norm, patients in ((1.0, 3.0, 2.0, 4), (2.0, 4.0, 6.0, 1)):
         clock.now += waited
         data.received_at = clock.now
         batch: Any = SimpleNamespace(patient=torch.arange(patients))
-        meter.on_train_batch_start(trainer, network, batch, 0)
+        steps.on_train_batch_start(trainer, network, batch, 0)
         clock.now += worked
         gradients.norm = torch.tensor(norm)
-        meter.on_train_batch_end(trainer, network, None, batch, 0)
+        for each in (steps, meter):
+            each.on_train_batch_end(trainer, network, None, batch, 0)
     clock.now += 100.0  # validation is no training
-    meter.on_train_epoch_end(trainer, network)
+    for each in (steps, meter):
+        each.on_train_epoch_end(trainer, network)
     assert meter.measures == {
         "learning_rate": 0.25,
         "gradient_norm": pytest.approx(4.0),
@@ -49,7 +54,8 @@ def test_rates_shares_and_means_of_an_epoch(clock: SimpleNamespace) -> None:
 
 
 def test_an_epoch_without_a_step_divides_by_nothing(clock: SimpleNamespace) -> None:
-    meter = Meter(SimpleNamespace(received_at=0.0), SimpleNamespace(norm=None))  # type: ignore[arg-type]
+    steps = StepClock(SimpleNamespace(received_at=0.0), "fit", lambda event: None)  # type: ignore[arg-type]
+    meter = Meter(steps, SimpleNamespace(norm=None))  # type: ignore[arg-type]
     trainer: Any = SimpleNamespace(
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.25}])], callback_metrics={}, world_size=1
     )

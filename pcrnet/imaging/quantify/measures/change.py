@@ -113,7 +113,7 @@ def measure_voxelwise(first: Excess, later: Excess, place: Place) -> dict[str, f
 
 
 def measure_voxelwise_difference(first: Values, later: Values, place: Place) -> dict[str, float]:
-    """Difference of two ADC maps over the voxels of the lesion where both hold a fit."""
+    """Difference of two ADC maps (x, y, z) over the lesion's voxels where both hold a fit."""
     used = place.lesion & (first > 0) & (later > 0)
     if used.sum() < 8:
         return {quantity.name: float("nan") for quantity in VOXELWISE_DIFFERENCE}

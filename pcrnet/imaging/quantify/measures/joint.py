@@ -49,7 +49,7 @@ def measure_joint(pet: Excess, adc: Sampled, place: Place) -> dict[str, float]:
 
 
 def correlation(first: Values, second: Values) -> float:
-    """Pearson's correlation; 0 where either does not vary."""
+    """Pearson's correlation of two samples (n,), in [−1, 1]; 0 where either does not vary."""
     a, b = first - first.mean(), second - second.mean()
     size = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / size if size > 1e-12 else 0.0

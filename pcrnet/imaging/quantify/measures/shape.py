@@ -85,7 +85,7 @@ def moments(weights: Values, place: Place) -> dict[str, float]:
 
 
 def region_shape(region: Mask, place: Place) -> dict[str, float]:
-    """Compactness, parts and thickness of a region that is not empty."""
+    """Compactness, parts and thickness of a region (x, y, z) that is not empty."""
     from scipy.ndimage import distance_transform_edt, label
 
     voxels = int(region.sum())
@@ -108,7 +108,7 @@ def region_shape(region: Mask, place: Place) -> dict[str, float]:
 
 
 def above(values: Values, level: float, bed: Mask, voxel_ml: float) -> Mask:
-    """Voxels of the bed above a level, and at the least its hottest 0.25 mL.
+    """Voxels (x, y, z) of the bed above a level, and at the least its hottest 0.25 mL.
 
     A residue that is gone still has a place where it was last, which is better than no number.
     """
@@ -135,5 +135,5 @@ def membership(share: Values, bed: Mask, voxel_ml: float) -> Values:
 
 
 def volume_ln_ml(region: Mask, voxel_ml: float) -> float:
-    """Volume of a region, softened by a tenth of a millilitre."""
+    """ln of the volume in mL of a region of any shape, softened by a tenth of a millilitre."""
     return ln(float(region.sum()) * voxel_ml, 0.1)

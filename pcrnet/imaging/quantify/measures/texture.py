@@ -40,7 +40,7 @@ QUANTITIES = (
 
 
 def measure_texture(values: Values, mask: Mask) -> dict[str, float]:
-    """The textures of values inside a mask, at 32 bins; NaN in a lesion of fewer than 8 voxels."""
+    """The textures of values (x, y, z) in a mask, at 32 bins; NaN in fewer than 8 voxels."""
     names = ("joint_entropy", "correlation", "inverse_difference")
     if mask.sum() < 8:
         found = dict.fromkeys(names, float("nan"))
@@ -50,7 +50,7 @@ def measure_texture(values: Values, mask: Mask) -> dict[str, float]:
 
 
 def fixed_bin_number(values: Values, mask: Mask, bins: int) -> NDArray[np.int64]:
-    """Levels 1 to ``bins`` inside the mask, 0 outside (IBSI K15C)."""
+    """Levels (x, y, z) from 1 to ``bins`` inside the mask, 0 outside (IBSI K15C)."""
     low, high = values[mask].min(), values[mask].max()
     scaled = np.floor((values - low) / max(high - low, 1e-12) * bins).astype(np.int64) + 1
     return np.where(mask, np.clip(scaled, 1, bins), 0)

@@ -1,0 +1,1 @@
+"""Commands for a bundle and whoever uses it."""

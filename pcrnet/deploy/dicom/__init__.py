@@ -1,0 +1,1 @@
+"""Studies of a hospital in, reports that it can archive out."""

@@ -1,0 +1,1 @@
+"""What a bundle says of patients, and what it says beside it."""

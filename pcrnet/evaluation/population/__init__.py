@@ -1,0 +1,1 @@
+"""Who the patients are, beside what was predicted of them."""

@@ -1,0 +1,1 @@
+"""Two or more models on the same patients, and one model at several sites."""

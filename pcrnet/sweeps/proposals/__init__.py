@@ -1,0 +1,1 @@
+"""Which trials come next, which are given up, and what that spared."""

@@ -1,0 +1,1 @@
+"""What training asks of a machine: memory, arithmetic, time, precision."""

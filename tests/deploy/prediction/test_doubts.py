@@ -1,0 +1,44 @@
+"""What stands beside a prediction: in the table, on the console, or in a refusal."""
+
+import pytest
+
+from pcrnet.applicability.certainty import ProbInterval
+from pcrnet.applicability.judgement import Doubt, Likeness
+from pcrnet.applicability.scrutiny import Scrutiny
+from pcrnet.deploy.prediction.doubts import doubt_columns, require_alike, say_doubts
+from pcrnet.errors import UnlikeError
+
+INTERVALS = {head: ProbInterval(0.25, 0.5) for head in ("yT0", "yN0", "yT0yN0")}
+ALIKE = Scrutiny(Likeness(0.6, ()), INTERVALS, (), {})
+DOUBTS = tuple(Doubt(f"a.scan{n}", f"reason {n}", 3.0 - n / 10) for n in range(5))
+UNLIKE = Scrutiny(Likeness(3.0, DOUBTS), INTERVALS, ("yT0",), {})
+
+
+def test_columns_say_it_in_the_order_of_the_patients():
+    columns = doubt_columns(["x", "y"], {"y": UNLIKE, "x": ALIKE})
+    assert columns["low_yT0"] == ("0.2500", "0.2500")
+    assert columns["near_threshold"] == ("", "yT0")
+    assert columns["unlike_training"][0] == ""
+    assert columns["unlike_training"][1].startswith("a.scan0: reason 0; ")
+    assert columns["unlike_training"][1].endswith("and 2 more")
+
+
+def test_a_bundle_that_cannot_say_adds_no_column():
+    assert doubt_columns(["x"], {}) == {}
+
+
+def test_the_console_names_patient_and_reason_and_who_is_near():
+    lines = say_doubts({"x": ALIKE, "y": UNLIKE})
+    assert len(lines) == 2
+    assert "y is unlike" in lines[0]
+    assert "a.scan0" in lines[0]
+    assert "near the threshold of yT0" in lines[1]
+
+
+def test_a_refusal_names_scan_reason_and_remedy():
+    require_alike(ALIKE)
+    with pytest.raises(UnlikeError) as caught:
+        require_alike(UNLIKE)
+    assert caught.value.field == "a.scan0"
+    assert "reason 0" in str(caught.value)
+    assert "refuse-unlike" in caught.value.remedy

@@ -1,0 +1,59 @@
+"""A step is timed by a clock, within the time given, and leaves the machine as it was."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from pcrnet.config.layers import load_experiment
+from pcrnet.doctor import step as module
+from pcrnet.doctor.step import time_step
+
+SMALL = [
+    "imaging.size=[8,8,8]", "model.width=16", "model.encoder.widths=[8]",
+    "model.encoder.blocks=[0]", "model.fusion.heads=2", "training.batch_size=4",
+    "training.accelerator=cpu", "training.precision=32",
+]  # fmt: skip
+
+
+def test_it_is_the_median_of_what_the_clock_says(monkeypatch):
+    """The first step warms up; of the three that follow the median is 2."""
+    now, lengths = [0.0], iter([5.0, 1.0, 2.0, 50.0, 50.0])
+    inside = torch.optim.AdamW.step
+
+    def slow(self, *args, **kwargs):
+        now[0] += next(lengths)
+        return inside(self, *args, **kwargs)
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(torch.optim.AdamW, "step", slow)
+    found = time_step(load_experiment(SMALL), 1, threads=1, longest_s=30.0)
+    assert found.steps == 3
+    assert found.seconds == 2.0
+
+
+def test_one_step_is_taken_however_little_time_there_is():
+    found = time_step(load_experiment(SMALL), 1, threads=1, longest_s=0.0)
+    assert found.steps == 0
+    assert found.seconds > 0
+    assert found.threads == 1
+
+
+def test_threads_and_random_numbers_are_as_before_and_no_time_is_made_up():
+    before = torch.get_num_threads()
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    began = time.perf_counter()
+    found = time_step(load_experiment(SMALL), 0, threads=before + 1, longest_s=0.2)
+    whole = time.perf_counter() - began
+    assert torch.get_num_threads() == before
+    assert torch.equal(torch.rand(2), expected)
+    assert found.threads == before + 1
+    assert 0 < found.seconds * max(1, found.steps / 2) <= whole  # half take the median or more
+
+
+def test_a_model_without_a_network_has_no_step():
+    with pytest.raises(ValueError, match="trains no network"):
+        time_step(load_experiment(["model.kind=clinical"]), 1, threads=1)

@@ -1,0 +1,86 @@
+"""What a fit needs of memory, against numbers that can be counted by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pcrnet.data.dataset import Batch
+from pcrnet.training.demands import memory
+from pcrnet.training.demands.memory import estimate_memory, fits_that_have_room, saved_bytes
+from pcrnet.training.demands.rehearsal import rehearse
+from pcrnet.training.events import Remark, RunEvent
+from pcrnet.training.fit import FitJob
+
+MakeJob = Callable[..., FitJob]
+
+
+class Squares(nn.Module):
+    """Two multiplications that keep what they multiply: 1,000 and 1,000 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1000))
+
+    def forward(self, image: Tensor, *others: Tensor) -> Tensor:
+        return (image * self.weight).square()
+
+
+def test_activations_are_counted_once_and_weights_not() -> None:
+    empty = torch.empty(0)
+    batch = Batch(torch.ones(1000), *[empty] * 7)
+    assert saved_bytes(Squares(), batch) == 2 * 4 * 1000  # the image, and its product
+
+
+def test_a_larger_batch_needs_more_and_the_cohort_is_its_voxels(make_job: MakeJob) -> None:
+    small, large = (estimate_memory(make_job(f"training.batch_size={size}")) for size in (2, 16))
+    assert large.fit > small.fit > memory._PROCESS_BYTES
+    assert (
+        small.cohort == large.cohort == 19 * 2 * 3 * 8**3 * 2
+    )  # visits, channels, voxels, float16
+
+
+def test_the_finished_networks_of_a_fit_stay_in_memory_until_the_last_is(make_job: MakeJob) -> None:
+    one, three = (estimate_memory(make_job(f"model.networks={n}")).fit for n in (1, 3))
+    network, _ = rehearse(make_job(), 1)
+    assert three - one == 2 * 4 * sum(weight.numel() for weight in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("setting", "free_fits", "expected", "says"),
+    [
+        ("auto", 10.5, 4, "memory: a fit needs about"),
+        ("auto", 2.5, 2, "2 at a time instead of 4"),
+        ("auto", 0.5, 1, "1 at a time instead of 4"),
+        ("3", 1.5, 3, "3 are to run at a time: lower training.batch_size"),
+    ],
+)
+def test_fits_side_by_side_are_no_more_than_memory_holds(
+    make_job: MakeJob,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    free_fits: float,
+    expected: int,
+    says: str,
+) -> None:
+    job = make_job(f"training.parallel_fits={setting}")
+    need = estimate_memory(job).fit
+    monkeypatch.setattr(memory, "available_memory", lambda: int(free_fits * need))
+    monkeypatch.setattr("pcrnet.training.devices.available_cores", lambda: 8)
+    told: list[RunEvent] = []
+    assert fits_that_have_room(job, 6, told.append) == expected
+    assert len(told) == 1
+    assert isinstance(told[0], Remark)
+    assert says in told[0].text
+
+
+def test_where_the_system_does_not_tell_nothing_is_lowered(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    told: list[RunEvent] = []
+    assert fits_that_have_room(make_job("training.parallel_fits=3"), 6, told.append) == 3
+    assert told == []
