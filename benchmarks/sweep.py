@@ -1,7 +1,8 @@
 """Sweeps under attack, in a crowd, and with pruning.
 
 python benchmarks/sweep.py kills [--every 20 | --fits N] [--folder DIR] [--out FILE.json]
-python benchmarks/sweep.py crowd|overhead|pruning [--folder DIR] [--out FILE.json]
+python benchmarks/sweep.py crowd [--seconds S] [--folder DIR] [--out FILE.json]
+python benchmarks/sweep.py overhead|pruning [--folder DIR] [--out FILE.json]
 
 kills: ``configs/sweeps/example.yaml`` once by one worker that nobody disturbs, and once by two, one
 of which is killed every so many seconds; on a machine so busy that a worker needs as long to begin,
@@ -304,17 +305,19 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", help="of the sweep that is killed")
     parser.add_argument("--every", type=float, default=20.0)
     parser.add_argument("--fits", type=int, help="kill after so many fits instead of seconds")
+    parser.add_argument("--seconds", type=float, default=3.0, help="that a fit of a crowd sleeps")
     parser.add_argument("--folder", type=Path, default=Path("/tmp/pcrnet-sweep"))  # noqa: S108
     parser.add_argument("--out", type=Path)
     options = parser.parse_intermixed_args()
     folder = options.folder / options.part
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    load = round(os.getloadavg()[0], 1)
     match options.part:
         case "kills":
             found = kills(folder, options.settings, options.every, options.fits)
         case "crowd":
-            found = crowd(folder)
+            found = crowd(folder, mean_s=options.seconds)
         case "overhead":
             found = overhead(folder)
         case _:
@@ -322,7 +325,9 @@ def main() -> None:
     earlier = {}
     if options.out is not None and options.out.is_file():
         earlier = json.loads(options.out.read_text())
-    publish(earlier | {"machine": describe_machine(), options.part: found}, options.out)
+    name = options.part if options.seconds == 3.0 else f"{options.part}_{options.seconds:g}s"
+    found["load_before"] = load
+    publish(earlier | {"machine": describe_machine(), name: found}, options.out)
     shutil.rmtree(folder)
 
 

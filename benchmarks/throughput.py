@@ -45,7 +45,7 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import Batch
 from pcrnet.machine import keep_freed_memory
-from pcrnet.models.contract import Part
+from pcrnet.models.contract import FitPart
 from pcrnet.training.demands.roofline import matrix_peak, training_flops
 from pcrnet.training.events import EpochReport, FitTimed
 from pcrnet.training.lightning import callbacks
@@ -227,7 +227,7 @@ def measure(setting: Setting, device: torch.device, turns: int, workers: int) ->
         )
         encoding = ClinicalEncoding(())
         offset = np.zeros((len(source.patients), 3))
-        loop(Part("own", new_network(experiment, device), source.patients, encoding, offset))
+        loop(FitPart("own", new_network(experiment, device), source.patients, encoding, offset))
     network = new_network(experiment, torch.device("cpu"))
     one = Batch(*(value[:1].cpu() for value in resident))
     flops = training_flops(network, one) * len(resident.image)

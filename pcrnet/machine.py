@@ -71,7 +71,7 @@ def peak_memory() -> int:
 
 
 def in_words(size: float) -> str:
-    """A number of bytes as people say it."""
+    """A ``size`` in bytes as people say it."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 

@@ -62,7 +62,7 @@ def module_and_data(
     validation: float = 0.2,
 ) -> tuple[PcrModule, FitDataModule]:
     """One fit for a Lightning trainer of your own; as
-    :func:`pcrnet.run.own_trainer.module_and_data`.
+    :func:`pcrnet.run.own_trainer.module_and_data`; ``validation`` is the share that is watched.
     """
     from pcrnet.run.own_trainer import module_and_data as parts
 

@@ -38,13 +38,13 @@ _REMEDY = "copy the bundle again from its source"
 
 @dataclass(frozen=True)
 class ProbInterval:
-    """Where a probability lies in nine of ten draws."""
+    """Where a probability lies in nine of ten draws: from ``low`` to ``high``, in [0, 1]."""
 
     low: float
     high: float
 
     def holds(self, threshold: float) -> bool:
-        """Whether the call might as well have been the other."""
+        """Whether the call at ``threshold``, a probability, might as well have been the other."""
         return self.low <= threshold <= self.high
 
 

@@ -110,12 +110,12 @@ def family_of(fact: str) -> FactFamily:
 
 
 def least_spread(fact: str) -> float:
-    """What a fact may differ by between two sound machines."""
+    """What a fact may differ by between two sound machines, in the unit of the fact."""
     return family_of(fact).least_spread
 
 
 def leeway_of(fact: str) -> float:
-    """By how much more than its own limit a fact must deviate to count alone."""
+    """By which factor of its own limit a fact must deviate to count alone, 1 or more."""
     return family_of(fact).leeway
 
 

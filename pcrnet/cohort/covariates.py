@@ -10,7 +10,7 @@ from pcrnet.errors import CohortError
 
 
 def as_number(text: str) -> float | None:
-    """The finite number that a cell holds; None where it holds none."""
+    """The finite number that a cell holds, in the unit of its column; None where it holds none."""
     try:
         value = float(text)
     except ValueError:

@@ -65,7 +65,12 @@ class ChainCalibrator:
 
 @dataclass(frozen=True)
 class TemperatureCalibrator:
-    """softmax(log p / T + β) over the four cells (Alexandari, Kundaje & Shrikumar 2020)."""
+    """softmax(log p / T + β) over the four cells (Alexandari, Kundaje & Shrikumar 2020).
+
+    Attributes:
+        inverse_temperature: 1 / T, above 0.
+        biases: β, one a cell.
+    """
 
     inverse_temperature: float
     biases: tuple[float, float, float, float]

@@ -24,7 +24,7 @@ _CHUNK_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class MachineFigure:
-    """One number of the machine."""
+    """One number of the machine: ``value`` in ``unit``."""
 
     title: str
     value: float

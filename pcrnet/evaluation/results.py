@@ -151,7 +151,7 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class FailureCase:
-    """A patient whose prediction was wrong, and how wrong."""
+    """A patient whose prediction was wrong: ``prob`` and ``threshold`` are probabilities."""
 
     patient_id: str
     prob: float

@@ -79,7 +79,7 @@ class Needs:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class FitPart:
     """One network of a fit, and what it learns from.
 
     Attributes:
@@ -101,7 +101,7 @@ class Part:
 class Optimiser(Protocol):
     """The training loop, which the training room lends to models that need one."""
 
-    def __call__(self, part: Part) -> None:
+    def __call__(self, part: FitPart) -> None:
         """Train its network in place, by the likelihood of the offset plus what it says."""
 
 

@@ -35,7 +35,7 @@ from pcrnet.data.dataset import PatientDataset, TensorSource
 from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import IntegrityError
 from pcrnet.models.allowance import TooLargeError, allowance
-from pcrnet.models.contract import FitRequest, FittedModel, Logits, Needs, Part, Shown
+from pcrnet.models.contract import FitPart, FitRequest, FittedModel, Logits, Needs, Shown
 from pcrnet.models.frequencies import Frequencies
 from pcrnet.models.network_record import START_FOLDER, NetworkRecord, read_start
 from pcrnet.models.rivals.tabular import TabularModel, without
@@ -95,7 +95,7 @@ class NetworkModel:
         if networks == 1:
             begun = begin(request, build, corrects=corrects)
             request.optimise(
-                Part("network", begun.network, request.patients, begun.encoding, begun.offset)
+                FitPart("network", begun.network, request.patients, begun.encoding, begun.offset)
             )
             return cls(begun.start, (begun.network,), (begun.encoding,), np.ones(3), tried=1)
         start = _fit_start(request, corrects)
@@ -111,7 +111,7 @@ class NetworkModel:
             encoding = ClinicalEncoding.fit(learning.patients, request.covariates)
             network = _new(build, encoding, request, name)
             offset = _honest_offset(own_start, learning)
-            request.optimise(Part(name, network, learning.patients, encoding, offset))
+            request.optimise(FitPart(name, network, learning.patients, encoding, offset))
             others = _chosen(request.patients, left)
             started[left] = own_start.logits(others, request.source)
             added[left] = network_logits(network, encoding, others, request.source)

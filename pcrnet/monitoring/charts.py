@@ -151,7 +151,10 @@ def cumulate(steps: FloatArray) -> FloatArray:
 
 
 def count_alarms(steps: FloatArray, limit: float) -> FloatArray:
-    """Alarms (runs,) in simulated runs (runs, n, c); after one all charts begin anew."""
+    """Alarms (runs,) in runs (runs, n, c) of steps in nats; after one all charts begin anew.
+
+    ``limit`` is in nats as well: a chart that exceeds it alarms.
+    """
     level = np.zeros((steps.shape[0], steps.shape[2]))
     alarms = np.zeros(steps.shape[0])
     for patient in range(steps.shape[1]):
@@ -163,7 +166,7 @@ def count_alarms(steps: FloatArray, limit: float) -> FloatArray:
 
 
 def first_alarm(steps: FloatArray, limit: float) -> FloatArray:
-    """Number of the patient (runs,) at whom a run first alarms; infinite where none does."""
+    """The patient (runs,) at whom a run first exceeds ``limit``, in nats; infinite if never."""
     level = np.zeros((steps.shape[0], steps.shape[2]))
     first = np.full(steps.shape[0], np.inf)
     for patient in range(steps.shape[1]):

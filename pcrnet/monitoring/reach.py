@@ -78,12 +78,12 @@ def find_reach(
 
 
 def nats_of_mean(shift_sd: float) -> float:
-    """What one patient says of a Gaussian's mean that moved by so many standard deviations."""
+    """What one patient says, in nats, of a mean that moved by ``shift_sd`` standard deviations."""
     return shift_sd**2 / 2
 
 
 def nats_of_rate(usual: float, moved: float) -> float:
-    """What one outcome says of a rate that moved: Kullback-Leibler, in nats."""
+    """What one outcome says of a rate that moved from ``usual``, in nats (Kullback-Leibler)."""
     return moved * math.log(moved / usual) + (1 - moved) * math.log((1 - moved) / (1 - usual))
 
 

@@ -180,7 +180,9 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
 def bivariate_normal_cdf(h: float, k: float, correlation: float) -> float:
-    """P(X < h, Y < k) of two standard normal variables, accurate to about 1e-10 for |ρ| < 0.95.
+    """P(X < h, Y < k) of two standard normal variables of ``correlation`` ρ, in [0, 1].
+
+    Accurate to about 1e-10 for |ρ| < 0.95:
 
     Φ(h)Φ(k) + 1/2π ∫₀^arcsin ρ exp(−(h² + k² − 2hk sin θ)/(2cos² θ)) dθ.
 

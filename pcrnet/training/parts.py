@@ -13,7 +13,7 @@ from pcrnet.data.dataset import PatientDataset
 from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import ConfigError
 from pcrnet.models.blueprint import NetworkBlueprint
-from pcrnet.models.contract import FitRequest, Logits, Part
+from pcrnet.models.contract import FitPart, FitRequest, Logits
 from pcrnet.models.kinds import KINDS
 from pcrnet.training.fit import FitJob, partition
 from pcrnet.training.lightning.loop import watched_patients
@@ -92,5 +92,5 @@ def module_and_data(
     return PcrModule.training_of(begun.network, blueprint, job.training, seed), data
 
 
-def _never_called(part: Part) -> None:
+def _never_called(part: FitPart) -> None:
     raise AssertionError("nothing is trained before its trainer is there")

@@ -15,7 +15,6 @@ _MODULES = sorted(path for path in _PACKAGE.rglob("*.py") if path.name != "__ini
 _AS_TYPED = {
     f"commands/{name}.py"
     for name in (
-        "bundles/bundle_use",
         "bundles/export",
         "bundles/preprocess",
         "data/check",

@@ -46,7 +46,7 @@ class RawCovariate:
     categories: tuple[str, ...] | None
 
     def number(self, patient: Patient) -> float:
-        """The number, or the place of the category; NaN where it is unknown, or not listed.
+        """The number in its unit, or the category's place; NaN where it is unknown, or not listed.
 
         Raises:
             CohortError: Text where numbers are expected.

@@ -41,7 +41,10 @@ _REMEDY = "run train.py again with the same configuration: it writes the table a
 
 @dataclass(frozen=True)
 class Quartiles:
-    """Patients in whom a quantity was measured, and its quartiles in them; None in nobody."""
+    """Patients in whom a quantity was measured: its ``median``, and quartiles ``low`` and ``high``.
+
+    In the unit of the quantity; None where it was measured in nobody.
+    """
 
     n: int
     median: float | None

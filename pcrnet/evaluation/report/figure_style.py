@@ -58,7 +58,12 @@ _FONT_STACK = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 def styled_figure(
     width_in: float, height_in: float, height_ratios: tuple[float, ...] = (1.0,)
 ) -> Iterator[tuple[Figure, tuple[Axes, ...]]]:
-    """A figure of stacked axes in the house style, without pyplot and so without global state."""
+    """A figure of stacked axes in the house style, without pyplot and so without global state.
+
+    Args:
+        width_in, height_in: Of the whole figure, in inches.
+        height_ratios: Share of each of the axes, from the top.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -77,7 +77,7 @@ def draw_roc(
 
 
 def draw_precision_recall(curve: Curve, response_rate: float, *, to: Path) -> str:
-    """Precision over recall, with the response rate that guessing would reach."""
+    """Precision over recall, with ``response_rate``, the share that guessing would reach."""
     with styled_figure(*_SQUARE_IN) as (figure, (axes,)):
         axes.axhline(response_rate, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
         axes.text(0.02, response_rate + 0.015, "by chance", color=GREY, fontsize=8)

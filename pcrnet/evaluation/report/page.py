@@ -143,7 +143,7 @@ def render_page(template: str, context: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Icon:
-    """One patient of the hundred; lengths in the units of the drawing."""
+    """One patient of the hundred, at ``x`` and ``y`` with a ``radius`` in units of the drawing."""
 
     x: float
     y: float
@@ -212,7 +212,7 @@ class PagePicture:
 
 @dataclass(frozen=True)
 class PageCase:
-    """A failure case as the page shows it."""
+    """A failure case as the page shows it; ``prob`` and ``threshold`` are probabilities."""
 
     patient_id: str
     outcome: str

@@ -34,7 +34,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A difference on a line from worse (left) to better (right); 0 is the middle."""
+    """A difference from worse (left) to better (right): ``value``, interval ``low`` to ``high``.
+
+    In units of the drawing; 0 is the middle.
+    """
 
     low: float
     value: float

@@ -15,6 +15,7 @@ from pcrnet.config.evaluation import (
 )
 from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.population.patients import listed
+from pcrnet.evaluation.report.consequence_sentences import level_sentence, net_benefit_sentence
 from pcrnet.evaluation.report.estimate_words import with_interval
 from pcrnet.evaluation.report.refit_sentences import (
     coverage_sentence,
@@ -65,6 +66,8 @@ class Words:
     """Why the results are not to be believed as they stand; empty where there is no reason."""
     operating_point: str
     """What the locked threshold means for 100 patients; empty without one."""
+    level: str
+    """That probabilities are too high or too low as a whole; empty where they may be right."""
     verdicts: tuple[Verdict, ...]
     rivals: tuple[str, ...]
     """Whether the run's model is better than the other models of the run."""
@@ -75,6 +78,8 @@ class Words:
     """How far the intervals for what ships can be trusted at this number of patients."""
     consequences: str
     """The same as ``operating_point``, with intervals."""
+    net_benefit: str
+    """Where acting on the predictions is better or worse than operating on all."""
     instability: str
     """How much one patient's risk changes over refits; empty where that is not known."""
     sites: str
@@ -92,12 +97,14 @@ def write_words(analysis: Analysis) -> Words:
         lead=_lead(analysis),
         caution=" ".join(cautions(analysis)),
         operating_point=_operating_point(main),
+        level=level_sentence(main),
         verdicts=_verdicts(analysis.confirmation, folds=analysis.folds),
         rivals=rival_sentences(analysis),
         facts=_facts(analysis),
         calibration=_calibration(main),
         coverage=coverage_sentence(main),
         consequences=_consequences(main),
+        net_benefit=net_benefit_sentence(main),
         instability=instability_sentence(analysis),
         sites=sites_sentence(analysis),
         conditional=_conditional(analysis),

@@ -106,13 +106,13 @@ def clopper_pearson_interval(successes: int, n: int, confidence: float = 0.95) -
 
 
 def clopper_pearson_lower(successes: int, n: int, *, alpha: float) -> float:
-    """The exact one-sided lower limit of a proportion: P(X ≥ successes | limit) = alpha."""
+    """The exact one-sided lower limit, in [0, 1], of a share: P(X ≥ successes | limit) = alpha."""
     _check_counts(successes, n)
     return 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, alpha))
 
 
 def clopper_pearson_upper(successes: int, n: int, *, alpha: float) -> float:
-    """The exact one-sided upper limit of a proportion: P(X ≤ successes | limit) = alpha."""
+    """The exact one-sided upper limit, in [0, 1], of a share: P(X ≤ successes | limit) = alpha."""
     return 1.0 - clopper_pearson_lower(n - successes, n, alpha=alpha)
 
 

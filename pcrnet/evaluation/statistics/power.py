@@ -25,9 +25,13 @@ class CoprimaryDesign:
     response_rate: float
     """Share of complete responders among the patients, in (0, 1)."""
     null_sensitivity: float
+    """To be exceeded, in (0, 1)."""
     null_specificity: float
+    """To be exceeded, in (0, 1)."""
     true_sensitivity: float
+    """Presumed, in (0, 1)."""
     true_specificity: float
+    """Presumed, in (0, 1)."""
     alpha: float = 0.025
     """One-sided level of each test; intersection-union needs no split."""
 
@@ -45,7 +49,9 @@ class DesignPower:
     required_specificity: int
     """Fewest true negatives that pass."""
     sensitivity: float
+    """Power of this test, a probability."""
     specificity: float
+    """Power of this test, a probability."""
     both: float
     """Sensitivity and specificity come from different patients, hence the product."""
     both_random: float

@@ -116,7 +116,7 @@ def private_text(dataset: Dataset, tag: PrivateTag) -> str:
 
 
 def private_number(dataset: Dataset, tag: PrivateTag) -> float | None:
-    """A private value as a finite number, or None where it is none."""
+    """A private value as a finite number in the unit of its tag, or None where it is none."""
     try:
         converted = float(private_text(dataset, tag))
     except ValueError:
@@ -134,12 +134,12 @@ def items(dataset: Dataset | None, keyword: str) -> Sequence[Dataset]:
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """A finite number, or None where the tag is absent or empty."""
+    """A finite number in the unit of its tag, or None where the tag is absent or empty."""
     return to_number(value(dataset, keyword), keyword)
 
 
 def required_number(dataset: Dataset, keyword: str) -> float:
-    """A finite number.
+    """A finite number in the unit of its tag.
 
     Raises:
         MissingTagError: The tag is absent or empty.

@@ -47,7 +47,7 @@ def tofts_concentration(
 
 @dataclass(frozen=True)
 class ToftsBounds:
-    """The upper bounds of a fit; all parameters are at least 0."""
+    """The upper bounds of a fit; all are at least 0, ``ve`` and ``vp`` shares of the tissue."""
 
     ktrans_per_min: float = 5.0
     ve: float = 1.0

@@ -69,5 +69,5 @@ def lean_mass_kg(formula: str, weight_kg: float, height_m: float, sex: str) -> f
 
 
 def body_surface_m2(weight_kg: float, height_m: float) -> float:
-    """Body surface by Du Bois and Du Bois (1916)."""
+    """Body surface in m² by Du Bois and Du Bois (1916); ``height_m`` in metres."""
     return float(0.007184 * (height_m * 100.0) ** 0.725 * weight_kg**0.425)

@@ -14,7 +14,7 @@ from pcrnet.imaging.pet.suv_tags import SuvTags
 
 @dataclass(frozen=True)
 class CheckedNumber:
-    """A number in its unit, and what was concluded to get it there ("" for nothing)."""
+    """A ``value`` in its unit, and what was concluded to get it there ("" for nothing)."""
 
     value: float
     note: str = ""
@@ -65,7 +65,7 @@ def read_half_life_s(tags: SuvTags) -> float:
 
 
 def positive(found: float | None, keyword: str) -> float:
-    """A number above 0.
+    """``found``, a number above 0 in the unit of its tag.
 
     Raises:
         MissingTagError: There is none.

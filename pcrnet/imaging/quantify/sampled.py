@@ -51,12 +51,12 @@ def covers(scan: Sampled, place: Place) -> bool:
 
 
 def near_level(scan: Sampled, place: Place) -> float:
-    """Median of the tissue in the shell around the lesion; NaN where it shows none."""
+    """Median of the tissue in the shell around the lesion, in the scan's unit; NaN without any."""
     return _median(scan.values[place.near & scan.tissue])
 
 
 def far_level(scan: Sampled, region: Region) -> float:
-    """Median of the tissue far from the lesion, on the coarse grid; NaN where it shows none."""
+    """Median of the tissue far from the lesion, in the scan's unit; NaN where it shows none."""
     return _median(scan.values[region.far & scan.tissue])
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcrnet.imaging.quantify.measures.uptake import ratio_ln
+from pcrnet.imaging.quantify.measures.pattern import VARIATION, ratio_ln, variation_ln
 from pcrnet.imaging.quantify.place import Place
-from pcrnet.imaging.quantify.quantity import Quantity, ln
+from pcrnet.imaging.quantify.quantity import Quantity
 from pcrnet.imaging.quantify.sampled import Sampled, near_level
 
 QUANTITIES = (
@@ -16,25 +16,18 @@ QUANTITIES = (
         "ln 1",
         compared=True,
     ),
-    Quantity(
-        "cv_ln",
-        "standard deviation over mean in the lesion",
-        "ln 1",
-        modelled=False,
-        compared=True,
-    ),
+    VARIATION,
 )
 
 
 def measure_signal(scan: Sampled, place: Place) -> dict[str, float]:
     """Signal relative to near tissue, so that the scanner's gain cancels."""
     inside = scan.values[place.lesion & scan.covered]
-    mean = float(inside.mean()) if inside.size else 0.0
     return {
         "lesion_to_near_ln": (
             ratio_ln(float(np.median(inside)), near_level(scan, place))
             if inside.size
             else float("nan")
         ),
-        "cv_ln": ln(float(inside.std()) / mean, 0.02) if mean > 0 else float("nan"),
+        "cv_ln": variation_ln(inside),
     }

@@ -64,7 +64,7 @@ class Alignment:
 
 
 def left_as_it_came(problem: str, similarity: float = math.nan) -> Alignment:
-    """No movement, and why."""
+    """No movement, and why; ``similarity`` is in nats, NaN where nothing was compared."""
     return Alignment(np.eye(4), similarity, similarity, 0.0, 0.0, math.nan, problem)
 
 

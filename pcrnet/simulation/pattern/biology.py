@@ -85,7 +85,9 @@ class Regression:
 
 @dataclass(frozen=True)
 class NodeRegression:
-    """What therapy has left of the metastatic nodes by the interim visit, as ratios to baseline."""
+    """What therapy has left of the metastatic nodes by the interim visit: ratios to baseline of
+    their ``volume`` and their ``suv``.
+    """
 
     volume: float
     suv: float
@@ -167,7 +169,10 @@ def interim_probabilities(
 
 
 def baseline_probabilities(disease: Disease, factor: float) -> tuple[float, float, float, float]:
-    """Probability of each outcome cell given everything that the first visit can tell."""
+    """Probability of each outcome cell given all that the first visit can tell of the disease.
+
+    ``factor`` is what baseline tells, standard normal in the population.
+    """
     pattern_weight = PATTERN_WEIGHT[disease.hr_positive]
     foretold = PATTERN_FORETOLD * factor
     fresh = 1.0 - PATTERN_FORETOLD**2

@@ -70,7 +70,10 @@ def place_pattern_lesions(
 def grow_mass(
     rng: np.random.Generator, grid: PhantomGrid, disease: Disease, hollowness: float
 ) -> Mass:
-    """The primary tumour: a few lobes that overlap, spiculated, hotter in its rim if hollow."""
+    """The primary tumour: a few lobes that overlap, spiculated, hotter in its rim if hollow.
+
+    ``hollowness`` is a share: 0 a solid tumour, 1 one whose uptake lies in its rim.
+    """
     radius_mm = disease.diameter_mm / 2.0
     quadrant = int(rng.choice(len(_QUADRANTS_MM), p=_QUADRANT_CHANCES))
     centre_mm = np.array(_QUADRANTS_MM[quadrant]) + np.clip(rng.normal(0.0, 6.0, 3), -10.0, 10.0)

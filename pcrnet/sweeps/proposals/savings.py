@@ -29,7 +29,7 @@ class FitCount:
 
     @property
     def saved(self) -> float:
-        """Share of the fits that pruning made unnecessary."""
+        """Share of the fits that pruning made unnecessary, in [0, 1]."""
         return 1 - self.needed / self.all if self.all else 0.0
 
     def to_json(self) -> dict[str, float]:

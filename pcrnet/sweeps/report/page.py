@@ -34,7 +34,7 @@ _METRICS = ("auc", "log_loss", "brier", "sensitivity", "specificity", "calibrati
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One line of the table of trials."""
+    """One line of the table of trials; ``value`` is its objective, None where it has none."""
 
     number: int
     trial: str

@@ -26,7 +26,11 @@ _STEPS_BETWEEN_LOOKS = 25
 
 
 class AveragedWeights(WeightAveraging):
-    """Exponential moving average of the weights, used for validation and as the result."""
+    """Exponential moving average of the weights, used for validation and as the result.
+
+    Args:
+        decay: Share of the average that each step keeps, in [0, 1).
+    """
 
     _latest_update_step: int  # Lightning's own
 

@@ -20,7 +20,7 @@ from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import make_splits
 from pcrnet.errors import IntegrityError, RunError
 from pcrnet.models.blueprint import NetworkBlueprint
-from pcrnet.models.contract import Part
+from pcrnet.models.contract import FitPart
 from pcrnet.storage import atomic_path, sha256_file
 from pcrnet.training.devices import require_deterministic_layers
 from pcrnet.training.events import FitEvent, Remark
@@ -63,7 +63,7 @@ class TrainingLoop:
     listen: Callable[[FitEvent], None]
     _done: int = 0
 
-    def __call__(self, part: Part) -> None:
+    def __call__(self, part: FitPart) -> None:
         """Train its network in place; see :class:`~pcrnet.models.contract.Optimiser`.
 
         Raises:
@@ -93,7 +93,7 @@ class TrainingLoop:
         forget(folder)
         self._done += self.training.max_epochs
 
-    def train(self, part: Part, start: Start, rank: Rank | None = None) -> None:
+    def train(self, part: FitPart, start: Start, rank: Rank | None = None) -> None:
         """Train from ``start``, in this process or as one of several that share the fit."""
         from pcrnet.data.datamodule import FitDataModule
         from pcrnet.training.lightning.callbacks import (
@@ -170,7 +170,7 @@ class TrainingLoop:
         if rank.number == 0:
             history.write(folder / HISTORY_FILE)
 
-    def _require_share_for_each(self, part: Part) -> None:
+    def _require_share_for_each(self, part: FitPart) -> None:
         seed = derive_seed(self.experiment.run.seed, self.fit, part.name)
         watched = int(watched_patients(part.patients, self.training, seed).sum())
         devices = self.training.trainer.devices
@@ -181,7 +181,7 @@ class TrainingLoop:
                 remedy="share a fit among fewer devices, or watch more (training.stopping)",
             )
 
-    def keep(self, part: Part) -> None:
+    def keep(self, part: FitPart) -> None:
         """Keep a finished network until the fit is finished."""
         _keep_trained(part.network, self.directory / part.name, self.fingerprint)
 

@@ -152,7 +152,7 @@ class PcrModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the norm of all gradients, or each entry.
+        """Clip the norm of all gradients, or each entry, at ``gradient_clip_val``.
 
         Lightning refuses to do so for a fused optimiser under mixed precision, lest scaled
         gradients are clipped; bf16 scales none.

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pcrnet.machine import available_cores
-from pcrnet.models.contract import Part
+from pcrnet.models.contract import FitPart
 from pcrnet.processes import in_processes, tell
 from pcrnet.training.lightning.finite import require_finite
 from pcrnet.training.lightning.resume import Start
@@ -33,7 +33,7 @@ class Rank:
     port: int = 0
 
 
-def train_in_ranks(loop: TrainingLoop, part: Part, start: Start) -> None:
+def train_in_ranks(loop: TrainingLoop, part: FitPart, start: Start) -> None:
     """Train copies of its network in step; the first process keeps the trained one in its folder.
 
     Whatever one of them raises is raised here, and ends the others.
@@ -52,7 +52,7 @@ def train_in_ranks(loop: TrainingLoop, part: Part, start: Start) -> None:
         pass
 
 
-def _train_as(rank: Rank, loop: TrainingLoop, part: Part, start: Start) -> None:
+def _train_as(rank: Rank, loop: TrainingLoop, part: FitPart, start: Start) -> None:
     import torch.distributed
 
     # It arrived in memory that all of them see.

@@ -10,7 +10,7 @@ import numpy as np
 
 from pcrnet.imaging.quantify.excess import Excess
 from pcrnet.imaging.quantify.measures import shape
-from pcrnet.imaging.quantify.measures.uptake import pattern
+from pcrnet.imaging.quantify.measures.pattern import pattern, quantities_of
 from pcrnet.imaging.quantify.place import Place
 from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
 from pcrnet.imaging.quantify.sampled import Sampled
@@ -54,19 +54,7 @@ QUANTITIES = (
         "ln mL",
         compared=True,
     ),
-    Quantity(
-        "rim_to_core_ln",
-        "enhancement of the lesion's outer half over that of its inner half",
-        "ln 1",
-        compared=True,
-    ),
-    Quantity(
-        "cv_ln",
-        "standard deviation over mean in the lesion",
-        "ln 1",
-        modelled=False,
-        compared=True,
-    ),
+    *quantities_of("enhancement"),
     *shape.MOMENTS,
     *shape.REGION,
 )

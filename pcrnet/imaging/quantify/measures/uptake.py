@@ -7,8 +7,9 @@ import numpy as np
 from pcrnet.imaging.quantify.excess import Excess
 from pcrnet.imaging.quantify.lesion import sphere_weights
 from pcrnet.imaging.quantify.measures import shape, texture
+from pcrnet.imaging.quantify.measures.pattern import pattern, quantities_of, ratio_ln
 from pcrnet.imaging.quantify.place import Place
-from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
+from pcrnet.imaging.quantify.quantity import Quantity, Values, ln
 from pcrnet.imaging.quantify.sampled import Sampled, near_level
 
 FLOOR_SUV = 0.1
@@ -44,19 +45,7 @@ QUANTITIES = (
         "ln mL",
         compared=True,
     ),
-    Quantity(
-        "rim_to_core_ln",
-        "uptake of the lesion's outer half over that of its inner half",
-        "ln 1",
-        compared=True,
-    ),
-    Quantity(
-        "cv_ln",
-        "standard deviation over mean in the lesion",
-        "ln 1",
-        modelled=False,
-        compared=True,
-    ),
+    *quantities_of("uptake"),
     *texture.QUANTITIES,
     *shape.MOMENTS,
     *shape.REGION,
@@ -116,26 +105,3 @@ def measure_uptake(found: Excess, place: Place, far: float) -> dict[str, float]:
         **shape.moments(weights, place),
         **shape.region_shape(region, place),
     }
-
-
-def ratio_ln(value: float, reference: float) -> float:
-    """ln(value / reference), softened where the value nears 0; NaN without a reference."""
-    if not reference > 0:
-        return float("nan")
-    return float(np.log(max(value / reference, 0.0) + 0.05))
-
-
-def pattern(values: Values, place: Place) -> dict[str, float]:
-    """Rim against core, and coefficient of variation, of positive (x, y, z) in the lesion."""
-    inner = place.depth_rank >= float(np.median(place.depth_rank[place.lesion]))
-    core, rim = _mean(values, place.lesion & inner), _mean(values, place.lesion & ~inner)
-    inside = values[place.lesion]
-    mean = float(inside.mean())
-    return {
-        "rim_to_core_ln": ratio_ln(rim, core),
-        "cv_ln": ln(float(inside.std()) / mean, 0.02) if mean > 0 else float("nan"),
-    }
-
-
-def _mean(values: Values, where: Mask) -> float:
-    return float(values[where].mean()) if where.any() else float("nan")

@@ -5,9 +5,7 @@ import pytest
 
 from pcrnet.imaging.quantify.measures.uptake import (
     measure_uptake,
-    pattern,
     peak,
-    ratio_ln,
     uptake_excess,
 )
 from pcrnet.imaging.quantify.sampled import Sampled
@@ -53,18 +51,3 @@ def test_what_is_over_near_tissue_does_not_know_the_calibration_of_the_scanner(p
 def test_without_a_far_body_only_what_needs_it_is_missing(place):
     one, other = (_measure(place, _ball(place), far) for far in (1.0, float("nan")))
     assert {n for n in one if np.isnan(other[n]) and not np.isnan(one[n])} == {"peak_to_far_ln"}
-
-
-def test_a_ratio_without_a_reference_is_unknown():
-    assert ratio_ln(3.0, 1.5) == pytest.approx(np.log(2.05))
-    assert np.isnan(ratio_ln(3.0, 0.0))
-    assert np.isnan(ratio_ln(3.0, float("nan")))
-    assert np.isfinite(ratio_ln(-1.0, 1.0))
-
-
-def test_a_hollow_lesion_has_a_rim(place):
-    even = _ball(place)
-    hollow = np.where(place.depth_rank > 0.7, 2.0, even)
-    assert pattern(even, place)["rim_to_core_ln"] == pytest.approx(np.log(1.05))
-    assert pattern(hollow, place)["rim_to_core_ln"] > 0.3
-    assert pattern(hollow, place)["cv_ln"] > pattern(even, place)["cv_ln"]
