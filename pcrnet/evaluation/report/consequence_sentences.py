@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pcrnet.evaluation.patients import listed
+from pcrnet.evaluation.population.patients import listed
 from pcrnet.evaluation.report.estimate_words import with_interval
 from pcrnet.evaluation.results import HeadResult
 from pcrnet.evaluation.statistics.net_benefit import READ_OFF
