@@ -215,11 +215,7 @@ class Exchange:
 def describe_head(
     fits: SeenFits, thresholds: Sequence[float | None], threshold: float | None
 ) -> ShippedHead:
-<<<<<<< HEAD
-    """One outcome, with the K judged ``thresholds`` and the one that ships."""
-=======
     """One outcome, with the K judged ``thresholds`` and the shipped ``threshold``, in [0, 1]."""
->>>>>>> house
     fold, label, own = fits.fold, fits.label, fits.own
     known = np.isfinite(label)
     folds = int(fold.max()) + 1
