@@ -305,7 +305,7 @@ def main() -> None:
         worlds[name] = summary(done[: options.trials])
     result = {
         "what": f"coverage of 95 % intervals of {HEAD}",
-        "trials": options.trials,
+        "trials": {name: len(kept[name][: options.trials]) for name in options.worlds},
         "patients": options.patients,
         "folds": FOLDS,
         "seed": options.seed,

@@ -100,8 +100,9 @@ def _scored(allowed: BoolArray) -> tuple[IntArray, BoolArray, FloatArray]:
 
 def _agreeing(allowed: BoolArray, positive: BoolArray) -> BoolArray:
     """Cells (n, 4) that agree with one outcome alone; all of them where it is unknown."""
-    may_be, may_not_be = (allowed & positive).any(axis=1), (allowed & ~positive).any(axis=1)
-    return np.where(positive, may_be[:, None], may_not_be[:, None])
+    may_be = np.any(allowed & positive, axis=1, keepdims=True)
+    may_not_be = np.any(allowed & ~positive, axis=1, keepdims=True)
+    return np.asarray((positive & may_be) | (~positive & may_not_be))
 
 
 def _chain_likelihood(

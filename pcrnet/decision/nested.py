@@ -181,7 +181,7 @@ def _inner_as_they_are(
         if inner != outer:
             members = fold == inner
             found[members] = logits[_inner_fit(outer, inner, config)][members]
-    return found[fold != outer]
+    return np.asarray(found[fold != outer])
 
 
 def left_out_logits(

@@ -204,11 +204,11 @@ class Exchange:
         found = []
         for of, whose in ((self.seen, 1), (self.unseen, 0)):
             pairs = [(i, j) for i, of_others in enumerate(of) for j in of_others]
-            score = [
+            scores = [
                 (_logit(of[i][j]) - scales[i][0]) / max(scales[i][1], _INSIDE) for i, j in pairs
             ]
             outcome = np.concatenate([label[fold == pair[whose]] for pair in pairs])
-            found.append(_line(expit(np.concatenate(score)), outcome).value)
+            found.append(_line(expit(np.concatenate(scores)), outcome).value)
         return tuple(found)
 
 
@@ -237,7 +237,8 @@ def describe_head(
         between[name], seen[name] = _between_rates(
             fold, fits.shown, own, cut, of_responders=name == "sensitivity"
         )
-        rates = [rate(confusion(*each)).value for each in ((own, label, cut), *pooled)]
+        tables = [confusion(own, label, cut), *(confusion(*each) for each in pooled)]
+        rates = [rate(table).value for table in tables]
         if rates[0] is not None and rates[1] is not None and rates[2] is not None:
             apparent[name] = rates[0]
             optimism[name] = 0.0 if alike else (rates[1] - rates[2]) * fewer

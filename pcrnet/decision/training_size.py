@@ -104,7 +104,8 @@ def noise_shares(logits: LogitsByLeftOut, fold: NDArray[np.int64]) -> NoiseShare
     total = parts.signal + of_sample + parts.seed
     apart = parts.seed + parts.sample / (folds - 2) ** 2
     return NoiseShares(
-        *(_share(part, whole) for part, whole in ((of_sample, total), (parts.seed, total))),
+        of_sample=_share(of_sample, total),
+        of_seeds=_share(parts.seed, total),
         differences=_share(parts.seed, apart),
     )
 

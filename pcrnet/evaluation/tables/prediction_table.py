@@ -173,15 +173,15 @@ def _word_problems(
     named = ", ".join(labels)
     if positive is None:
         words = sorted(known & _WORDS)
-        if not words:
+        if words:
+            problem = f"the labels are words: {', '.join(words)}"
+            remedy = f"say which is complete response, for example --positive {words[-1]}"
+        elif len(known) == 2 and not any(math.isfinite(_parse_number(text)) for text in known):
+            problem = "the labels are words, of two kinds"
+            remedy = "say which is complete response: --positive WORD"
+        else:
             return []
-        return [
-            PredictionsError(
-                f"the labels are words: {', '.join(words)}",
-                field=named,
-                remedy=f"say which is complete response, for example --positive {words[-1]}",
-            )
-        ]
+        return [PredictionsError(problem, field=named, remedy=remedy)]
     if known and _label_key(positive) not in known:
         problem = "no label is the one named by --positive"
     elif len(known) > 2:

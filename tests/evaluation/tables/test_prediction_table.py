@@ -36,6 +36,7 @@ def test_a_positive_label_is_named_whatever_its_form(tmp_path, cells):
     ("labels", "positive", "problem"),
     [
         (("yes", "no"), None, "the labels are words: no, yes"),
+        (("ja", "nein"), None, "the labels are words, of two kinds"),
         (("1", "0"), "yes", "no label is the one named by --positive"),
         (("secret", "no", "yes"), "yes", "3 different labels"),
     ],

@@ -71,3 +71,20 @@ def test_tables_of_power_and_sample_size_vary_one_thing(
     sizes = sample_size_table(design, [(0.8, 0.8), (0.85, 0.85)])
     assert [power for power, _ in sizes[0].patients] == [0.8, 0.9]
     assert (sizes[0].patients[1][1] or 0) > (sizes[1].patients[1][1] or 0)
+
+
+@pytest.mark.parametrize("n", [12, 60, 184, 230])
+def test_a_locked_threshold_succeeds_by_mistake_no_more_often_than_the_level_says(
+    protocol: Protocol, n: int
+) -> None:
+    """At the least favourable null one rate lies on its null value and the other is sure to pass:
+    the chance of success is a sum of binomial probabilities."""
+    design = design_of(protocol, protocol.coprimary[0])
+
+    def met(table: Confusion) -> bool:
+        return judge(protocol, table, GOOD)[0] == "met"
+
+    sensitive = [k for k in range(n + 1) if met(Confusion(k, 1, 999, n - k))]
+    assert 0 < stats.binom.pmf(sensitive, n, design.null_sensitivity).sum() <= design.alpha
+    specific = [k for k in range(n + 1) if met(Confusion(999, n - k, k, 1))]
+    assert 0 < stats.binom.pmf(specific, n, design.null_specificity).sum() <= design.alpha
