@@ -1,4 +1,4 @@
-"""What no image can beat: a ridge on the true biology, by the number of patients it learns from.
+"""Where the ceiling is: a ridge on the true biology, by the number of patients it learns from.
 
 python benchmarks/ceiling.py --json FILE [--fresh 3000] [--draws 10]
 

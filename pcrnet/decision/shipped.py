@@ -78,7 +78,7 @@ def describe_shipped(
 
 @dataclass(frozen=True)
 class Noise:
-    """Shares of noise in the scores of one outcome, as in ``NoiseShares``."""
+    """Shares ``of_sample``, ``of_seeds`` and ``differences`` of noise, as in ``NoiseShares``."""
 
     of_sample: float
     of_seeds: float
@@ -118,7 +118,10 @@ def see_fits(
     judged: OutOfFold,
     final: FittedDecision,
 ) -> dict[Head, SeenFits]:
-    """By head, for the arguments of :func:`describe_shipped`, of which no threshold is used."""
+    """By head, for the arguments of :func:`describe_shipped`, such as ``fold`` (n,).
+
+    No threshold of theirs is used.
+    """
     left_out = [key for key in logits if key]
     scores = {key: _probabilities(logits[key]) for key in left_out}
     shown = {
@@ -162,9 +165,9 @@ class Exchange:
     flatters itself by, and neither by the fits nor by the patients.
 
     Attributes:
-        seen: For each fold i what its decision makes of the others: j to probabilities.
+        seen: For each fold i what its decision makes of the others: j to probabilities (n_j,).
         unseen: For each fold i what its decision makes of i: the other fold that the fit left out
-            to probabilities.
+            to probabilities (n_i,).
     """
 
     seen: Sequence[Mapping[int, FloatArray]]
@@ -173,7 +176,10 @@ class Exchange:
     def pooled(
         self, fold: NDArray[np.int64], label: FloatArray, thresholds: Sequence[float | None]
     ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], ...]:
-        """Probabilities, labels and thresholds, each (n(K − 1),), of the seen, then the unseen."""
+        """Probabilities, labels and thresholds, each (m,), of the seen, then the unseen.
+
+        m is n(K − 1): every patient once for each other fold.
+        """
         cuts = [np.nan if cut is None else cut for cut in thresholds]
         pairs = [(i, j) for i, of_others in enumerate(self.seen) for j in of_others]
         return tuple(
@@ -186,7 +192,7 @@ class Exchange:
         )
 
     def strengths(self, fold: NDArray[np.int64], label: FloatArray) -> tuple[float | None, ...]:
-        """Slope of outcomes on scores in units of their spread, of the seen, then the unseen.
+        """Slope of outcomes (n,) on scores in units of their spread, of the seen, then the unseen.
 
         The spread is that of each decision's own scores: decisions are more and less bold by
         chance, and the slope over all of them would be drawn down by their being unlike.
@@ -209,7 +215,7 @@ class Exchange:
 def describe_head(
     fits: SeenFits, thresholds: Sequence[float | None], threshold: float | None
 ) -> ShippedHead:
-    """One outcome, with the K judged ``thresholds`` and the one that ships."""
+    """One outcome, with the K judged ``thresholds`` and the shipped ``threshold``, in [0, 1]."""
     fold, label, own = fits.fold, fits.label, fits.own
     known = np.isfinite(label)
     folds = int(fold.max()) + 1
