@@ -69,6 +69,17 @@ def test_four_workers_find_what_one_finds(begun, stub_shop, search, pruning):
     assert max(Counter(shop.made).values()) == 1
 
 
+def test_a_batch_that_another_worker_adds_meanwhile_moves_no_place(begun, stub_shop):
+    """Else a worker that was slow would propose what the budget does not hold."""
+    sweep, layout = begun(budget={"trials": 3}, batch=2)
+    ledger = Ledger(sweep, layout)
+    assert ledger.batches() == []
+    before = ledger.batches()
+    run_worker(sweep, layout, stub_shop())
+    assert len(ledger.all_finished()) == 3
+    assert before == []
+
+
 def test_pruning_gives_up_what_is_worse_and_keeps_the_winner(begun, stub_shop):
     full, pruned = (
         begun(name=name, budget={"trials": 12}, batch=4, pruning=pruning)

@@ -38,13 +38,17 @@ class Ledger:
         self._done: set[tuple[TrialLayout, str]] = set()
 
     def batches(self) -> list[TrialBatch]:
-        """All batches so far; the last is closed where there will be no more."""
+        """All batches so far; the last is closed where there will be no more.
+
+        A list of its own: what another worker adds while this one thinks of the next batch must not
+        move the place that the next batch would have.
+        """
         while not (self._batches and self._batches[-1].closed):
             path = self._layout.batch(len(self._batches))
             if not path.exists():
                 break
             self._batches.append(read_batch(path))
-        return self._batches
+        return list(self._batches)
 
     def proposals(self) -> list[ProposedTrial]:
         """All trials so far, in order."""
