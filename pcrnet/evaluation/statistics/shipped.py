@@ -47,6 +47,8 @@ SHIPPED_METRICS = (
 """Of which an interval for the shipped model is known."""
 
 _Z = normal_quantile(0.95)
+_OF_NO_MOMENT = 1e-4
+"""A share of the variance that leaves Student's t with so many degrees that it is normal."""
 _FEWEST_DEGREES = 3.0
 """Of freedom: with fewer an interval would say nothing but that little is known."""
 
@@ -144,7 +146,10 @@ def _quantile(variance: float, seen: float, folds: int) -> float:
         return _Z
     fits = folds * (folds - 1) / 2
     of_fits = 1 / (1 / fits + 1 / (folds * (folds - 1) * (folds - 2)))
-    degrees = max(of_fits * (variance / seen) ** 2, _FEWEST_DEGREES)
+    share = seen / variance
+    if share < _OF_NO_MOMENT:
+        return _Z
+    degrees = max(of_fits / (share * share), _FEWEST_DEGREES)
     return float(student_t.ppf(0.975, degrees))
 
 

@@ -77,3 +77,21 @@ def test_what_is_not_known_has_no_interval() -> None:
     assert shipped_metrics(perfect, None, KNOWN, 5)["auc"].low == 0.9
     missing = {"auc": Estimate.undefined("one class", n=3, method="DeLong")}
     assert shipped_metrics(missing, None, KNOWN, 5)["auc"].value is None
+
+
+@pytest.mark.parametrize("seen", [5e-324, 1e-300, 1e-9, 1.0, 1e300, math.inf, math.nan])
+@pytest.mark.parametrize("between", [0.0, 5e-324, 0.01])
+def test_however_little_or_much_the_fits_differ_there_is_an_interval(
+    seen: float, between: float
+) -> None:
+    known = replace(
+        KNOWN,
+        between_fits=dict.fromkeys(METRICS, between),
+        between_seen=dict.fromkeys(METRICS, seen),
+    )
+    sharp = {**METRICS, "calibration_slope": Estimate(1.0, 1.0, 1.0, 100, "Wald")}
+    for found in shipped_metrics(sharp, TABLE, known, 5).values():
+        assert found.value is not None
+        assert found.low is not None
+        assert found.high is not None
+        assert -math.inf < found.low <= found.value <= found.high < math.inf
