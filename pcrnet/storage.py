@@ -9,10 +9,13 @@ import io
 import json
 import math
 import os
+import platform
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +26,7 @@ _CHUNK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 16 << 20
 """A record is a page of facts, or at most a line for each of some ten thousand patients."""
 MAX_RECORD_DEPTH = 32
+_ABANDONED_S = 24 * 3600.0
 _RESTORE = "restore the file from where it was written, or delete what it belongs to and begin anew"
 
 
@@ -62,9 +66,44 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush_folder(target.parent)
 
 
+def sweep_abandoned(folder: Path) -> None:
+    """Remove what processes that were killed had half written in a folder that several may use.
+
+    A file of a process of this machine goes once the process is no longer there. Of other
+    machines and containers nothing is known: theirs goes when a day old.
+    """
+    for leftover in folder.glob(".*.partial.*"):
+        with suppress(OSError):  # another process has swept it
+            if _is_abandoned(leftover):
+                leftover.unlink()
+
+
 def _beside(target: Path) -> Path:
     """A name that nobody else uses: in containers that share a folder, process numbers recur."""
-    return target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial.{target.name}")
+    owner = f"{_realm()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return target.with_name(f".{owner}.partial.{target.name}")
+
+
+def _is_abandoned(partial: Path) -> bool:
+    realm, _, rest = partial.name[1:].partition("-")
+    process = rest.partition("-")[0]
+    if realm == _realm() and process.isdecimal():
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):  # it is there, and another user's
+            pass
+    return time.time() - partial.stat().st_mtime > _ABANDONED_S
+
+
+@cache
+def _realm() -> str:
+    """Names those who see the same process numbers: this machine, or this container on it."""
+    names = [platform.node()]
+    with suppress(OSError):  # of Linux alone
+        names.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256(" ".join(names).encode()).hexdigest()[:8]
 
 
 def create_once(path: Path, data: bytes) -> bool:

@@ -22,6 +22,7 @@ from pcrnet.storage import (
     read_rows,
     sha256_file,
     sha256_json,
+    sweep_abandoned,
     taking_apart,
     write_bytes,
     write_json,
@@ -61,6 +62,23 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2  # the half
+    sweep_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_may_still_be_written_is_not_swept(tmp_path):
+    path = tmp_path / "a.bin"
+    elsewhere = tmp_path / ".0badcafe-1-2.partial.a.bin"  # another machine's
+    elsewhere.touch()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"whole")
+        sweep_abandoned(tmp_path)
+    assert path.read_bytes() == b"whole"
+    assert elsewhere.exists()
+    os.utime(elsewhere, (0, 0))
+    sweep_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):

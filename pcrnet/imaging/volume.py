@@ -62,8 +62,10 @@ def same_grid(
     The order and direction of their axes may differ.
 
     Args:
-        affine, other_affine: (4, 4) voxel indices to millimetres.
-        shape, other_shape: Voxels along the three axes.
+        affine: (4, 4) voxel indices to millimetres.
+        shape: Voxels along the three axes.
+        other_affine: The other grid's ``affine``.
+        other_shape: The other grid's ``shape``.
     """
     index = np.linalg.inv(affine) @ other_affine
     turn = np.abs(np.rint(index[:3, :3])).astype(int)

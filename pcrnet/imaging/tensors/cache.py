@@ -42,14 +42,13 @@ from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
 from pcrnet.imaging.tensors.tensor_code import code_digest
 from pcrnet.machine import available_cores
 from pcrnet.processes import Progress, in_processes, worth_starting
-from pcrnet.storage import sha256_json, write_bytes
+from pcrnet.storage import sha256_json, sweep_abandoned, write_bytes
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
 _ARRAYS = ("image", "present", "days", "centre_mm", "facts")
 _ABOUT = "pcrnet"
 _WORTH_A_PROCESS = 8
 _SETTLED_NS = 2_000_000_000
-_ABANDONED_S = 24 * 3600.0  # the folder may be shared by machines that know nothing of each other
 # A process with the libraries (80 MB) and some copies of a clinical scan (256 × 256 × 160 in
 # float64 are 84 MB each); and for each voxel of the tensor its own copies.
 _BASE_BYTES, _BYTES_A_VOXEL = 500_000_000, 16
@@ -170,7 +169,7 @@ class TensorCache:
                 elif not entry.exists():
                     missing.append((patient, entry))
         self._save_memo()
-        self._sweep()
+        sweep_abandoned(self._directory)
         if workers is None:
             workers = workers_for(len(missing), math.prod(self._shape))
         report = progress or (lambda done, total: None)
@@ -246,13 +245,6 @@ class TensorCache:
             if time.time_ns() - identity[2] > _SETTLED_NS:
                 self.verified[entry.name] = identity
         return tensor
-
-    def _sweep(self) -> None:
-        """Remove half-written files of processes that were killed, once nobody can be at them."""
-        for leftover in self._directory.glob(".*.partial.*"):
-            with suppress(OSError):  # another process has swept it
-                if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
-                    leftover.unlink()
 
     def _save_memo(self) -> None:
         try:

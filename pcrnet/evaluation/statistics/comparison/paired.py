@@ -73,7 +73,8 @@ def newcombe_paired_difference(
 
     Args:
         both: Patients on whom both succeed.
-        first_only, second_only: Patients on whom one of them succeeds.
+        first_only: Patients on whom the first alone succeeds.
+        second_only: Patients on whom the second alone succeeds.
         neither: Patients on whom none does; the four make the paired 2×2 table.
         confidence: Level of the interval, two-sided.
     """

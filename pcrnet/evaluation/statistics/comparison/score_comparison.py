@@ -45,7 +45,8 @@ def compare_brier(
     """Brier score of the first model less that of the second; below 0 the first is better.
 
     Args:
-        first, second: (n,) probabilities of both models for the same patients.
+        first: (n,) probabilities of the first model.
+        second: (n,) those of the second for the same patients.
         label: (n,) 0 or 1.
         confidence: Of the interval, in (0, 1).
     """
@@ -63,7 +64,8 @@ def compare_brier_skill(
     reference, estimated from the same patients: the delta method holds for both.
 
     Args:
-        first, second: (n,) probabilities of both models for the same patients.
+        first: (n,) probabilities of the first model.
+        second: (n,) those of the second for the same patients.
         label: (n,) 0 or 1.
         confidence: Of the interval, in (0, 1).
     """
