@@ -9,8 +9,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import lzma
 import re
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -259,7 +261,10 @@ def _read_xlsx(
         }
         book.close()
     # Damaged archives and XML surface as whatever the parsers below raise.
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError) as problem:
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, InvalidFileException, EOFError, OSError,
+        RuntimeError, LookupError, ValueError, TypeError, AttributeError, SyntaxError,
+    ) as problem:  # fmt: skip
         raise _unreadable(path, f"no XLSX file: {type(problem).__name__}", error) from None
     filled = [name for name, rows in sheets.items() if any(any(cells) for _, cells in rows)]
     remarks = [f"of its {len(filled)} sheets the first was read"] if len(filled) > 1 else []

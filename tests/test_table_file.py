@@ -1,6 +1,8 @@
 """Tables of anybody, in whatever form they come."""
 
 import codecs
+import contextlib
+import random
 import sys
 
 import pytest
@@ -151,3 +153,23 @@ def test_empty_cells_and_whole_numbers_of_excel_are_plain_text(tmp_path):
         book.active.append(row)
     book.save(tmp_path / "t.xlsx")
     assert read_text_table(tmp_path / "t.xlsx").rows == ((2, ("", "2", "x")),)
+
+
+def test_a_workbook_with_any_byte_damaged_is_read_or_refused(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    path, book = tmp_path / "t.xlsx", openpyxl.Workbook()
+    book.active.append(["patient_id", "prob_yT0"])
+    book.active.append(["P1", 0.5])
+    book.save(path)
+    sound, chance = path.read_bytes(), random.Random(4)  # noqa: S311 - no secret
+    directory = sound.index(b"PK\x01\x02")  # what a reader looks at first
+    places = [
+        *range(directory, directory + 46),
+        *(chance.randrange(len(sound)) for _ in range(150)),
+    ]
+    for place in places:
+        damaged = bytearray(sound)
+        damaged[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        with contextlib.suppress(PcrnetError):
+            read_text_table(path)

@@ -180,7 +180,8 @@ def _unpacking() -> Iterator[None]:
     except (
         zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
     ) as error:  # fmt: skip
-        # RuntimeError: encrypted, or packed by an unknown method; the text names the member.
+        # RuntimeError: encrypted, of a later version, or packed by a method that is not known; the
+        # text names the member.
         raise _damaged_archive(type(error).__name__) from None
 
 
@@ -192,10 +193,8 @@ def _check_expansion(members: Sequence[zipfile.ZipInfo]) -> None:
 
 
 def _open_archive(path: Path) -> zipfile.ZipFile:
-    try:
+    with _unpacking():
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise _damaged_archive(type(error).__name__) from None
 
 
 def _damaged_archive(kind: str) -> DicomFileError:

@@ -94,6 +94,17 @@ def test_a_pipe_and_a_link_to_nothing_are_refused_and_hidden_ones_passed_over(
         pass
 
 
+def test_an_archive_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "later.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.dcm", b"payload")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 6] = 148  # "version needed to extract", APPNOTE 4.3.12
+    path.write_bytes(data)
+    with pytest.raises(DicomFileError, match="cannot be unpacked"), open_files(path):
+        pass
+
+
 def test_a_damaged_member_is_refused_by_its_checksum(tmp_path: Path) -> None:
     path = tmp_path / "damaged.zip"
     with zipfile.ZipFile(path, "w") as archive:
