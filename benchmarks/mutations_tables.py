@@ -211,9 +211,7 @@ def cohort_tables() -> Subject:
 
 def _filled_rows(path: Path) -> int:
     """Rows below the header that hold anything, counted without pcrnet."""
-    text = path.read_bytes().decode(
-        "utf-8-sig", errors="replace"
-    )  # Windows-1252 is read, and remarked
+    text = path.read_bytes().decode("utf-8-sig", errors="replace")  # in any encoding a row is one
     rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(map(str.strip, row))]
     return len(rows) - 1
 
