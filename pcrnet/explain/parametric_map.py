@@ -17,6 +17,7 @@ import numpy as np
 from pcrnet import __version__
 from pcrnet.cohort.outcome import Head
 from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.dicom.reported_scans import add_type_2
 from pcrnet.deploy.dicom.structured_report import SCHEME
 from pcrnet.errors import PcrnetError, ProblemListError, SeriesError
 from pcrnet.explain.maps import MapKind, NativeMap, native_maps
@@ -39,17 +40,6 @@ _QUANTITY: dict[MapKind, tuple[str, str]] = {
     "occlusion": ("occlusion", "Log-odds that are lost where the content is hidden"),
     "gradients": ("gradients", "Integrated gradients of the log-odds"),
 }
-_MAY_LACK = (
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-)
-"""Type 2 in DICOM: they may be empty. highdicom wants them to be there."""
 _NEEDED = ("PatientID", "StudyInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 _FIRST_SERIES_NUMBER = 9100
 _NARROWEST_WINDOW = 1e-6
@@ -197,7 +187,5 @@ def _sources(path: Path) -> list[Dataset]:
                     field=keyword,
                     remedy="export the series again; the NIfTI map is there",
                 )
-        for keyword in _MAY_LACK:
-            if keyword not in header:
-                setattr(header, keyword, "")
+        add_type_2(header)
     return headers

@@ -35,7 +35,7 @@ _WHOSE = (
     "DeidentificationMethod",
 )
 """What a report inherits, so that an archive files it with the images."""
-_NEVER_ABSENT = (
+_TYPE_2 = (
     "PatientName",
     "PatientBirthDate",
     "PatientSex",
@@ -45,6 +45,7 @@ _NEVER_ABSENT = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
+"""Of patient and study: they may be empty, but highdicom wants them to be there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,13 @@ def reported_patient(patient: Patient, used: Sequence[str]) -> ReportedPatient:
     return ReportedPatient(identity, tuple(scans), in_archive=bool(headers))
 
 
+def add_type_2(dataset: Dataset) -> None:
+    """Put in, empty, what is absent of the attributes of patient and study of type 2 in DICOM."""
+    for keyword in _TYPE_2:
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
+
+
 def _instances(path: Path) -> tuple[Dataset, tuple[Dataset, ...]]:
     """The first header of a series, and what names each of its images."""
     from pydicom import Dataset
@@ -135,9 +143,7 @@ def _identity(header: Dataset | None, pseudonym: str) -> Dataset:
         for keyword in _WHOSE if header is not None else ():
             if header is not None and (element := header.get(keyword)) is not None:
                 setattr(identity, keyword, element)
-    for keyword in _NEVER_ABSENT:
-        if keyword not in identity:
-            setattr(identity, keyword, "")
+    add_type_2(identity)
     if not identity.get("PatientID"):
         identity.PatientID = pseudonym[:64]  # as many as the tag takes
     if not identity.get("StudyInstanceUID"):
