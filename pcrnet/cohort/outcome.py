@@ -18,6 +18,13 @@ HEADS: tuple[Head, ...] = ("yT0", "yN0", "yT0yN0")
 CELLS: tuple[tuple[bool, bool], ...] = ((True, True), (True, False), (False, True), (False, False))
 """The four joint cells as (yT0, yN0); every array over cells has this order."""
 
+RESPONSE_CELLS: Mapping[Head, tuple[bool, ...]] = {
+    "yT0": tuple(breast for breast, _ in CELLS),
+    "yN0": tuple(nodes for _, nodes in CELLS),
+    "yT0yN0": tuple(breast and nodes for breast, nodes in CELLS),
+}
+"""Which of :data:`CELLS` are complete responses of each outcome."""
+
 OUTCOME_COLUMNS: tuple[str, ...] = ("ypT", "ypN", *HEADS)
 """Columns of the cohort table that hold pathology."""
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 
+from pcrnet.cohort.outcome import RESPONSE_CELLS
 from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray
 from pcrnet.evaluation.statistics.calibration.newton import Derivatives, minimise
 
 _OF_HEADS = 0.95
 """Part of a patient's weight that goes to the probabilities which are reported."""
-
-_HEAD_CELLS: tuple[BoolArray, ...] = tuple(
-    np.array(part, dtype=bool) for part in ([1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0])
-)
-"""Cells in which yT0, yN0 and yT0yN0 are complete responses."""
 
 _STARTING_SLOPES = (1.0, 0.1, 3.0)
 """Per spread of the logits. Partly known outcomes make a mixture, which may have several optima."""
@@ -84,7 +80,7 @@ def fit_chain(
 
 def _scored(allowed: BoolArray) -> tuple[IntArray, BoolArray, FloatArray]:
     """Terms of the composite: patient (m,), the cells (m, 4) that agree, and weight (m,)."""
-    known = [_agreeing(allowed, positive) for positive in _HEAD_CELLS]
+    known = [_agreeing(allowed, np.array(positive)) for positive in RESPONSE_CELLS.values()]
     told = np.array([~cells.all(axis=1) for cells in known])
     of_each = _OF_HEADS / np.maximum(told.sum(axis=0), 1)
     which = [np.flatnonzero(rows) for rows in told]

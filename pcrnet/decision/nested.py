@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.cohort.outcome import CELLS, HEADS, Head
+from pcrnet.cohort.outcome import HEADS, RESPONSE_CELLS, Head
 from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule, NoCalibration
 from pcrnet.decision.calibrators import (
     Calibrator,
@@ -33,12 +33,6 @@ from pcrnet.decision.training_size import (
     steeper_in_single,
 )
 from pcrnet.evaluation.statistics.array_types import FloatArray
-
-_HEAD_CELLS: dict[Head, NDArray[np.bool_]] = {
-    "yT0": np.array([t for t, _ in CELLS]),
-    "yN0": np.array([n for _, n in CELLS]),
-    "yT0yN0": np.array([t and n for t, n in CELLS]),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +70,7 @@ class OutOfFold:
 
 def head_labels(allowed: NDArray[np.bool_], head: Head) -> FloatArray:
     """1, 0 or NaN (unknown) for each patient (n,), from the cells that remain possible (n, 4)."""
-    positive = _HEAD_CELLS[head]
+    positive = np.array(RESPONSE_CELLS[head])
     may_be_positive = (allowed & positive).any(axis=1)
     may_be_negative = (allowed & ~positive).any(axis=1)
     return np.where(may_be_positive & may_be_negative, np.nan, may_be_positive.astype(np.float64))

@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.cohort.outcome import CELLS
+from pcrnet.cohort.outcome import RESPONSE_CELLS
 
 FloatArray = NDArray[np.float64]
 
 _BEYOND_CHANCE = 1.645
 _GRID = np.linspace(0.0, 1.0, 21)
-_BREAST_FREE = np.array([breast for breast, _ in CELLS])
-_NODES_FREE = np.array([nodes for _, nodes in CELLS])
+_BREAST_FREE = np.array(RESPONSE_CELLS["yT0"])
+_NODES_FREE = np.array(RESPONSE_CELLS["yN0"])
 
 
 def choose_factors(start: FloatArray, added: FloatArray, allowed: NDArray[np.bool_]) -> FloatArray:
