@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,7 +29,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.harness import describe_torch
+from benchmarks.harness import commit, describe_torch, keep
 from benchmarks.learning import FRESH, FRESH_SEED, JUDGED, World, cohort_of, compared, score
 from pcrnet.cohort.outcome import CELLS
 from pcrnet.config.experiment import Experiment
@@ -370,8 +369,6 @@ def main() -> None:
     options = parser.parse_args()
     experiment = load_experiment([f"run.root={options.folder}"])
     records = json.loads(options.json.read_text())["records"] if options.json.is_file() else []
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     for world in options.worlds:
         fresh = cohort_of(world, FRESH, FRESH_SEED, options.folder, experiment, options.test)
         asked = table_of(fresh, experiment)
@@ -400,12 +397,12 @@ def main() -> None:
                     else:
                         logits, factors = CORRECTIONS[name](begun)
                     seconds = round(time.perf_counter() - start, 1)
-                    about = {"row": name, **key, "seconds": seconds, "commit": commit}
+                    about = {"row": name, **key, "seconds": seconds, "commit": commit()}
                     for found in record(logits, begun.logits, fresh, factors):
                         records.append({**about, **found})
                         print(json.dumps(records[-1]), flush=True)
                     whole = {"machine": describe_torch(), "records": records}
-                    options.json.write_text(json.dumps(whole, indent=1) + "\n")
+                    keep(whole, options.json)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -72,6 +73,22 @@ def compare(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str
         }
         for name, times in seconds.items()
     }
+
+
+def commit() -> str:
+    """The commit of the checkout that this file lies in, abbreviated; empty outside of one."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    here = Path(__file__).parent
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here)
+    return done.stdout.strip()
+
+
+def keep(result: Mapping[str, object], path: Path) -> None:
+    """Write a result that grows; whoever stops this leaves what was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".partial")
+    draft.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(path)
 
 
 def publish(result: Mapping[str, object], out: Path | None) -> None:

@@ -5,7 +5,10 @@ python benchmarks/learning.py --json FILE [--worlds amount pattern] [--sizes 60 
     [section.key=value ...]
 
 For each world, seed and size a model is fitted, calibrated and shipped as a run would, then asked
-about fresh patients of the same world whom nothing was chosen on. ``crude`` is a ridge on fifteen
+about fresh patients of the same world whom nothing was chosen on. ``expected_log_loss`` and
+``expected_slope`` are what log-loss and slope come to on average over the outcomes that these
+patients could have had: the oracle's probabilities stand in for the outcomes, so that chance in the
+outcomes of one test set is not taken for a fault of the model. ``crude`` is a ridge on fifteen
 numbers of a mask, ``biology`` one on the true biology, fitted on the same patients: what no image
 can beat at that size; ``oracle`` knows the probabilities. Cohorts of a seed are nested, and every
 scan is simulated, registered and measured once for all sizes and models. One record for each model,
@@ -19,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -36,7 +38,7 @@ from sklearn.preprocessing import StandardScaler
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.crude import crude_features, ridge_probability
-from benchmarks.harness import describe_torch
+from benchmarks.harness import commit, describe_torch, keep
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.data import SimulationConfig
@@ -161,16 +163,39 @@ def biology_ridge(truth: Truth, rows: NDArray[np.int64], fresh: Truth, head: str
 def score(prob: np.ndarray, label: np.ndarray) -> dict[str, float]:
     """AUC, log-loss in nats, and calibration slope."""
     prob = np.clip(prob, 1e-6, 1 - 1e-6)
-    logit = np.log(prob / (1 - prob))
-    constant = np.ptp(logit) < 1e-9
-    slope = np.nan
-    if not constant:
-        slope = LogisticRegression(C=np.inf).fit(logit[:, None], label).coef_[0, 0]
     return {
         "auc": round(float(roc_auc_score(label, prob)), 4),
         "log_loss": round(float(log_loss(label, prob)), 4),
-        "slope": round(float(slope), 3),
+        "slope": round(slope(prob, label.astype(np.float64)), 3),
     }
+
+
+def expected(prob: np.ndarray, true_prob: np.ndarray) -> dict[str, float]:
+    """Log-loss in nats and calibration slope, on average over outcomes drawn from the truth."""
+    prob = np.clip(prob, 1e-6, 1 - 1e-6)
+    losses = -true_prob * np.log(prob) - (1 - true_prob) * np.log1p(-prob)
+    return {
+        "expected_log_loss": round(float(losses.mean()), 4),
+        "expected_slope": round(slope(prob, true_prob), 3),
+    }
+
+
+def slope(prob: np.ndarray, label: np.ndarray) -> float:
+    """Slope of a logistic regression of labels in [0, 1] on logits; NaN where these are constant.
+
+    A fraction counts as so much of an event and so much of none.
+    """
+    logit = np.log(prob / (1 - prob))
+    if np.ptp(logit) < 1e-9:
+        return np.nan
+    n = len(logit)
+    model = LogisticRegression(C=np.inf)
+    model.fit(
+        np.concatenate([logit, logit])[:, None],
+        np.repeat([1, 0], n),
+        sample_weight=np.concatenate([label, 1 - label]),
+    )
+    return float(model.coef_[0, 0])
 
 
 def compared(
@@ -198,14 +223,7 @@ class Results:
         self.records: list[dict[str, object]] = found.get("records", [])
         self.comparisons: list[dict[str, object]] = found.get("comparisons", [])
         self._path, self._said = path, folder / "said"
-        git = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=Path(__file__).parent,
-        )
-        self._about = {"overrides": list(overrides), "commit": git.stdout.strip()}
+        self._about = {"overrides": list(overrides), "commit": commit()}
 
     def known(self, key: Mapping[str, object]) -> bool:
         """Whether there is a record of a model for every head."""
@@ -222,7 +240,7 @@ class Results:
         np.savez(self._place(key), **said)
         for head in JUDGED:
             label = truth.outcome[head]
-            found = score(said[head], label)
+            found = score(said[head], label) | expected(said[head], truth.prob(head))
             share = round((found["auc"] - 0.5) / max(float(excess[head]), 1e-3), 3)
             record = {**key, "head": head, **found, "share": share, "seconds": round(seconds, 1)}
             self.records.append({**record, **self._about})
@@ -246,15 +264,12 @@ class Results:
         return self._said / f"{name}.npz"
 
     def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         whole = {
             "machine": describe_torch(),
             "records": self.records,
             "comparisons": self.comparisons,
         }
-        draft = self._path.with_suffix(".partial")
-        draft.write_text(json.dumps(whole, indent=1) + "\n")
-        draft.replace(self._path)
+        keep(whole, self._path)
 
 
 def references(train: World, n: int, fresh: World) -> dict[str, Said]:
@@ -282,7 +297,7 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
     options, overrides = parser.parse_known_args()
-    base = [f"run.root={options.folder}", "evaluation.mode=crossfit", *overrides]
+    base = [f"run.root={options.folder}", *overrides]
     experiment = load_experiment(base)
     results = Results(options.json, options.folder, overrides)
     for world in options.worlds:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from scipy.ndimage import distance_transform_edt, shift
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.harness import describe_torch
+from benchmarks.harness import commit, describe_torch, keep
 from benchmarks.learning import (
     FRESH,
     FRESH_SEED,
@@ -53,6 +52,7 @@ from pcrnet.models.contract import FitRequest, FittedModel
 from pcrnet.models.kinds import fit_model
 from pcrnet.simulation.trial import COVARIATES
 from pcrnet.simulation.truth import truth_of
+from pcrnet.training.plan import judged_fits
 
 BoolArray = NDArray[np.bool_]
 Record = dict[str, object]
@@ -129,12 +129,12 @@ def fitted_without(experiment: Experiment, train: World, shown: BoolArray) -> Sh
         return fit_model(experiment.model, request)
 
     logits = {}
-    for own in range(evaluation.folds):
-        model = fit(f"without-{own}", [p for p, f in zip(patients, fold, strict=True) if f != own])
-        left = [p for p, f in zip(patients, fold, strict=True) if f == own]
+    for plan in judged_fits(evaluation.folds, evaluation.mode):
+        out = np.isin(fold, plan.left_out)
+        kept, left = ([p for p, o in zip(patients, out, strict=True) if o == x] for x in (0, 1))
         found = np.full((len(patients), 3), np.nan)
-        found[fold == own] = model.logits(left, source)
-        logits[(own,)] = found
+        found[out] = fit(f"without-{plan.name}", kept).logits(left, source)
+        logits[plan.left_out] = found
     decision = final_decision(fold, allowed_cells(patients), logits, evaluation)
     return Shipped(fit("with-all", patients), decision.calibrator, cache)
 
@@ -281,10 +281,8 @@ def main() -> None:
     parser.add_argument("--model", default="quantitative")
     parser.add_argument("--test", type=int, default=600)
     options = parser.parse_args()
-    base = [f"run.root={options.folder}", "evaluation.mode=crossfit", *MODELS[options.model]]
+    base = [f"run.root={options.folder}", *MODELS[options.model]]
     records = json.loads(options.json.read_text())["records"] if options.json.is_file() else []
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     for world in options.worlds:
         for seed in options.seeds:
             experiment = load_experiment([*base, f"run.seed={seed}"])
@@ -297,10 +295,10 @@ def main() -> None:
                 if any({"what": what, **key}.items() <= old.items() for old in records):
                     continue
                 for found in list(_find(what, *given, options.folder, world)):
-                    records.append({**key, **found, "commit": commit})
+                    records.append({**key, **found, "commit": commit()})
                     print(json.dumps(records[-1]), flush=True)
                 whole = {"machine": describe_torch(), "records": records}
-                options.json.write_text(json.dumps(whole, indent=1) + "\n")
+                keep(whole, options.json)
 
 
 if __name__ == "__main__":
