@@ -1,7 +1,7 @@
 """What a model loses where patients are not as those it learned from, in both simulated worlds.
 
 python benchmarks/robustness.py --json FILE --folder DIR --worlds pattern --seeds 1 2 3
-    [--what hidden masks sites] [--model quantitative] [--test 600]
+    [--what hidden masks sites] [--dice 0.9 0.8 0.7] [--model quantitative] [--test 600]
 
 The models are those that ``learning.py`` fitted on 240 patients in the same folder, with their
 calibrators. ``hidden``: a branch or a visit is hidden from a model that learned from everything,
@@ -174,14 +174,19 @@ HOW = ("eroded", "dilated", "shifted")
 
 
 def of_masks(
-    experiment: Experiment, train: World, fresh: World, place: Path, folder: Path
+    experiment: Experiment,
+    train: World,
+    fresh: World,
+    place: Path,
+    folder: Path,
+    coefficients: Sequence[float],
 ) -> Iterator[Record]:
     """The same patients with their outlines as drawn, and spoiled; every way in equal parts."""
     whole = Shipped.of(experiment, train.patients, place)
     outlined = np.array([p.visits["baseline"].mask is not None for p in fresh.patients])
     patients = [p for p, has in zip(fresh.patients, outlined, strict=True) if has]
     drawn = whole.says(patients)
-    for wanted in (0.9, 0.8, 0.7):
+    for wanted in coefficients:
         reached, spoiled = [], []
         for index, patient in enumerate(patients):
             new, found = with_mask(patient, wanted, HOW[index % 3], folder / f"dice-{wanted}")
@@ -259,12 +264,14 @@ def _find(
     place: Path,
     folder: Path,
     world: str,
+    coefficients: Sequence[float],
 ) -> Iterator[Record]:
     match what:
         case "hidden":
             return of_hidden(experiment, train, fresh, place)
         case "masks":
-            return of_masks(experiment, train, fresh, place, folder / f"masks-{world}")
+            spoiled = folder / f"masks-{world}"
+            return of_masks(experiment, train, fresh, place, spoiled, coefficients)
         case "sites":
             return of_sites(experiment, train, fresh, place, folder / f"sites-{world}", world)
         case _:
@@ -278,6 +285,7 @@ def main() -> None:
     parser.add_argument("--worlds", nargs="+", default=["amount", "pattern"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--what", nargs="+", default=["hidden", "masks", "sites"])
+    parser.add_argument("--dice", nargs="+", type=float, default=[0.9, 0.8, 0.7])
     parser.add_argument("--model", default="quantitative")
     parser.add_argument("--test", type=int, default=600)
     options = parser.parse_args()
@@ -294,7 +302,7 @@ def main() -> None:
                 key = {"world": world, "seed": seed, "model": options.model, "test": options.test}
                 if any({"what": what, **key}.items() <= old.items() for old in records):
                     continue
-                for found in list(_find(what, *given, options.folder, world)):
+                for found in list(_find(what, *given, options.folder, world, options.dice)):
                     records.append({**key, **found, "commit": commit()})
                     print(json.dumps(records[-1]), flush=True)
                 whole = {"machine": describe_torch(), "records": records}
