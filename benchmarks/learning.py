@@ -21,6 +21,7 @@ from its rivals, with 95 % intervals. Overrides hold for every model's run.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -215,6 +216,14 @@ def compared(
     }
 
 
+def said_folder(folder: Path, overrides: Sequence[str]) -> Path:
+    """Where is kept what models said under some overrides: others may make them say other things."""
+    if not overrides:
+        return folder / "said"
+    digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()
+    return folder / f"said-{digest[:12]}"
+
+
 class Results:
     """The file of results, and what every model said of the fresh patients."""
 
@@ -222,7 +231,7 @@ class Results:
         found = json.loads(path.read_text()) if path.is_file() else {}
         self.records: list[dict[str, object]] = found.get("records", [])
         self.comparisons: list[dict[str, object]] = found.get("comparisons", [])
-        self._path, self._said = path, folder / "said"
+        self._path, self._said = path, said_folder(folder, overrides)
         self._about = {"overrides": list(overrides), "commit": commit()}
 
     def known(self, key: Mapping[str, object]) -> bool:

@@ -1,12 +1,13 @@
 """What ``learning.py`` found, over its seeds: pooled into its file, and printed as tables.
 
-python benchmarks/learning_tables.py --json FILE --folder DIR [--test 600]
+python benchmarks/learning_tables.py --json FILE --folder DIR [--test 600] [section.key=value ...]
 
 ``pooled``: mean of each model over seeds, for every world, size and head, with the standard
 deviation between seeds. ``pooled_comparisons``: a model less its rival, each patient's differences
 in log-loss averaged over the seeds that both have, with the 95 % interval over fresh patients; it
 is given the cohorts that the models learned from. ``seeds_above`` counts the seeds in which the
-model's loss lies above the rival's beyond the interval of that seed alone.
+model's loss lies above the rival's beyond the interval of that seed alone. Overrides are those that
+``learning.py`` was given.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.harness import keep
-from benchmarks.learning import FRESH, FRESH_SEED, JUDGED
+from benchmarks.learning import FRESH, FRESH_SEED, JUDGED, said_folder
 from pcrnet.config.data import SimulationConfig
 from pcrnet.evaluation.statistics.comparison.score_comparison import mean_difference
 from pcrnet.simulation.truth import truth_of
@@ -141,7 +142,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
     parser.add_argument("--test", type=int, default=600)
-    options = parser.parse_args()
+    options, overrides = parser.parse_known_args()
     whole = json.loads(options.json.read_text())
     records, comparisons = (
         [each for each in whole[name] if each["test"] == options.test]
@@ -149,7 +150,7 @@ def main() -> None:
     )
     found = pooled(records)
     known = outcomes(sorted({str(each["world"]) for each in records}))
-    compared = pooled_comparisons(comparisons, options.folder / "said", known)
+    compared = pooled_comparisons(comparisons, said_folder(options.folder, overrides), known)
     keep(whole | {"pooled": found, "pooled_comparisons": compared}, options.json)
     print("\n".join(tables(found, compared)))
 
