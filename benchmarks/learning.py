@@ -217,7 +217,7 @@ def compared(
 
 
 def said_folder(folder: Path, overrides: Sequence[str]) -> Path:
-    """Where is kept what models said under some overrides: others may make them say other things."""
+    """Where what models said under some overrides is kept: under others they say other things."""
     if not overrides:
         return folder / "said"
     digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()
