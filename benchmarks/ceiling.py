@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.harness import describe_machine
+from benchmarks.harness import commit, describe_machine, keep
 from benchmarks.learning import JUDGED, biology_ridge, score
 from pcrnet.config.data import SimulationConfig
 from pcrnet.simulation.truth import Truth, truth_of
@@ -41,8 +40,6 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10, help="cohorts of each size, at most")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning, module="sklearn")
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     records: list[dict[str, object]] = []
     for world in ("amount", "pattern"):
         fresh = truth(world, options.fresh, FRESH_SEED)
@@ -74,8 +71,8 @@ def main() -> None:
                     }
                 )
                 print(json.dumps(records[-1]), flush=True)
-    about = {"machine": describe_machine(), "commit": commit, "fresh": options.fresh}
-    options.json.write_text(json.dumps({**about, "records": records}, indent=1) + "\n")
+    about = {"machine": describe_machine(), "commit": commit(), "fresh": options.fresh}
+    keep({**about, "records": records}, options.json)
 
 
 if __name__ == "__main__":
