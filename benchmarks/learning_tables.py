@@ -3,11 +3,11 @@
 python benchmarks/learning_tables.py --json FILE --folder DIR [--test 600] [section.key=value ...]
 
 ``pooled``: mean of each model over seeds, for every world, size and head, with the standard
-deviation between seeds. ``pooled_comparisons``: a model less its rival, each patient's differences
-in log-loss averaged over the seeds that both have, with the 95 % interval over fresh patients; it
-is given the cohorts that the models learned from. ``seeds_above`` counts the seeds in which the
-model's loss lies above the rival's beyond the interval of that seed alone. Overrides are those that
-``learning.py`` was given.
+deviation between seeds. ``pooled_comparisons``: network and quantitative model less their rivals,
+each patient's differences in log-loss averaged over the seeds that both have, with the 95 %
+interval over fresh patients; it is given the cohorts that the models learned from. ``seeds_above``
+counts the seeds in which the model's loss lies above the rival's beyond the interval of that seed
+alone. Overrides are those that ``learning.py`` was given.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +29,9 @@ from pcrnet.config.data import SimulationConfig
 from pcrnet.evaluation.statistics.comparison.score_comparison import mean_difference
 from pcrnet.simulation.truth import truth_of
 
-Record = dict[str, object]
+Record = dict[str, Any]
 MEASURES = ("auc", "log_loss", "slope", "expected_log_loss", "expected_slope", "share")
+COMPARED = ("network", "quantitative")
 SHOWN = ("network", "quantitative", "clinical", "crude", "biology", "oracle")
 
 
@@ -64,7 +66,9 @@ def pooled_comparisons(
 ) -> list[Record]:
     """A model less its rival in log-loss, over the seeds that both have."""
     found = []
-    for key, members in grouped(comparisons, "world", "n", "head", "model", "rival", "test"):
+    held = [each for each in comparisons if each["model"] in COMPARED]
+    held += [turned(each) for each in comparisons if is_other_way_round(each)]
+    for key, members in grouped(held, "world", "n", "head", "model", "rival", "test"):
         label = outcome[str(key["world"]), str(key["head"])][: int(str(key["test"]))]
         losses = [
             loss_of(said, {**each, "model": name}, label)
@@ -85,6 +89,21 @@ def pooled_comparisons(
             }
         )
     return found
+
+
+def is_other_way_round(comparison: Record) -> bool:
+    """Whether a model was held against the quantitative one only because it was fitted later."""
+    return comparison["model"] == "clinical" and comparison["rival"] == "quantitative"
+
+
+def turned(comparison: Record) -> Record:
+    """The same comparison seen from the rival."""
+    value, low, high = comparison["log_loss"]
+    return comparison | {
+        "model": comparison["rival"],
+        "rival": comparison["model"],
+        "log_loss": [-value, None if high is None else -high, None if low is None else -low],
+    }
 
 
 def loss_of(said: Path, key: Record, label: np.ndarray) -> np.ndarray:
@@ -119,9 +138,13 @@ def tables(found: Sequence[Record], compared: Sequence[Record]) -> Iterator[str]
     for key, members in grouped(found, "world", "head"):
         for model in SHOWN:
             cells = [f"{e['slope']:.2f} ({e['expected_slope']:.2f})" for e in of(members, model)]
+            if not cells:
+                continue
             yield f"| {key['world']}, {key['head']}: {model} | " + " | ".join(cells) + " |"
     yield "\nLog-loss less the rival's\n"
     for each in compared:
+        if each["model"] not in COMPARED or each["rival"] == "biology":
+            continue
         low, high = each["log_loss"][1:]
         value = f"{each['log_loss'][0]:+.4f} ({low:+.4f} to {high:+.4f})"
         about = f"{each['world']}, {each['head']}, n = {each['n']}, seeds {each['seeds']}"

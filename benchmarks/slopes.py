@@ -1,14 +1,17 @@
 """Is what ships calibrated, on average over many cohorts? The quantitative model's own procedure.
 
-python benchmarks/slopes.py --out FILE [--cohorts 20] [--sizes 60 120 240] [--fresh 2000]
+python benchmarks/slopes.py --out FILE [--cohorts 20] [--sizes 60 120 240] [--noise 0 1]
+    [--fresh 2000]
 
 No image is made: the ridge chain is given the true biology of simulated patients, or that biology
 seen through noise (a standard deviation of 1 in every column), which leaves it about as good as
 what images tell. Fits, folds, scale and calibrator are those of a default run (``nested``). Slope
 and log-loss are on average over outcomes (see ``learning.py``), so that chance in the fresh
 patients' outcomes plays no part: what varies is the cohort alone. ``calibrator`` is ``none`` for
-the logits as the fit on everybody gives them. Each value is the mean over cohorts with Student's
-95 % interval, for slopes also the median.
+the logits as the fit on everybody gives them, and ``chain as it is`` where what the fits left out
+is not brought to the scale of the fit on everybody first. ``log_loss_less_none`` is the difference
+from the former in the same cohorts. Each value is the mean over cohorts with Student's 95 %
+interval, and the median.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +32,7 @@ from benchmarks.ablation import Features, parts_of
 from benchmarks.ceiling import truth
 from benchmarks.harness import commit, describe_machine, publish
 from benchmarks.learning import JUDGED, expected
-from pcrnet.cohort.outcome import CELLS
+from pcrnet.cohort.outcome import CELLS, Head
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.decision.nested import final_decision
@@ -51,7 +54,7 @@ def cells_of(known: Truth) -> NDArray[np.bool_]:
 def shipped(
     values: FloatArray, cells: NDArray[np.bool_], fresh: FloatArray, config: EvaluationConfig
 ) -> dict[str, FloatArray]:
-    """Probabilities (m, 4) of the cells of fresh patients, with and without the calibrator.
+    """Probabilities (m, 4) of the cells of fresh patients, with and without calibrator and scale.
 
     Args:
         values: (n, p) of the patients who are learned from.
@@ -72,9 +75,26 @@ def shipped(
         found = np.full((len(fold), 3), np.nan)
         found[out] = fit(~out, values[out])
         logits[plan.left_out] = found
-    calibrator = final_decision(fold, cells, logits, config).calibrator
-    said = fit(np.ones(len(fold), dtype=bool), fresh)
-    return {config.calibration.kind: calibrator.cells(said), "none": joint_cells(said)}
+    singles = {out: found for out, found in logits.items() if len(out) == 1}
+    said, kind = fit(np.ones(len(fold), dtype=bool), fresh), config.calibration.kind
+    return {
+        "none": joint_cells(said),
+        f"{kind} as it is": final_decision(fold, cells, singles, config).calibrator.cells(said),
+        kind: final_decision(fold, cells, logits, config).calibrator.cells(said),
+    }
+
+
+def scored(said: Mapping[str, FloatArray], head: Head, fresh: Truth) -> dict[str, dict[str, float]]:
+    """Expected slope and log-loss of a head, and what a calibrator adds to the latter."""
+    true_prob = fresh.prob(head)
+    found = {
+        kind: expected(head_probabilities(cells)[head], true_prob) for kind, cells in said.items()
+    }
+    alone = found["none"]["expected_log_loss"]
+    return {
+        kind: {**scores, "log_loss_less_none": scores["expected_log_loss"] - alone}
+        for kind, scores in found.items()
+    }
 
 
 def pooled(found: Sequence[dict[str, float]]) -> dict[str, object]:
@@ -94,6 +114,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--cohorts", type=int, default=20)
     parser.add_argument("--sizes", nargs="+", type=int, default=[60, 120, 240])
+    parser.add_argument("--noise", nargs="+", type=float, default=[0.0, 1.0])
     parser.add_argument("--fresh", type=int, default=2000)
     options = parser.parse_args()
     config, records = EvaluationConfig(), []
@@ -102,7 +123,7 @@ def main() -> None:
         everybody = truth(world, options.cohorts * max(options.sizes), TRAIN_SEED)
         rng, cells = np.random.default_rng(_SEED), cells_of(everybody)
         scale = everybody.biology.std(axis=0)
-        for noise in (0.0, 1.0):
+        for noise in options.noise:
             values, asked = (
                 known.biology + noise * scale * rng.standard_normal(known.biology.shape)
                 for known in (everybody, fresh)
@@ -112,10 +133,9 @@ def main() -> None:
                 start = time.process_time()
                 for cohort in range(options.cohorts):
                     rows = slice(cohort * max(options.sizes), cohort * max(options.sizes) + n)
-                    for kind, said in shipped(values[rows], cells[rows], asked, config).items():
-                        for head in JUDGED:
-                            prob = head_probabilities(said)[head]
-                            scores = expected(prob, fresh.prob(head))
+                    said = shipped(values[rows], cells[rows], asked, config)
+                    for head in JUDGED:
+                        for kind, scores in scored(said, head, fresh).items():
                             found.setdefault((kind, head), []).append(scores)
                 print(world, noise, n, round(time.process_time() - start, 1), file=sys.stderr)
                 for (kind, head), scores in found.items():
