@@ -87,7 +87,8 @@ def keep(result: Mapping[str, object], path: Path) -> None:
     """Write a result that grows; whoever stops this leaves what was there before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".partial")
-    draft.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
+    draft.write_text(text + "\n", encoding="utf-8")
     draft.replace(path)
 
 

@@ -161,34 +161,34 @@ def biology_ridge(truth: Truth, rows: NDArray[np.int64], fresh: Truth, head: str
     return model.predict_proba(fresh.biology)[:, 1]
 
 
-def score(prob: np.ndarray, label: np.ndarray) -> dict[str, float]:
+def score(prob: np.ndarray, label: np.ndarray) -> dict[str, float | None]:
     """AUC, log-loss in nats, and calibration slope."""
     prob = np.clip(prob, 1e-6, 1 - 1e-6)
     return {
         "auc": round(float(roc_auc_score(label, prob)), 4),
         "log_loss": round(float(log_loss(label, prob)), 4),
-        "slope": round(slope(prob, label.astype(np.float64)), 3),
+        "slope": slope(prob, label.astype(np.float64)),
     }
 
 
-def expected(prob: np.ndarray, true_prob: np.ndarray) -> dict[str, float]:
+def expected(prob: np.ndarray, true_prob: np.ndarray) -> dict[str, float | None]:
     """Log-loss in nats and calibration slope, on average over outcomes drawn from the truth."""
     prob = np.clip(prob, 1e-6, 1 - 1e-6)
     losses = -true_prob * np.log(prob) - (1 - true_prob) * np.log1p(-prob)
     return {
         "expected_log_loss": round(float(losses.mean()), 4),
-        "expected_slope": round(slope(prob, true_prob), 3),
+        "expected_slope": slope(prob, true_prob),
     }
 
 
-def slope(prob: np.ndarray, label: np.ndarray) -> float:
-    """Slope of a logistic regression of labels in [0, 1] on logits; NaN where these are constant.
+def slope(prob: np.ndarray, label: np.ndarray) -> float | None:
+    """Slope of a logistic regression of labels in [0, 1] on logits; None where these are constant.
 
     A fraction counts as so much of an event and so much of none.
     """
     logit = np.log(prob / (1 - prob))
     if np.ptp(logit) < 1e-9:
-        return np.nan
+        return None
     n = len(logit)
     model = LogisticRegression(C=np.inf)
     model.fit(
@@ -196,7 +196,7 @@ def slope(prob: np.ndarray, label: np.ndarray) -> float:
         np.repeat([1, 0], n),
         sample_weight=np.concatenate([label, 1 - label]),
     )
-    return float(model.coef_[0, 0])
+    return round(float(model.coef_[0, 0]), 3)
 
 
 def compared(

@@ -49,11 +49,15 @@ def pooled(records: Sequence[Record]) -> list[Record]:
     found = []
     for key, members in grouped(records, "world", "n", "head", "model", "test"):
         values = {
-            name: np.array([each[name] for each in members], dtype=float) for name in MEASURES
+            name: np.array([each[name] for each in members if each[name] is not None])
+            for name in MEASURES
         }
-        means = {name: round(float(each.mean()), 4) for name, each in values.items()}
+        means = {
+            name: round(float(each.mean()), 4) if len(each) else None
+            for name, each in values.items()
+        }
         spread = {
-            name: round(float(each.std(ddof=1)), 4) if len(members) > 1 else None
+            name: round(float(each.std(ddof=1)), 4) if len(each) > 1 else None
             for name, each in values.items()
         }
         seeds = sorted(int(str(each["seed"])) for each in members)
@@ -137,7 +141,12 @@ def tables(found: Sequence[Record], compared: Sequence[Record]) -> Iterator[str]
     yield "\nCalibration slope, as found and (on average over outcomes)\n"
     for key, members in grouped(found, "world", "head"):
         for model in SHOWN:
-            cells = [f"{e['slope']:.2f} ({e['expected_slope']:.2f})" for e in of(members, model)]
+            cells = [
+                "constant"
+                if e["slope"] is None
+                else f"{e['slope']:.2f} ({e['expected_slope']:.2f})"
+                for e in of(members, model)
+            ]
             if not cells:
                 continue
             yield f"| {key['world']}, {key['head']}: {model} | " + " | ".join(cells) + " |"

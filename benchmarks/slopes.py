@@ -84,7 +84,9 @@ def shipped(
     }
 
 
-def scored(said: Mapping[str, FloatArray], head: Head, fresh: Truth) -> dict[str, dict[str, float]]:
+def scored(
+    said: Mapping[str, FloatArray], head: Head, fresh: Truth
+) -> dict[str, dict[str, float | None]]:
     """Expected slope and log-loss of a head, and what a calibrator adds to the latter."""
     true_prob = fresh.prob(head)
     found = {
@@ -97,11 +99,13 @@ def scored(said: Mapping[str, FloatArray], head: Head, fresh: Truth) -> dict[str
     }
 
 
-def pooled(found: Sequence[dict[str, float]]) -> dict[str, object]:
-    """Mean over cohorts with Student's 95 % interval, and the median."""
+def pooled(found: Sequence[dict[str, float | None]]) -> dict[str, object]:
+    """Mean over cohorts with Student's 95 % interval, and the median, of what is defined."""
     whole: dict[str, object] = {"cohorts": len(found)}
     for name in found[0]:
-        values = np.array([each[name] for each in found])
+        # Who says the same of everybody has no slope.
+        values = np.array([each[name] for each in found if each[name] is not None])
+        whole[f"{name}_undefined"] = len(found) - len(values)
         half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
         mean = float(values.mean())
         whole[name] = [round(x, 4) for x in (mean, mean - half, mean + half)]
@@ -129,7 +133,7 @@ def main() -> None:
                 for known in (everybody, fresh)
             )
             for n in options.sizes:
-                found: dict[tuple[str, str], list[dict[str, float]]] = {}
+                found: dict[tuple[str, str], list[dict[str, float | None]]] = {}
                 start = time.process_time()
                 for cohort in range(options.cohorts):
                     rows = slice(cohort * max(options.sizes), cohort * max(options.sizes) + n)
