@@ -43,7 +43,7 @@ from torch import Tensor
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.data.clinical import ClinicalEncoding
-from pcrnet.data.dataset import Batch
+from pcrnet.data.dataset import Batch, TensorSource
 from pcrnet.machine import keep_freed_memory
 from pcrnet.models.contract import FitPart
 from pcrnet.training.demands.roofline import matrix_peak, training_flops
@@ -209,6 +209,9 @@ def measure(setting: Setting, device: torch.device, turns: int, workers: int) ->
     bare = bare_step(experiment, new_network(experiment, device), device)
     resident = resident_batch(experiment, source, device)
     training = experiment.training.model_copy(update={"max_epochs": turns + 1})
+    own: TensorSource = source
+    if device.type == "cuda":  # as a run keeps a cohort that has room there
+        own = source.resident(device)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         monai = peer(monai_batches(experiment, source, folder, workers), experiment, source, device)
@@ -216,14 +219,14 @@ def measure(setting: Setting, device: torch.device, turns: int, workers: int) ->
         contest = Turns(
             {
                 "bare step": in_turn(lambda: bare(resident), steps, device),
-                "monai": in_turn(lambda: next(monai), steps, device),
+                "monai": in_turn(lambda: next(monai), max(1, steps // 4), device),
                 "torchio": in_turn(lambda: next(torchio), max(1, steps // 8), device),
             },
             steps,
             device,
         )
         loop = TrainingLoop(
-            experiment, training, "throughput", "0" * 64, source, folder, 0, turns + 1, contest
+            experiment, training, "throughput", "0" * 64, own, folder, 0, turns + 1, contest
         )
         encoding = ClinicalEncoding(())
         offset = np.zeros((len(source.patients), 3))
