@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ from pcrnet.training.events import EpochReport, FitTimed
 from pcrnet.training.lightning import callbacks
 from pcrnet.training.lightning.loop import TrainingLoop
 
+_PATIENTS_OF_PEERS = 32
+"""More would only take longer to write and to read: theirs lie in memory, too."""
 Turn = Callable[[], float]
 """Trains some steps, and says how many seconds each took."""
 
@@ -85,7 +88,7 @@ def monai_batches(
     )
 
     files = []
-    for name, tensor in source.tensors.items():
+    for name, tensor in islice(source.tensors.items(), _PATIENTS_OF_PEERS):
         path = folder / f"{name}.npy"
         np.save(path, tensor.image.reshape(-1, *tensor.image.shape[2:]).astype(np.float32))
         files.append({"image": str(path)})
@@ -133,7 +136,7 @@ def torchio_batches(
                 affine=np.diag([*experiment.imaging.spacing_mm, 1.0]),
             )
         )
-        for tensor in source.tensors.values()
+        for tensor in islice(source.tensors.values(), _PATIENTS_OF_PEERS)
     ]
     transforms = torchio.Compose(
         [
