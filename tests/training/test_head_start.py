@@ -43,6 +43,8 @@ def test_all_that_it_names_is_there():
 
 
 def test_the_door_itself_imports_neither_torch_nor_lightning():
-    code = "import sys, pcrnet.training.head_start; print({'torch', 'lightning'} & set(sys.modules))"
+    code = (
+        "import sys, pcrnet.training.head_start; print({'torch', 'lightning'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
