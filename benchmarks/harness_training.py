@@ -105,7 +105,7 @@ def bare_step(
     config = experiment.training
     network.train()
     optimizer = torch.optim.AdamW(
-        parameter_groups(network, config.weight_decay), lr=1e-4, fused=True
+        parameter_groups(network, config.weight_decay, 1e-4, {}), lr=1e-4, fused=True
     )
 
     def step(batch: Batch) -> None:
