@@ -107,7 +107,7 @@ def _empty_slices(array: Voxels) -> float:
         lines = slices[:, :, slices.shape[2] // 2]
         suspects = np.flatnonzero(lines.max(axis=1) == lines.min(axis=1))
         empty = sum(int(slices[place].max() == slices[place].min()) for place in suspects)
-        shares.append(empty / size)
+        shares.append(float(empty / size))
     return max(shares)
 
 
