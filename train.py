@@ -11,13 +11,15 @@ import sys
 
 from pcrnet.config.layers import load_experiment
 from pcrnet.guard import guarded
+from pcrnet.training.head_start import begin_early
 
 
 def main() -> None:
     """Load the experiment, run it, and say where the report and the bundle are."""
     experiment = load_experiment(sys.argv[1:])
 
-    # Lightning and MONAI take seconds to import: a mistake in the arguments is told before.
+    # Torch and Lightning take seconds to import: a mistake in the arguments is told before.
+    begin_early(experiment)
     from pcrnet.run.console import RunConsole
     from pcrnet.run.pipeline import train
     from pcrnet.training.tracking import tracking

@@ -33,7 +33,7 @@ RUN = """
 import json, sys, time
 began = float(sys.argv[1])
 from pcrnet.config.layers import load_experiment
-from pcrnet.run.pipeline import train
+from pcrnet.public import train
 from pcrnet.training.events import EpochReport, StageStarted
 
 marks = []

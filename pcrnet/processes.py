@@ -1,11 +1,13 @@
 """One way to use many processes: each ends with its parent, and one that is killed is an error.
 
-Workers are started afresh (CUDA and OpenMP survive no fork) and never import the main script: it
-may be a notebook, or lack an ``if __name__ == "__main__"``.
+Workers are started afresh, since CUDA and running threads survive no fork, or warm: forked off a
+process, the standard library's fork server, that has imported what they need and done nothing else.
+They never import the main script: it may be a notebook, or lack an ``if __name__ == "__main__"``.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -15,8 +17,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing import connection, forkserver
+from multiprocessing.context import (
+    BaseContext,
+    ForkServerContext,
+    ForkServerProcess,
+    SpawnContext,
+    SpawnProcess,
+)
 from queue import SimpleQueue
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -44,6 +52,8 @@ _THREADS = (
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
 
+_METHODS = multiprocessing.get_all_start_methods()
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -65,6 +75,7 @@ def in_processes(
     doing: str,
     begin: Callable[[], None] = one_thread,
     listen: Callable[[Any], None] | None = None,
+    context: BaseContext | None = None,
 ) -> Generator[tuple[int, _Result]]:
     """Apply ``work`` to every item, in any order.
 
@@ -79,6 +90,7 @@ def in_processes(
         begin: Called in each process first.
         listen: Called here, between results, with whatever ``work`` hands to :func:`tell`; what it
             raises is raised here.
+        context: What starts the processes; afresh where None.
 
     Yields:
         The position of an item and its result as soon as it is there.
@@ -91,7 +103,8 @@ def in_processes(
             for position, item in enumerate(items):
                 yield position, work(item)
         return
-    with _Workers[_Item, _Result](work, dict(enumerate(items)), workers, begin) as running:
+    numbered = dict(enumerate(items))
+    with _Workers[_Item, _Result](work, numbered, workers, begin, context) as running:
         for event in running.events():
             if isinstance(event, _Told):
                 if listen is not None:
@@ -189,9 +202,10 @@ class _Workers(Generic[_Item, _Result]):
         items: dict[int, _Item],
         workers: int,
         begin: Callable[[], None],
+        context: BaseContext | None = None,
     ) -> None:
         self._work, self._items = work, items
-        context = _Context()
+        context = process_context() if context is None else context
         self._ours, theirs = context.Pipe(duplex=False)
         self._news_end, self._news = context.Pipe(duplex=False)
         # Held by this process alone: however it ends, the workers read the end of the pipe.
@@ -299,7 +313,7 @@ def _telling(listen: Callable[[Any], None] | None) -> Iterator[None]:
         _listener = before
 
 
-class _Process(SpawnProcess):
+class _Afresh(SpawnProcess):
     """A process that is not told of the main script."""
 
     @staticmethod
@@ -308,13 +322,45 @@ class _Process(SpawnProcess):
             return SpawnProcess._Popen(process_obj)
 
 
-class _Context(SpawnContext):
-    Process = _Process
+class _Warm(ForkServerProcess):
+    """The same, forked off the server."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: ANN401 - as in the standard library
+        with _main_hidden():
+            return ForkServerProcess._Popen(process_obj)
+
+
+class _AfreshContext(SpawnContext):
+    Process = _Afresh
+
+
+class _WarmContext(ForkServerContext):
+    Process = _Warm
 
 
 def process_context() -> SpawnContext:
     """What starts a process afresh that never imports the main script."""
-    return _Context()
+    return _AfreshContext()
+
+
+def warm_context(modules: Sequence[str]) -> BaseContext:
+    """What starts processes that have imported these modules; afresh where no system can.
+
+    The imports begin with this call, which returns while they go on. Torch and Lightning take four
+    to seven seconds, which each process that is started afresh would spend anew.
+
+    Args:
+        modules: Dotted names. Those of the first call hold for the life of this process; one that
+            cannot be imported is left to whoever needs it.
+    """
+    # Elsewhere than on Linux the system's own libraries have threads from their import on.
+    if not (sys.platform.startswith("linux") and "forkserver" in _METHODS):
+        return process_context()
+    context = _WarmContext()
+    context.set_forkserver_preload(list(modules))
+    forkserver.ensure_running()
+    return context
 
 
 _hiding = threading.Lock()

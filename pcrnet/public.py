@@ -15,6 +15,7 @@ from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import RunError
+from pcrnet.training.head_start import begin_early
 
 if TYPE_CHECKING:
     from pcrnet.cohort.outcome import OutcomeDefinition
@@ -43,6 +44,7 @@ __all__ = [
 
 def train(experiment: Experiment, *listeners: Listener) -> RunResult:
     """Run the whole job; as :func:`pcrnet.run.pipeline.train`."""
+    begin_early(experiment)
     from pcrnet.run.pipeline import train as run
 
     return run(experiment, *listeners)
@@ -50,6 +52,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
 
 def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidation:
     """Out-of-fold predictions and their metrics; as :func:`pcrnet.run.pipeline.cross_validate`."""
+    begin_early(experiment)
     from pcrnet.run.pipeline import cross_validate as run
 
     return run(experiment, *listeners)

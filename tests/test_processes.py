@@ -125,32 +125,81 @@ def test_a_script_without_a_guard_is_not_run_again_by_its_workers(tmp_path):
     assert done.stderr == ""
 
 
+_ASKS = """
+import operator
+from functools import partial
+from pcrnet.processes import in_processes, process_context, warm_context
+print("begins")
+warm = warm_context(["there_is_no_such_module", "wsgiref.simple_server"])
+for context in (warm, process_context(), warm_context(["wsgiref.handlers"])):
+    calls = [partial(eval, "'wsgiref.simple_server' in __import__('sys').modules")] * 3
+    found = in_processes(operator.call, calls, 2, doing="looks", context=context)
+    print(sorted(set(known for _, known in found)))
+"""
+
+
+def test_warm_workers_have_imported_what_they_need_and_never_the_script(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(_ASKS)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines() == ["begins", "[True]", "[False]", "[True]"]
+    assert done.stderr == ""
+
+
+def test_a_server_that_was_killed_is_replaced(tmp_path):
+    script = tmp_path / "again.py"
+    script.write_text(
+        "import operator, os, signal, time\n"
+        "from pcrnet.processes import in_processes, warm_context\n"
+        "def parents():\n"
+        "    context = warm_context([])\n"
+        "    found = in_processes(operator.call, [os.getppid] * 2, 2, doing='x', context=context)\n"
+        "    return {server for _, server in found}\n"
+        "(first,) = parents()\n"
+        "os.kill(first, signal.SIGKILL)\n"
+        "time.sleep(0.5)\n"
+        "(second,) = parents()\n"
+        "print(first != second != os.getpid())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "True\n"
+
+
 _PARENT = """
 import pathlib, signal, sys
-from pcrnet.processes import in_processes
+from pcrnet.processes import in_processes, process_context, warm_context
 from work import work
 # A shell starts what runs in its background with SIGINT ignored, and that is inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-list(in_processes(work, [sys.argv[1]] * 2, 2, doing="sleeps"))
+context = eval(sys.argv[2])
+list(in_processes(work, [sys.argv[1]] * 2, 2, doing="sleeps", context=context))
 """
 _WORK = """
 import os, pathlib, time
 def work(folder):
-    (pathlib.Path(folder) / str(os.getpid())).touch()
+    for process in (os.getpid(), os.getppid()):
+        (pathlib.Path(folder) / str(process)).touch()
     time.sleep(300)
 """
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_workers_end_with_their_parent_however_it_ends(tmp_path, end):
+@pytest.mark.parametrize("context", ["process_context()", "warm_context([])"])
+def test_workers_end_with_their_parent_however_it_ends(tmp_path, end, context):
     (tmp_path / "parent.py").write_text(_PARENT)
     (tmp_path / "work.py").write_text(_WORK)
     marks = tmp_path / "marks"
     marks.mkdir()
-    command = [sys.executable, str(tmp_path / "parent.py"), str(marks)]
+    command = [sys.executable, str(tmp_path / "parent.py"), str(marks), context]
     parent = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    _wait_until(lambda: len(list(marks.iterdir())) == 2)
-    children = [int(mark.name) for mark in marks.iterdir()]
+    _wait_until(lambda: len(list(marks.iterdir())) == 3)
+    # The workers, and what they were forked off, which is the parent or a server of its own.
+    children = {int(mark.name) for mark in marks.iterdir()} - {parent.pid}
+    assert len(children) == (3 if "warm" in context else 2)
     parent.send_signal(end)
     parent.wait(timeout=30)
     _wait_until(lambda: not any(_alive(child) for child in children))

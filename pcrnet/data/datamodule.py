@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.experiment import Experiment
+from pcrnet.data.ahead import made_ahead
 from pcrnet.data.artefacts import (
     ArtefactParameters,
     ChannelPhysics,
@@ -34,6 +35,29 @@ class AugmentedBatch(NamedTuple):
     artefacts: ArtefactParameters | None
 
 
+class ReadyBatch(NamedTuple):
+    """A batch that was augmented ahead."""
+
+    batch: Batch
+
+
+class AheadLoader(DataLoader[Batch]):
+    """A loader whose batches are augmented in a thread while the step before is computed."""
+
+    def __init__(
+        self,
+        dataset: PatientDataset,
+        make: Callable[[Batch], ReadyBatch],
+        **how: Any,  # noqa: ANN401 - as torch has it
+    ) -> None:
+        super().__init__(dataset, **how)
+        self._make = make
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """What the loader gives, augmented."""
+        return made_ahead(super().__iter__(), self._make)
+
+
 class FitDataModule(LightningDataModule):
     """Training and, for early stopping, validation patients of one fit.
 
@@ -43,6 +67,9 @@ class FitDataModule(LightningDataModule):
         training: The patients that the fit learns from.
         validation: A slice of its own training patients that early stopping watches.
         test: Patients that the fit leaves out, for a trainer that tests or predicts.
+        ahead: Whether a thread makes the next training batch while a step is computed, on a CPU;
+            it needs a core of its own. Where another library augments, none does: it draws from
+            the one generator that dropout draws from.
 
     Attributes:
         batch_size: Patients a step; Lightning's finder of batch sizes sets it.
@@ -56,6 +83,8 @@ class FitDataModule(LightningDataModule):
         training: PatientDataset,
         validation: PatientDataset | None = None,
         test: PatientDataset | None = None,
+        *,
+        ahead: bool = False,
     ) -> None:
         super().__init__()
         self.experiment = experiment
@@ -63,6 +92,7 @@ class FitDataModule(LightningDataModule):
         self.training = training
         self.validation = validation
         self.test = test
+        self.ahead = ahead and isinstance(experiment.augmentation, AugmentationConfig)
         self.batch_size = experiment.training.batch_size
         self.received_at = 0.0
         data, imaging = experiment.data, experiment.imaging
@@ -107,18 +137,27 @@ class FitDataModule(LightningDataModule):
 
     def _loader(self, dataset: PatientDataset, **how: Any) -> DataLoader[Batch]:  # noqa: ANN401
         workers = 0 if dataset.resident else self.experiment.data.workers
-        return DataLoader(
-            dataset,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available() and not dataset.resident,
-            collate_fn=_already_a_batch,
-            **how,
-        )
+        how |= {
+            "num_workers": workers,
+            "persistent_workers": workers > 0,
+            "pin_memory": torch.cuda.is_available() and not dataset.resident,
+            "collate_fn": _already_a_batch,
+        }
+        if dataset is self.training and self.ahead:
+            return AheadLoader(dataset, self._make_ready, **how)
+        return DataLoader(dataset, **how)
 
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch | AugmentedBatch:
+    def _make_ready(self, batch: Batch) -> ReadyBatch:
+        return ReadyBatch(self._augmented(self._drawn(batch)))
+
+    def on_before_batch_transfer(
+        self, batch: Batch | ReadyBatch, dataloader_idx: int
+    ) -> Batch | AugmentedBatch:
         """Draw the random numbers while the batch is on the CPU: nothing waits for the device."""
         self.received_at = time.perf_counter()
+        return batch.batch if isinstance(batch, ReadyBatch) else self._drawn(batch)
+
+    def _drawn(self, batch: Batch) -> Batch | AugmentedBatch:
         augmentation = self.experiment.augmentation
         if self.trainer is None or not self.trainer.training or not augmentation.enabled:
             return batch
@@ -138,6 +177,9 @@ class FitDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch | AugmentedBatch, dataloader_idx: int) -> Batch:
         """Augment where the batch is trained on."""
+        return self._augmented(batch)
+
+    def _augmented(self, batch: Batch | AugmentedBatch) -> Batch:
         augmentation = self.experiment.augmentation
         if isinstance(batch, Batch) or not isinstance(augmentation, AugmentationConfig):
             return batch if isinstance(batch, Batch) else batch.batch

@@ -162,7 +162,7 @@ class MachineNeeds:
 
 
 def foresee(experiment: Experiment, patients: int, covariates: int) -> MachineNeeds:
-    """Find out what an experiment needs, with a forward pass and a second or two of steps.
+    """Find out what an experiment needs, with a forward pass and half a second of steps.
 
     Args:
         experiment: The configuration.

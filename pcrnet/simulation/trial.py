@@ -12,7 +12,6 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -198,6 +197,8 @@ def make_patient(directory: Path, config: SimulationConfig, index: int) -> int:
 
 def _write_image(path: Path, array: FloatMap | NDArray[np.bool_], grid: ScanGrid) -> None:
     """Write a NIfTI file: masks as uint8, images in 12 bits with a slope, as scanners do."""
+    import nibabel as nib
+
     if array.dtype == np.bool_:
         slope, stored = 1.0, array.astype(np.uint8)
     else:

@@ -14,8 +14,10 @@ from pcrnet.models.kinds import KINDS
 from pcrnet.processes import in_processes, tell, worker_number
 from pcrnet.training.demands.memory import fits_that_have_room
 from pcrnet.training.demands.timing import Timekeeper
+from pcrnet.training.devices import uses_gpu
 from pcrnet.training.events import FitFinished, Listener
 from pcrnet.training.fit import DONE_FILE, FitJob, read_logits, run_fit
+from pcrnet.training.head_start import warm_workers
 from pcrnet.training.plan import FitPlan
 
 
@@ -39,8 +41,10 @@ def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
     else:
         begin = partial(_use_threads, max(1, available_cores() // parallel))
         fit = partial(_run_in_worker, job=job)
+        # A process that was forked cannot use a GPU for sure.
+        context = None if uses_gpu(job.training) else warm_workers()
         for _ in in_processes(
-            fit, plans, parallel, doing="trains a fit", begin=begin, listen=clock
+            fit, plans, parallel, doing="trains a fit", begin=begin, listen=clock, context=context
         ):
             pass
     clock.conclude(job, time.perf_counter() - began, parallel)

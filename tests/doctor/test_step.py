@@ -1,5 +1,6 @@
 """A step is timed by a clock, within the time given, and leaves the machine as it was."""
 
+import copy
 import time
 from types import SimpleNamespace
 
@@ -20,14 +21,14 @@ SMALL = [
 def test_it_is_the_median_of_what_the_clock_says(monkeypatch):
     """The first step warms up; of the three that follow the median is 2."""
     now, lengths = [0.0], iter([5.0, 1.0, 2.0, 50.0, 50.0])
-    inside = torch.optim.AdamW.step
+    inside = module.adamw
 
-    def slow(self, *args, **kwargs):
+    def slow(*args, **kwargs):
         now[0] += next(lengths)
-        return inside(self, *args, **kwargs)
+        return inside(*args, **kwargs)
 
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr(torch.optim.AdamW, "step", slow)
+    monkeypatch.setattr(module, "adamw", slow)
     found = time_step(load_experiment(SMALL), 1, threads=1, longest_s=30.0)
     assert found.steps == 3
     assert found.seconds == 2.0
@@ -52,6 +53,22 @@ def test_threads_and_random_numbers_are_as_before_and_no_time_is_made_up():
     assert torch.equal(torch.rand(2), expected)
     assert found.threads == before + 1
     assert 0 < found.seconds * max(1, found.steps / 2) <= whole  # half take the median or more
+
+
+def test_its_update_is_that_of_the_optimiser():
+    torch.manual_seed(0)
+    ours = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
+    theirs = copy.deepcopy(ours)
+    update, optimizer = module._adamw(ours), torch.optim.AdamW(theirs.parameters(), lr=1e-6)
+    for _ in range(3):
+        batch = torch.rand(5, 4)
+        for network in (ours, theirs):
+            network.zero_grad(set_to_none=True)
+            network[:2](batch).square().sum().backward()  # the last layer has no gradient
+        update()
+        optimizer.step()
+    for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-6, atol=0)
 
 
 def test_a_model_without_a_network_has_no_step():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pcrnet.commands.registry import SETTINGS, Commands
 from pcrnet.config.layers import load_experiment
+from pcrnet.training.head_start import begin_early
 
 
 def register(commands: Commands) -> None:
@@ -30,6 +31,7 @@ def _train(options: argparse.Namespace) -> None:
 
         key = read_private_key(options.sign)
 
+    begin_early(experiment)
     from pcrnet.run.console import RunConsole
     from pcrnet.run.pipeline import train
     from pcrnet.training.tracking import tracking

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from pcrnet.evaluation.statistics.array_types import BoolArray, FloatArray, IntArray, why_undefined
 from pcrnet.evaluation.statistics.intervals import (
@@ -151,7 +151,7 @@ def auc_fold_mean(
         note = f"{alike}; {note}" if note else alike
         return Estimate(value, None, None, len(label), method, note)
     error = float(areas.std(ddof=1)) / math.sqrt(len(areas))
-    half = float(stats.t.ppf((1 + confidence) / 2, len(areas) - 1)) * error
+    half = float(stdtrit(len(areas) - 1, (1 + confidence) / 2)) * error
     low, high = max(value - half, 0.0), min(value + half, 1.0)
     return Estimate(value, low, high, len(label), method, note)
 
@@ -159,11 +159,13 @@ def auc_fold_mean(
 def _placements(
     scores: FloatArray, positive: BoolArray, negative: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
+    from scipy.stats import rankdata
+
     above, below = scores[:, positive], scores[:, negative]
     n_above, n_below = above.shape[1], below.shape[1]
-    ranks = stats.rankdata(np.concatenate([above, below], axis=1), axis=1)
-    among_above = stats.rankdata(above, axis=1)
-    among_below = stats.rankdata(below, axis=1)
+    ranks = rankdata(np.concatenate([above, below], axis=1), axis=1)
+    among_above = rankdata(above, axis=1)
+    among_below = rankdata(below, axis=1)
     return (
         (ranks[:, :n_above] - among_above) / n_below,
         1.0 - (ranks[:, n_above:] - among_below) / n_above,

@@ -31,7 +31,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from pcrnet.evaluation.statistics.confusion import Confusion
 from pcrnet.evaluation.statistics.intervals import Estimate, logit_wald_interval, normal_quantile
@@ -150,7 +150,7 @@ def _quantile(variance: float, seen: float, folds: int) -> float:
     if share < _OF_NO_MOMENT:
         return _Z
     degrees = max(of_fits / (share * share), _FEWEST_DEGREES)
-    return float(student_t.ppf(0.975, degrees))
+    return float(stdtrit(degrees, 0.975))
 
 
 def _share_interval(

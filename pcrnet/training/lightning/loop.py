@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -22,7 +23,7 @@ from pcrnet.errors import IntegrityError, RunError
 from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.contract import FitPart
 from pcrnet.storage import atomic_path, sha256_file
-from pcrnet.training.devices import require_deterministic_layers
+from pcrnet.training.devices import computing_device, require_deterministic_layers
 from pcrnet.training.events import FitEvent, Remark
 from pcrnet.training.lightning.finite import require_finite
 from pcrnet.training.lightning.ranks import Rank, train_in_ranks
@@ -95,6 +96,7 @@ class TrainingLoop:
 
     def train(self, part: FitPart, start: Start, rank: Rank | None = None) -> None:
         """Train from ``start``, in this process or as one of several that share the fit."""
+        from pcrnet.data.ahead import one_thread_less
         from pcrnet.data.datamodule import FitDataModule
         from pcrnet.training.lightning.callbacks import (
             AveragedWeights,
@@ -130,6 +132,8 @@ class TrainingLoop:
             f"{self.fit}/{part.name}",
             datasets[0],
             datasets[1] if watched.any() else None,
+            ahead=computing_device(config, self.device_index).type == "cpu"
+            and torch.get_num_threads() > 1,
         )
         history = History()
         stopping = config.stopping
@@ -153,7 +157,7 @@ class TrainingLoop:
             self.experiment.model, self.experiment.data, self.experiment.imaging, part.encoding
         )
         module = PcrModule.training_of(part.network, blueprint, config, seed)
-        with quiet_lightning(), interruptible():
+        with quiet_lightning(), interruptible(), one_thread_less(data.ahead):
             trainer = make_trainer(
                 config,
                 callbacks,

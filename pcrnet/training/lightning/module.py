@@ -68,6 +68,8 @@ class PcrModule(LightningModule):
         """The peak; Lightning's finder of learning rates sets it."""
         self.seed = seed
         self.network = NetworkBlueprint.from_dict(network).build() if built is None else built
+        # They can be frozen. To look for them takes a while, and they stay the same.
+        self._monai = [part for part in self.network.modules() if isinstance(part, MonaiEncoder)]
         self._captured: CapturedNetwork | None = None
 
     @classmethod
@@ -97,10 +99,14 @@ class PcrModule(LightningModule):
         # Not once an epoch: Lightning calls no on_train_epoch_start in the first resumed epoch.
         rank = self.global_rank
         own = (rank,) if rank else ()  # processes that share a batch drop units of their own
-        for part in self.network.modules():
-            if isinstance(part, MonaiEncoder):
-                part.frozen = self._is_frozen()
-        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx, *own))
+        for part in self._monai:
+            part.frozen = self._is_frozen()
+        seed = derive_seed(self.seed, "dropout", self.current_epoch, batch_idx, *own)
+        if self.device.type == "cpu":
+            # For each kind of GPU that is not in use torch.manual_seed keeps the whole call stack.
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss, a scalar, of one batch or of the share of it that this process was given."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from torch import nn
 
 from pcrnet.config.model import ModelConfig, NetworkConfig
 from pcrnet.config.training import EarlyStopping
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.data.datamodule import AheadLoader, FitDataModule
+from pcrnet.data.seeds import derive_seed
 from pcrnet.errors import RunError
-from pcrnet.models.contract import FitRequest
+from pcrnet.models.contract import FitPart, FitRequest
 from pcrnet.models.encoders.resnet import ResNetConfig
 from pcrnet.models.kinds import KINDS, fit_model
 from pcrnet.models.monai_rival import MonaiConfig
@@ -26,6 +30,7 @@ from pcrnet.training.lightning.loop import (
     forget_trained,
     watched_patients,
 )
+from pcrnet.training.lightning.module import PcrModule
 
 MakeJob = Callable[..., FitJob]
 pytestmark = pytest.mark.usefixtures("single_thread")
@@ -139,3 +144,53 @@ def test_offsets_are_part_of_the_loss(make_job: MakeJob, tmp_path: Path) -> None
         history = (tmp_path / str(offset) / "network" / "history.csv").read_text()
         first_losses.append(float(history.splitlines()[1].split(",")[1]))
     assert first_losses[1] > first_losses[0] + 1.0
+
+
+def test_batches_that_are_made_ahead_train_the_same_bits(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads make one that computes and one that makes batches."""
+    job = make_job(
+        "training.max_epochs=3", "augmentation.elastic_mm=2", "augmentation.channel_dropout=0.2"
+    )
+    loaders = []
+    plain = FitDataModule.train_dataloader
+
+    def watched(data: FitDataModule) -> object:
+        loaders.append(type(plain(data)))
+        return plain(data)
+
+    monkeypatch.setattr(FitDataModule, "train_dataloader", watched)
+    trained = [_trained(job, tmp_path / str(threads), threads) for threads in (1, 2)]
+    assert AheadLoader not in loaders[: len(loaders) // 2]
+    assert set(loaders[len(loaders) // 2 :]) == {AheadLoader}
+    for name, value in trained[0].items():
+        assert torch.equal(value, trained[1][name]), name
+
+
+def _trained(job: FitJob, folder: Path, threads: int) -> dict[str, torch.Tensor]:
+    loop = TrainingLoop(
+        job.experiment, job.training, "own", "f" * 64, job.cache(), folder, 0, 3, lambda event: None
+    )
+    torch.set_num_threads(threads)
+    encoding = ClinicalEncoding(())
+    network = SMALL["network"]
+    build = KINDS["network"].build
+    assert build is not None
+    torch.manual_seed(0)
+    built = build(network, job.experiment.data, job.experiment.imaging, encoding)
+    offset = np.zeros((len(job.patients), 3))
+    loop(FitPart("one", built, job.patients, encoding, offset))
+    assert torch.get_num_threads() == threads
+    return built.state_dict()
+
+
+def test_dropout_is_seeded_by_epoch_and_batch_alone(make_job: MakeJob, tmp_path: Path) -> None:
+    """As torch.manual_seed would, which keeps a call stack for each kind of GPU it has not."""
+    module = PcrModule.training_of(
+        nn.Linear(1, 1), SimpleNamespace(to_dict=dict), make_job().training, 5
+    )
+    module.on_train_batch_start(None, 3)
+    found = torch.rand(4)
+    torch.manual_seed(derive_seed(5, "dropout", 0, 3))
+    assert torch.equal(found, torch.rand(4))
