@@ -193,7 +193,7 @@ def _organs(uptake: Values, height: Values, allowed: Mask, least: float) -> Mask
         grown = parts == parts[inside]
         volume_ml = float(grown.sum()) * REGION_MM**3 / 1000.0
         around = binary_dilation(grown)  # the blur about it
-        if volume_ml > MOST_ML or organs[box][grown].any():
+        if volume_ml > MOST_ML:
             organs[box] |= around & (spots[box] <= 2 * highest)
         else:
             spots[box][grown] = highest

@@ -84,7 +84,8 @@ def test_nodes_that_touch_are_still_nodes(region, count):
 
 
 def test_a_wide_foot_takes_no_node_away_that_rises_high_above_it(region):
-    spots = _spots(region, [(_NODE_MM, 8.0, 8.0), (_NODE_MM, 34.0, 1.2, 10.0)])
+    muscle = (tuple(np.array(_NODE_MM) - [35.0, 0.0, 0.0]), 40.0, 2.0, 10.0)
+    spots = _spots(region, [(_NODE_MM, 8.0, 8.0), muscle])
     found = region.points_mm[:, *spots.peaks[0]]
     assert np.linalg.norm(found - np.array(_NODE_MM)) < 6.0
 
