@@ -7,7 +7,7 @@ from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.augment import draw
 from pcrnet.data.warp import warp
-from tests.gpu_kernels import in_interpreter, interpreted, on_gpu
+from tests.models.gpu_kernels import in_interpreter, interpreted, on_gpu
 
 _STRONG = AugmentationConfig(rotation_degrees=40, translation_mm=30, elastic_mm=4, visit_shift_mm=9)
 

@@ -1,9 +1,11 @@
 """Hot spots of nodal size outside the bed on PET, and what becomes of them.
 
-A white top-hat keeps what is narrower than 24 mm and brighter than what lies around it, so that
-heart and liver do not count. Where the field shows both halves of the body, only the lesion's half
-does; and only what lies no more than 40 mm in front of the lesion or below it, for the axilla lies
-behind it and above. The outermost 8 mm of the field do not count: what goes on beyond is not seen.
+A white top-hat keeps what is narrower than 24 mm and brighter than what lies around it. The wall of
+the heart and a liver that the field cuts off pass as well: so what hangs together with a spot at
+half its height must have no more than twice the volume of a ball of that width, which leaves room
+for nodes that touch. Where the field shows both halves of the body, only the lesion's half does;
+and only what lies no more than 40 mm in front of the lesion or below it, for the axilla lies behind
+it and above. The outermost 8 mm of the field do not count: what goes on beyond is not seen.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from pcrnet.imaging.quantify.sampled import Sampled, far_level
 
 WIDEST_MM = 24.0
 CLEAR_OF_LESION_MM = 25.0
+MOST_ML = 2.0 * np.pi / 6.0 * WIDEST_MM**3 / 1000.0
+"""Of what one spot is part of; beyond, it is the wall or the edge of an organ."""
+_GROWN_MM = 40.0  # each way: four times as wide as what has the greatest volume
 _EDGE_VOXELS = 2
 _FRONT_MM, _BELOW_MM = 40.0, 40.0
 _BOTH_HALVES_MM = 260.0
@@ -90,7 +95,9 @@ class Spots:
 
 
 def find_spots(pet: Sampled, region: Region) -> Spots | None:
-    """Hot spots on the coarse grid; None where the scan shows no body far from the lesion."""
+    """Hot spots on the coarse grid; None where the scan shows no body far from the lesion, or
+    nothing but organs.
+    """
     from scipy.ndimage import gaussian_filter, grey_opening
 
     level = far_level(pet, region)
@@ -106,7 +113,11 @@ def find_spots(pet: Sampled, region: Region) -> Spots | None:
     middle = float(np.median(height[allowed]))
     noise = 1.4826 * float(np.median(np.abs(height[allowed] - middle)))
     least = max(_LOWEST, _NOISE_DEVIATIONS * noise)
-    return Spots(np.asarray(height - middle), pet.covered, allowed, least, region)
+    height = np.asarray(height - middle)
+    allowed &= ~_organs(smooth / level, height, allowed, least)
+    if not allowed.any():
+        return None
+    return Spots(height, pet.covered, allowed, least, region)
 
 
 def measure_spots(spots: Spots) -> dict[str, float]:
@@ -152,6 +163,42 @@ def _plausible(pet: Sampled, region: Region) -> Mask:
         middle = float(body.min() + body.max()) / 2
         allowed &= np.sign(x - middle) == np.sign(lesion[0] - middle)
     return np.asarray(allowed)
+
+
+def _organs(uptake: Values, height: Values, allowed: Mask, least: float) -> Mask:
+    """What belongs to something larger than nodes, of all that stands out (x, y, z).
+
+    From the highest spot down. What is wide at the level of a low spot may rise to a node more than
+    twice as high: that stays.
+
+    Args:
+        uptake: In units of the far body, (x, y, z).
+        height: The same above its surroundings, (x, y, z).
+        allowed: Where a spot may lie, (x, y, z).
+        least: Height from which on something stands out.
+    """
+    from scipy.ndimage import binary_dilation, label
+
+    left = allowed & (height > least)
+    organs, spots = np.zeros_like(allowed), np.zeros_like(height)
+    reach = int(_GROWN_MM / REGION_MM)
+    places = np.argwhere(left)
+    for peak in places[np.argsort(-height[left], kind="stable")].tolist():
+        if not left[tuple(peak)]:
+            continue
+        highest = height[tuple(peak)]
+        box = tuple(slice(max(n - reach, 0), n + reach + 1) for n in peak)
+        inside = tuple(n - part.start for n, part in zip(peak, box, strict=True))
+        parts, _ = label(uptake[box] >= uptake[tuple(peak)] - highest / 2)
+        grown = parts == parts[inside]
+        volume_ml = float(grown.sum()) * REGION_MM**3 / 1000.0
+        around = binary_dilation(grown)  # the blur about it
+        if volume_ml > MOST_ML:
+            organs[box] |= around & (spots[box] <= 2 * highest)
+        else:
+            spots[box][grown] = highest
+        left[box][around] = False
+    return organs
 
 
 def _ball(radius_mm: float) -> Mask:

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from pcrnet.models.encoders.layers import Stem
-from tests.gpu_kernels import in_interpreter, interpreted, on_gpu
+from tests.models.gpu_kernels import in_interpreter, interpreted, on_gpu
 
 _SCRIPT = """
 import torch

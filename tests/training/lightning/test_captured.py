@@ -18,7 +18,7 @@ from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.dual_branch.network import PcrNet
 from pcrnet.training.lightning import module
 from pcrnet.training.lightning.captured import CapturedNetwork, may_be_captured
-from tests.gpu_kernels import on_gpu
+from tests.models.gpu_kernels import on_gpu
 
 _GPU, _CPU = torch.device("cuda"), torch.device("cpu")
 _IMAGING = ImagingConfig(size=(24, 24, 16))
