@@ -129,8 +129,8 @@ def _label_problems(name: str, values: FloatArray) -> Iterator[Breach]:
             field=name,
             remedy="the labels are coded {1, 2}: name complete response, for example --positive 1"
             if one_two
-            else "1 is complete response, 0 residual disease, an empty cell unknown; of two other "
-            "values name the first by --positive",
+            else "1 is complete response, 0 residual disease, an empty cell (or NA, ?, unknown) "
+            "unknown; of two other values name the first by --positive",
         )
 
 
