@@ -30,7 +30,10 @@ from pcrnet.decision.nested import (
 )
 from pcrnet.decision.training_size import noise_shares, pair_key
 from pcrnet.evaluation.statistics.array_types import FloatArray
-from pcrnet.evaluation.statistics.calibration.reliability import calibration_line
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+)
 from pcrnet.evaluation.statistics.confusion import confusion, sensitivity, specificity
 from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.statistics.shipped import ShippedHead
@@ -233,15 +236,23 @@ def describe_head(
     fewer = 1 - 1 / folds
     # Where all patients have one probability, all are called alike, here and elsewhere.
     alike = np.ptp(own[known]) < _INSIDE
+    width = max(_SMOOTHING * float(np.std(_logit(own))), _INSIDE)
     for name, rate in _RATES.items():
         between[name], seen[name] = _between_rates(
-            fold, fits.shown, own, cut, of_responders=name == "sensitivity"
+            fold, fits.shown, label, cut, width, of_responders=name == "sensitivity"
         )
         tables = [confusion(own, label, cut), *(confusion(*each) for each in pooled)]
         rates = [rate(table).value for table in tables]
         if rates[0] is not None and rates[1] is not None and rates[2] is not None:
             apparent[name] = rates[0]
             optimism[name] = 0.0 if alike else (rates[1] - rates[2]) * fewer
+    level = calibration_in_the_large(_inside(own[known]), label[known]).value
+    if level is not None:
+        # Where it flatters itself it is 0, and as likely too high as too low: there is no optimism.
+        apparent["calibration_in_the_large"], optimism["calibration_in_the_large"] = level, 0.0
+        between["calibration_in_the_large"], seen["calibration_in_the_large"] = _layouts(
+            fold, fits.shown, known, lambda risk: risk / float(np.mean(own * (1 - own)))
+        )
     line = _line(own, label)
     if line.value is not None and line.low is not None and line.high is not None:
         apparent["calibration_slope"] = line.value
@@ -313,34 +324,52 @@ def _between_fits(
 def _between_rates(
     fold: NDArray[np.int64],
     shown: Mapping[tuple[int, ...], FloatArray],
-    chance: FloatArray,
+    label: FloatArray,
     threshold: float,
+    width: float,
     *,
     of_responders: bool,
 ) -> tuple[float, float]:
     """The same for the share that a threshold calls rightly, in as many patients as there may be.
 
-    A rate jumps with every patient whom two fits call differently, and a fold has few: what comes
-    of that is taken out, as the interaction of fits and patients in a two-way layout without
-    repeats. A patient close to the threshold is called in part, so that less has to be.
+    It is asked of the patients' outcomes: chances that a noisy fit tells hide what two others
+    differ in, and by how much depends on the threshold. A rate jumps with every patient whom two
+    fits call differently, and a fold has few: what comes of that is taken out, as the interaction
+    of fits and patients in a two-way layout without repeats. A patient within ``width`` of the
+    threshold, in logits, is called in part, so that less has to be.
 
     Returns:
         The variance between fits, and what it was before the patients' part was taken out.
     """
+    cut = float(logit(np.clip(threshold, _INSIDE, 1 - _INSIDE)))
+    sign = 1 if of_responders else -1
+    return _layouts(
+        fold,
+        shown,
+        label == float(of_responders),
+        lambda risk: ndtr(sign * (_logit(risk) - cut) / width),
+    )
+
+
+def _layouts(
+    fold: NDArray[np.int64],
+    shown: Mapping[tuple[int, ...], FloatArray],
+    concerned: NDArray[np.bool_],
+    part: Callable[[FloatArray], FloatArray],
+) -> tuple[float, float]:
+    """Mean over folds of the variance over fits of the mean ``part`` of the patients concerned."""
     folds = range(int(fold.max()) + 1)
-    width = max(_SMOOTHING * float(np.std(_logit(chance))), _INSIDE)
     found, seen = [], []
     for outer in folds:
-        own = fold == outer
-        weight = chance[own] if of_responders else 1 - chance[own]
-        risks = np.stack([shown[pair_key(outer, inner)][own] for inner in folds if inner != outer])
-        fits, patients = risks.shape
-        if patients < 2 or not weight.sum() > 0 or np.isnan(threshold):
+        own = (fold == outer) & concerned
+        values = np.stack(
+            [part(shown[pair_key(outer, inner)][own]) for inner in folds if inner != outer]
+        )
+        fits, patients = values.shape
+        if patients < 2 or np.isnan(values).any():
             continue
-        beyond = (_logit(risks) - float(logit(np.clip(threshold, _INSIDE, 1 - _INSIDE)))) / width
-        right = ndtr(beyond if of_responders else -beyond) * weight / weight.mean()
-        of_fits, of_patients = right.mean(axis=1), right.mean(axis=0)
-        interaction = right - of_fits[:, None] - of_patients + right.mean()
+        of_fits = values.mean(axis=1)
+        interaction = values - of_fits[:, None] - values.mean(axis=0) + values.mean()
         noise = float((interaction**2).sum()) / ((fits - 1) * (patients - 1))
         seen.append(float(np.var(of_fits, ddof=1)))
         found.append(seen[-1] - noise / patients)

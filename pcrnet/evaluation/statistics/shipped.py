@@ -117,40 +117,42 @@ def _of(
         if not 0.0 < judged.value < 1.0:
             return replace(judged, method=method)
         variance = own * doubled + between
-        wider = _quantile(variance, seen, folds) / _Z
+        wider = _quantile(variance, between, seen, folds) / _Z
         low, high = logit_wald_interval(judged.value, wider * math.sqrt(variance))
         return replace(judged, low=low, high=high, method=method)
     value = judged.value
-    # The level is the calibrator's last act, and fits differ little in it: nothing doubles.
+    if name in shipped.apparent and name in shipped.optimism:
+        value = shipped.apparent[name] - shipped.optimism[name]
+    # The level is the calibrator's last act: nothing doubles.
     if name == "calibration_slope":
-        if name in shipped.apparent and name in shipped.optimism:
-            value = shipped.apparent[name] - shipped.optimism[name]
-            own = max(own, shipped.apparent["calibration_slope_error"] ** 2)
-        own *= doubled
+        own = max(own, shipped.apparent.get("calibration_slope_error", 0.0) ** 2) * doubled
     variance = own + between
-    half = _quantile(variance, seen, folds) * math.sqrt(variance)
+    half = _quantile(variance, between, seen, folds) * math.sqrt(variance)
     return replace(judged, value=value, low=value - half, high=value + half, method=method)
 
 
 _NOT_TOLD = "training did not tell what the shipped threshold does"
 
 
-def _quantile(variance: float, seen: float, folds: int) -> float:
+def _quantile(variance: float, between: float, seen: float, folds: int) -> float:
     """Student's t where the variance between fits, told by few of them, is much of the whole.
 
     Welch and Satterthwaite's degrees of freedom. The variance between fits is a mean over K folds
     of that of K − 1 fits, each of which serves two folds: for fits that are drawn alone and alike
-    it has 1/(1/M + 1/(K(K − 1)(K − 2))) degrees, M = K(K − 1)/2; 8.6 for five folds.
+    it has 1/(1/M + 1/(K(K − 1)(K − 2))) degrees, M = K(K − 1)/2; 8.6 for five folds. What the
+    patients of a fold add to it, ``seen`` less ``between``, is drawn anew in every fold, and so
+    are its products with what fits differ in: K(K − 2) degrees.
     """
     if not seen > 0.0 or not variance > 0.0 or folds < 3:
         return _Z
     fits = folds * (folds - 1) / 2
     of_fits = 1 / (1 / fits + 1 / (folds * (folds - 1) * (folds - 2)))
-    share = seen / variance
-    if share < _OF_NO_MOMENT:
+    share, of_patients = between / variance, max(seen - between, 0.0) / variance
+    if max(share, of_patients) < _OF_NO_MOMENT:
         return _Z
-    degrees = max(of_fits / (share * share), _FEWEST_DEGREES)
-    return float(student_t.ppf(0.975, degrees))
+    unsure = share**2 / of_fits
+    unsure += (2 * share * of_patients + of_patients**2) / (folds * (folds - 2))
+    return float(student_t.ppf(0.975, max(1 / unsure, _FEWEST_DEGREES)))
 
 
 def _share_interval(
@@ -161,7 +163,7 @@ def _share_interval(
     inside = min(max(share, 0.5 / n), 1 - 0.5 / n)
     binomial = inside * (1 - inside)
     variance = binomial / n * doubled + between
-    quantile = _quantile(variance, seen, folds)
+    quantile = _quantile(variance, between, seen, folds)
     patients = binomial / variance
     square = quantile**2
     centre = (share + square / (2 * patients)) / (1 + square / patients)
