@@ -39,7 +39,7 @@ from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.statistics.shipped import ShippedHead
 
 _RATES = {"sensitivity": sensitivity, "specificity": specificity}
-_SMOOTHING = 0.25
+_SMOOTHING = 0.1
 """Width, in standard deviations of the logits, over which a patient close to a threshold counts in
 part."""
 _LEAST_RELIABLE = 0.2
