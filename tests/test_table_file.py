@@ -30,7 +30,7 @@ TABS = "patient_id\tyT0\tprob_yT0\nMüller 1\t0\t0.25\nP,2\t1\t0.5\n"
         TABS.encode(),
         TABS.replace("\t", "|").encode(),
         b"|patient_id|yT0|prob_yT0|\n| :-- |---|---:|\n| M\xc3\xbcller 1|0|0.25|\n|P,2 |1|0.5|\n",
-        b" patient_id | yT0 | prob_yT0\n-----+-----+---\n M\xc3\xbcller 1 | 0|0.25\n P,2 |1 | 0.5\n",
+        b" patient_id | yT0 | prob_yT0\n----+----+---\n M\xc3\xbcller 1 | 0|0.25\n P,2 |1 | 0.5\n",
         PLAIN.replace("\n", "\r\n").encode(),
         PLAIN.replace("\n", "\r").encode(),
         ("# made 2026, by R\n\n#second\n" + PLAIN).encode(),

@@ -2,8 +2,9 @@
 
 The terms are those of :mod:`pcrnet.evaluation.statistics.shipped`. Outcomes enter twice: what a
 decision does to the patients it was fitted on, and what it does to the fold that it has not seen.
-How fits differ is asked of the predictions alone, as if each patient responded with the
-probability that the shipped calibrator gives: so it holds no noise of outcomes.
+How fits differ in their rates is asked of outcomes that they have not seen; how they differ
+otherwise of the predictions alone, as if each patient responded with the probability that the
+shipped calibrator gives.
 
 Shapes: n patients, K folds.
 """
@@ -248,10 +249,11 @@ def describe_head(
             optimism[name] = 0.0 if alike else (rates[1] - rates[2]) * fewer
     level = calibration_in_the_large(_inside(own[known]), label[known]).value
     if level is not None:
-        # Where it flatters itself it is 0, and as likely too high as too low: there is no optimism.
+        uncertainty = float(np.mean(_inside(own) * (1 - _inside(own))))
+        # Where it flatters itself it is 0, and as likely too high as too low.
         apparent["calibration_in_the_large"], optimism["calibration_in_the_large"] = level, 0.0
         between["calibration_in_the_large"], seen["calibration_in_the_large"] = _layouts(
-            fold, fits.shown, known, lambda risk: risk / float(np.mean(own * (1 - own)))
+            fold, fits.shown, known, lambda risk: risk / uncertainty
         )
     line = _line(own, label)
     if line.value is not None and line.low is not None and line.high is not None:

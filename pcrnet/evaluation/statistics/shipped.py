@@ -11,15 +11,18 @@ claim may be from what *it* does to other patients has more parts:
 - Fits differ by their seeds. The variance ω between fits of what each would do enters with
   1 + 1/K, K fits being judged and one shipped. Pair fits differ by their samples, too; that part
   is taken out, since the single fits' samples are together that of the fit on everybody: for fits
-  that are linear in their folds, the mean of the single fits is the fit that ships. ω is told by
-  few fits, so Student's t stands for the normal where ω is much of the whole.
+  that are linear in their folds, the mean of the single fits is the fit that ships. Rates are
+  compared by outcomes that the fits have not seen: chances that a fit tells would be noisy
+  themselves, and hide what others differ in. ω is told by few fits, so Student's t stands for the
+  normal where ω is much of the whole.
 - The threshold. Over- or undershot by chance, it moves what ships, and the judged models hardly
   tell, having other thresholds. But the shipped threshold is known: what it does to the very
   patients on whom it was chosen, less what such a choice flatters itself by, follows it. That
   optimism is measured where it can be: the same pair fits' predictions of the same patients, under
   the decision that was fitted on them and under the decision that never saw their fold, differ
   by nothing else. It falls as 1/n, so that K folds have (K − 1)/K of what K − 1 have.
-- The calibration slope of what ships is claimed alike.
+- Slope and level of what ships are claimed alike, the level without optimism: where it flatters
+  itself it is 0, and as likely too high as too low.
 
 Everything is given K and the size of the cohort; nothing is said of another cohort's patients.
 ``benchmarks/shipping.py`` measures how often these intervals cover.
@@ -62,9 +65,9 @@ class ShippedHead:
         between_fits: ω, the variance by seeds of what each fit would do, by metric.
         between_seen: ω before the noise of patients was taken out of it, which tells how well it
             is known; where it is not told, ω is taken to be known.
-        apparent: Sensitivity, specificity and calibration slope (with its standard error) of the
-            shipped decision in the patients on whom it was fitted.
-        optimism: By how much these three flatter themselves in such patients.
+        apparent: Sensitivity, specificity, calibration slope (with its standard error) and
+            calibration in the large of the shipped decision in the patients on whom it was fitted.
+        optimism: By how much these flatter themselves in such patients.
         instability: How much one patient's risk changes with the fit: the standard deviation over
             fits on other parts of the cohort, its ``median`` and ``ninetieth`` percentile over the
             patients, and ``changed``, the share of patients whom such fits call differently.
@@ -144,13 +147,16 @@ def _quantile(variance: float, between: float, seen: float, folds: int) -> float
     are its products with what fits differ in: K(K − 2) degrees. Where there is little else this
     errs on the wide side, since ω is not below 0.
     """
-    seen = max(seen, between)
-    if folds < 3 or not seen > _OF_NO_MOMENT * variance:
+    if not seen > 0.0 or not variance > 0.0 or folds < 3:
         return _Z
     fits = folds * (folds - 1) / 2
     of_fits = 1 / (1 / fits + 1 / (folds * (folds - 1) * (folds - 2)))
-    unsure = between**2 / of_fits + (seen**2 - between**2) / (folds * (folds - 2))
-    return float(student_t.ppf(0.975, max(variance**2 / unsure, _FEWEST_DEGREES)))
+    share, of_patients = between / variance, max(seen - between, 0.0) / variance
+    if max(share, of_patients) < _OF_NO_MOMENT:
+        return _Z
+    unsure = share * share / of_fits
+    unsure += (2 * share + of_patients) * of_patients / (folds * (folds - 2))
+    return float(student_t.ppf(0.975, max(1 / unsure, _FEWEST_DEGREES)))
 
 
 def _share_interval(

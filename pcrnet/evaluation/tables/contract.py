@@ -194,11 +194,11 @@ def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[Br
     possible = np.all([(values >= 0.0) & (values <= 1.0) for values in given], axis=0)
 
     def breaches(*, of_residue: bool) -> Iterator[tuple[str, BoolArray]]:
-        of = [
-            None if values is None else np.where(possible, 1 - values if of_residue else values, 0)
-            for values in (breast, nodes, joint)
-        ]
-        for text, amount in _excesses(*of):
+        def stated(values: FloatArray) -> FloatArray:
+            return np.where(possible, 1 - values if of_residue else values, 0)
+
+        marginal = [None if values is None else stated(values) for values in (breast, nodes)]
+        for text, amount in _excesses(*marginal, stated(joint)):
             yield text, amount > COHERENCE_TOLERANCE
 
     reversed_fits = not any(wrong.any() for _, wrong in breaches(of_residue=True))
@@ -216,11 +216,9 @@ def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[Br
 
 
 def _excesses(
-    breast: FloatArray | None, nodes: FloatArray | None, joint: FloatArray | None
+    breast: FloatArray | None, nodes: FloatArray | None, joint: FloatArray
 ) -> Iterator[tuple[str, FloatArray]]:
     """By how much each bound on the joint probability is overstepped, above 0 where it is."""
-    if joint is None:
-        return
     if breast is not None:
         yield "P(yT0yN0) exceeds P(yT0)", joint - breast
     if nodes is not None:
