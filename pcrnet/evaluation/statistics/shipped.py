@@ -112,8 +112,12 @@ def _of(
         n = 0 if table is None else table.positives if name == "sensitivity" else table.negatives
         if name not in shipped.apparent or not n:
             return replace(judged, low=None, high=None, method=method, reason=_NOT_TOLD)
-        value = min(max(shipped.apparent[name] - shipped.optimism[name], 0.0), 1.0)
+        apparent = shipped.apparent[name]
+        value = min(max(apparent - shipped.optimism[name], 0.0), 1.0)
         low, high = _share_interval(value, n, doubled, between, seen, folds)
+        if apparent in (0.0, 1.0):
+            # All patients are called alike, and others may be, whatever a choice flatters itself by.
+            low, high = min(low, apparent), max(high, apparent)
         return Estimate(value, low, high, judged.n, method)
     own = ((judged.high - judged.low) / (2 * _Z)) ** 2
     if name in ("auc", "average_precision"):

@@ -89,6 +89,15 @@ def test_the_level_is_that_of_the_shipped_decision() -> None:
     assert found.high - found.low == pytest.approx(0.8)
 
 
+def test_who_calls_nobody_may_go_on_to_call_nobody() -> None:
+    known = replace(KNOWN, apparent={"specificity": 1.0}, optimism={"specificity": 0.03})
+    found = shipped_metrics(METRICS, TABLE, known, 5)["specificity"]
+    assert found.value == pytest.approx(0.97)
+    assert found.high == 1.0
+    sometimes = replace(known, apparent={"specificity": 0.99}, optimism={"specificity": 0.02})
+    assert shipped_metrics(METRICS, TABLE, sometimes, 5)["specificity"].high < 1.0
+
+
 def test_what_is_not_known_has_no_interval() -> None:
     silent = replace(KNOWN, apparent={}, optimism={})
     found = shipped_metrics(METRICS, None, silent, 5)
