@@ -116,7 +116,7 @@ def _of(
         value = min(max(apparent - shipped.optimism[name], 0.0), 1.0)
         low, high = _share_interval(value, n, doubled, between, seen, folds)
         if apparent in (0.0, 1.0):
-            # All patients are called alike, and others may be, whatever a choice flatters itself by.
+            # All patients are called alike, and so may all others be, however a choice flatters.
             low, high = min(low, apparent), max(high, apparent)
         return Estimate(value, low, high, judged.n, method)
     own = ((judged.high - judged.low) / (2 * _Z)) ** 2
