@@ -17,9 +17,11 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import Batch, PatientDataset
+from pcrnet.data.resident import ResidentTensors, Shelf
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
 from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.kinds import KINDS
+from pcrnet.training.lightning.captured import CapturedNetwork, may_be_captured
 from pcrnet.training.lightning.losses import joint_negative_log_likelihood
 from pcrnet.training.lightning.module import parameter_groups
 
@@ -80,6 +82,16 @@ class InMemory:
         """The patient's tensor."""
         return self.tensors[patient.patient_id]
 
+    def resident(self, device: torch.device) -> ResidentTensors:
+        """The same, its images on a GPU."""
+        shape = next(iter(self.tensors.values())).image.shape
+        images = torch.empty((len(self.tensors), *shape), dtype=torch.float16, device=device)
+        shelf = Shelf(images, {name: row for row, name in enumerate(self.tensors)})
+        there = ResidentTensors(self, {name: name for name in self.tensors}, shelf)
+        for patient in self.patients:
+            there.images([patient])
+        return there
+
 
 def new_network(experiment: Experiment, device: torch.device) -> nn.Module:
     """The experiment's network, the same at every call."""
@@ -99,21 +111,25 @@ def resident_batch(experiment: Experiment, source: InMemory, device: torch.devic
 
 
 def bare_step(
-    experiment: Experiment, network: nn.Module, device: torch.device
+    experiment: Experiment, network: nn.Module, device: torch.device, *, captured: bool = True
 ) -> Callable[[Batch], None]:
-    """Forward, loss, backward, clipping and AdamW, as training does it, and nothing else."""
+    """Forward, loss, backward, clipping and AdamW, as training does it, and nothing else.
+
+    On a GPU the passes are replayed, as in training, unless each operation is to be seen.
+    """
     config = experiment.training
+    replays = captured and may_be_captured(network, config, device)
+    replay = CapturedNetwork(network, config.batch_size) if replays else None
     network.train()
     optimizer = torch.optim.AdamW(
-        parameter_groups(network, config.weight_decay), lr=1e-4, fused=True
+        parameter_groups(network, config.weight_decay, 1e-4, {}), lr=1e-4, fused=True
     )
 
     def step(batch: Batch) -> None:
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            logits: Tensor = network(
-                batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
-            )
+            fields = batch[:5]
+            logits: Tensor = network(*fields) if replay is None else replay(fields)
             loss = joint_negative_log_likelihood(batch.offset + logits, batch.allowed)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)

@@ -7,7 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
@@ -58,6 +65,17 @@ def keep_freed_memory() -> bool:
             mallopt(_M_TRIM_THRESHOLD, _NEVER)
         )
     return False
+
+
+def compiles_kernels(device: torch.device) -> bool:
+    """Whether kernels of our own can be compiled for a device: a GPU, Triton and a C compiler."""
+    return device.type == "cuda" and _has_compilers()
+
+
+@cache
+def _has_compilers() -> bool:
+    names = (os.environ.get("CC"), "gcc", "clang", "cc")
+    return find_spec("triton") is not None and any(which(name) for name in names if name)
 
 
 def peak_memory() -> int:

@@ -73,8 +73,13 @@ class TrainingConfig(Section):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Where fits compute; auto: on a GPU where there is one."""
     parallel_fits: PositiveInt | Literal["auto"] = "auto"
-    """Fits that run at the same time, each on a GPU (or share of the cores) of its own; auto: as
-    many as there are GPUs, else as there are cores, four at most."""
+    """Fits that run at the same time; auto: on CPUs as many as there are cores, four at most; on
+    each GPU as many as its memory and the cores hold, eight at most."""
+    resident: bool = True
+    """Keep the tensors of the cohort on the GPU where they take no more than half of what is free
+    there; else each batch is sent."""
+    cuda_graphs: bool = True
+    """Repeat the passes of a step on a GPU as a whole, rather than ask for each operation."""
     deterministic: bool = True
     """Deterministic algorithms only; densenet has none on a GPU and is refused there."""
     max_steps: PositiveInt | None = None

@@ -66,7 +66,7 @@ class FitDataModule(LightningDataModule):
         self.batch_size = experiment.training.batch_size
         self.received_at = 0.0
         data, imaging = experiment.data, experiment.imaging
-        self._physics = ChannelPhysics.of(data, imaging)
+        self._physics = self._placed = ChannelPhysics.of(data, imaging)
         self._library = library_augmenter(experiment.augmentation, data, imaging)
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -106,12 +106,12 @@ class FitDataModule(LightningDataModule):
         )
 
     def _loader(self, dataset: PatientDataset, **how: Any) -> DataLoader[Batch]:  # noqa: ANN401
-        workers = self.experiment.data.workers
+        workers = 0 if dataset.resident else self.experiment.data.workers
         return DataLoader(
             dataset,
             num_workers=workers,
             persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available() and not dataset.resident,
             collate_fn=_already_a_batch,
             **how,
         )
@@ -129,11 +129,12 @@ class FitDataModule(LightningDataModule):
         if not isinstance(augmentation, AugmentationConfig):
             return self._by_library(batch, seeds)
         shape = (len(data.timepoints), len(data.channels), len(data.branches))
-        return AugmentedBatch(
+        drawn = AugmentedBatch(
             batch,
             draw(augmentation, seeds, *shape),
             draw_artefacts(augmentation, seeds, *shape) if any_artefact(augmentation) else None,
         )
+        return _pinned(drawn) if torch.cuda.is_available() else drawn
 
     def on_after_batch_transfer(self, batch: Batch | AugmentedBatch, dataloader_idx: int) -> Batch:
         """Augment where the batch is trained on."""
@@ -143,7 +144,9 @@ class FitDataModule(LightningDataModule):
         plain, parameters, artefacts = batch
         imaging = self.experiment.imaging
         device = plain.image.device
-        physics = ChannelPhysics(*(one.to(device, non_blocking=True) for one in self._physics))
+        if self._placed.branch.device != device:
+            self._placed = ChannelPhysics(*(one.to(device) for one in self._physics))
+        physics = self._placed
 
         def distort(image: Tensor) -> Tensor:
             return (
@@ -172,6 +175,15 @@ class FitDataModule(LightningDataModule):
             image=torch.stack([image for image, _, _ in changed]),
             present=torch.stack([present for _, present, _ in changed]),
         )
+
+
+def _pinned(value: Any) -> Any:  # noqa: ANN401 - tuples of tuples of tensors
+    """The same in memory that a GPU reads by itself: for any other it stops, and the host waits."""
+    if isinstance(value, Tensor):
+        return value.pin_memory() if value.device.type == "cpu" else value
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(_pinned, value))
+    return value
 
 
 def _already_a_batch(batch: Any) -> Batch:  # noqa: ANN401 - the loader expects a list here

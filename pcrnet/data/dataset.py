@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,14 @@ class TensorSource(Protocol):
 
     def get(self, patient: Patient) -> PatientTensor:
         """The patient's tensor."""
+
+
+@runtime_checkable
+class ImageSource(TensorSource, Protocol):
+    """A source that has the images of several patients in one piece, on the device that trains."""
+
+    def images(self, patients: Sequence[Patient]) -> Tensor:
+        """Images float16 (B, T, C, X, Y, Z) of B patients."""
 
 
 class Batch(NamedTuple):
@@ -85,6 +93,11 @@ class PatientDataset(Dataset[Batch]):
         self._covariates = [torch.from_numpy(features) for features, _ in encoded]
         self._covariate_present = [torch.from_numpy(present) for _, present in encoded]
 
+    @property
+    def resident(self) -> bool:
+        """Whether the images lie on the device already: no loader process can hand them over."""
+        return isinstance(self._source, ImageSource)
+
     def __len__(self) -> int:
         return len(self.patients)
 
@@ -100,7 +113,11 @@ class PatientDataset(Dataset[Batch]):
         patients = [self.patients[index] for index in indices]
         tensors = [self._source.get(patient) for patient in patients]
         return Batch(
-            image=torch.from_numpy(np.stack([tensor.image for tensor in tensors])),
+            image=(
+                self._source.images(patients)
+                if isinstance(self._source, ImageSource)
+                else torch.from_numpy(np.stack([tensor.image for tensor in tensors]))
+            ),
             present=torch.from_numpy(np.stack([tensor.present for tensor in tensors])),
             days=torch.from_numpy(np.stack([tensor.days for tensor in tensors])),
             covariates=torch.stack([self._covariates[index] for index in indices]),

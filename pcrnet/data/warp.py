@@ -1,8 +1,9 @@
 """The warp of a batch: where every voxel looks, and what it sees there.
 
-A GPU samples with ``grid_sample``. On a CPU that runs voxel by voxel and channel by channel; here
-each voxel gathers, for all channels of its visit at once, four rows that hold two neighbours each,
-which takes a quarter of the time.
+On a CPU each voxel gathers, for all channels of its visit at once, four rows that hold two
+neighbours each: a quarter of the time of ``grid_sample``, which goes voxel by voxel and channel by
+channel. A GPU for which kernels can be compiled has one of its own, in
+:mod:`pcrnet.data.warp_triton`; any other device samples with ``grid_sample``.
 
 Shapes: B patients, T timepoints, N = B·T visits, C channels, X Y Z voxels, V = X·Y·Z.
 """
@@ -11,12 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pcrnet.config.imaging import ImagingConfig
+from pcrnet.machine import compiles_kernels
 
 _VOXELS_AT_ONCE = 200_000  # what is computed of them fits the caches of a core
 
@@ -38,6 +41,10 @@ def warp(image: Tensor, transform: Tensor, elastic_mm: Tensor, imaging: ImagingC
     visits = image.flatten(0, 1)
     moves = _in_voxels(transform.flatten(0, 1), imaging)
     bend = _displacement(elastic_mm, imaging) if elastic_mm.shape[-1] else None
+    if compiles_kernels(image.device):
+        from pcrnet.data.warp_triton import warp_visits
+
+        return warp_visits(visits, moves, bend).view(image.shape)
     at_once = max(1, _VOXELS_AT_ONCE // math.prod(imaging.size)) if gathers else len(visits)
     moved = torch.empty(visits.shape, device=image.device)
     for first in range(0, len(visits), at_once):
@@ -53,16 +60,22 @@ def warp(image: Tensor, transform: Tensor, elastic_mm: Tensor, imaging: ImagingC
 
 def _in_voxels(transform: Tensor, imaging: ImagingConfig) -> Tensor:
     """The same map (N, 3, 4) from indices of voxels to (fractional) indices of voxels."""
-    spacing = transform.new_tensor(imaging.spacing_mm)
-    middle = (transform.new_tensor(imaging.size) - 1) / 2
+    spacing = _placed(imaging.spacing_mm, transform.device)
+    middle = (_placed(imaging.size, transform.device) - 1) / 2
     matrix = transform[..., :3] * spacing / spacing[:, None]
     offset = transform[..., 3] / spacing + middle - matrix @ middle
     return torch.cat([matrix, offset[..., None]], dim=-1)
 
 
+@lru_cache(maxsize=32)
+def _placed(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Numbers on a device: sent once, for a GPU stops for what it is sent."""
+    return torch.tensor(values, dtype=torch.float32, device=device)
+
+
 def _displacement(elastic_mm: Tensor, imaging: ImagingConfig) -> Tensor:
     """Control points to voxels (B, 3, X, Y, Z), in voxels: linear along one axis after another."""
-    bend = elastic_mm / elastic_mm.new_tensor(imaging.spacing_mm)[:, None, None, None]
+    bend = elastic_mm / _placed(imaging.spacing_mm, elastic_mm.device)[:, None, None, None]
     nodes = elastic_mm.shape[-1]
     for length in imaging.size:
         place = torch.linspace(0, nodes - 1, length, device=bend.device)

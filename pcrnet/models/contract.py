@@ -23,7 +23,8 @@ from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.clinical import ClinicalEncoding, Encoding
 
 if TYPE_CHECKING:
-    from torch import device, nn
+    import torch
+    from torch import nn
 
     from pcrnet.data.dataset import TensorSource
 
@@ -40,7 +41,7 @@ class FittedModel(Protocol):
         patients: Sequence[Patient],
         source: TensorSource,
         *,
-        device: device | str = "cpu",
+        device: torch.device | str = "cpu",
         shown: Shown | None = None,
     ) -> Logits:
         """Logits (n, 3), patient by patient: neither order nor company changes them.
@@ -118,6 +119,7 @@ class FitRequest:
         imaging: The grid, and the kind of each channel.
         seed: Of the run.
         optimise: The training loop.
+        device: Where networks are asked about patients whom they have not seen.
     """
 
     name: str
@@ -128,3 +130,4 @@ class FitRequest:
     imaging: ImagingConfig
     seed: int
     optimise: Optimiser
+    device: torch.device | str = "cpu"

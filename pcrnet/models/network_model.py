@@ -114,7 +114,9 @@ class NetworkModel:
             request.optimise(FitPart(name, network, learning.patients, encoding, offset))
             others = _chosen(request.patients, left)
             started[left] = own_start.logits(others, request.source)
-            added[left] = network_logits(network, encoding, others, request.source)
+            added[left] = network_logits(
+                network, encoding, others, request.source, device=request.device
+            )
             trained.append(network)
             encodings.append(encoding)
             seen, share = parts <= part, (part + 1) / networks

@@ -139,6 +139,7 @@ def deciding_values(experiment: Experiment) -> dict[str, Any]:
         "data.cache",
         "data.workers",
         "training.parallel_fits",
+        "training.resident",
         "training.checkpoints",
         "evaluation.repeats",  # more of them continue a run
         "evaluation.bootstrap_draws",

@@ -16,7 +16,9 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import NetworkConfig, without_weights
 from pcrnet.config.training import TrainingConfig
 from pcrnet.csv_text import csv_text
+from pcrnet.data.dataset import TensorSource
 from pcrnet.data.held import HeldTensors
+from pcrnet.data.resident import on_gpu
 from pcrnet.data.splits import Splits
 from pcrnet.errors import IntegrityError, RunError
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
@@ -43,7 +45,7 @@ from pcrnet.training.plan import FitPlan
 LOGITS_FILE = "logits.csv"
 MODEL_FOLDER = "model"
 DONE_FILE = "done.json"
-_DECIDING_NOTHING = {"parallel_fits", "checkpoints"}
+_DECIDING_NOTHING = {"parallel_fits", "checkpoints", "resident"}
 _UNSAID = {"precision": None}
 _LOGIT_COLUMNS = ("logit_yT0", "logit_yN0_given_yT0", "logit_yN0_given_residual")
 
@@ -125,7 +127,10 @@ def run_fit(
         return False
     directory.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
-    experiment, source = job.experiment, HeldTensors(cache)
+    experiment, device = job.experiment, computing_device(job.training, device_index)
+    source: TensorSource = HeldTensors(cache)
+    if device.type == "cuda" and job.training.resident and job.training.trainer.devices == 1:
+        source = on_gpu(cache, source, job.patients, device)
     loop = TrainingLoop(
         experiment,
         job.training,
@@ -146,9 +151,9 @@ def run_fit(
         imaging=experiment.imaging,
         seed=experiment.run.seed,
         optimise=loop,
+        device=device,
     )
     model = fit_model(experiment.model, request)
-    device = computing_device(experiment.training, device_index)
     logits = model.logits(left_out, source, device=device)
     require_finite_logits(plan.name, logits)
     # Of an earlier try under other settings, more networks may lie there.

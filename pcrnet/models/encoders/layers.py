@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pcrnet.machine import compiles_kernels
+
 STEM_STRIDE = 2
 _LEAST_VARIANCE = 1e-8  # of a filter; they begin at 1
 
@@ -45,12 +47,27 @@ class Stem(nn.Module):
 
     def forward(self, image: Tensor, present: Tensor) -> Tensor:
         """Image (N, C, X, Y, Z) and presence bool (N, C) to (N, H, X/2, Y/2, Z/2)."""
+        if _in_kernels(image):
+            from pcrnet.models.encoders.stem_triton import convolve_stem
+
+            shift = self.absent((~present).to(image.dtype)) + self.convolution.bias
+            return convolve_stem(image, present, self.convolution.filters(), shift)
         # Filled, not multiplied: an absent channel may hold anything, NaN included. Before the
         # channels lie innermost, as whole volumes are filled at once.
         image = image.masked_fill(~present[:, :, None, None, None], 0.0)
         features: Tensor = self.convolution(channels_last(image))
         constant: Tensor = self.absent((~present).to(features.dtype))
         return features + constant[:, :, None, None, None]
+
+
+def _in_kernels(image: Tensor) -> bool:
+    """Whether a kernel of ours takes the stem: where bf16 is trained in, on a GPU."""
+    return (
+        compiles_kernels(image.device)
+        and not image.requires_grad
+        and torch.is_autocast_enabled("cuda")
+        and torch.get_autocast_dtype("cuda") == torch.bfloat16
+    )
 
 
 def channels_last(values: Tensor) -> Tensor:
@@ -76,12 +93,15 @@ class ScaledConv3d(nn.Conv3d):
 
     def forward(self, values: Tensor, factor: Tensor | None = None) -> Tensor:
         """Convolve (N, C, X, Y, Z), times a factor of one number: on the filters it costs least."""
-        gain, bias = self.gain * self.scale, self.bias
+        bias = self.bias
         if factor is not None:
-            gain = gain * factor
             bias = None if bias is None else bias * factor
-        weight = standardised(self.weight, gain)
-        return functional.conv3d(values, weight, bias, self.stride, self.padding)
+        return functional.conv3d(values, self.filters(factor), bias, self.stride, self.padding)
+
+    def filters(self, factor: Tensor | None = None) -> Tensor:
+        """Standardised filters (O, I, x, y, z), times their gain and a factor of one number."""
+        gain = self.gain * self.scale
+        return standardised(self.weight, gain if factor is None else gain * factor)
 
 
 class ActivatedConv3d(ScaledConv3d):

@@ -35,6 +35,7 @@ _FIXED = {
     "data.cache": "changes no number",
     "data.workers": "changes no number",
     "training.parallel_fits": "changes no number",
+    "training.resident": "changes no number",
     "training.accelerator": "trials must be computed alike",
 }
 

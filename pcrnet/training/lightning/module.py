@@ -17,6 +17,7 @@ from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.dual_branch.joint_head import joint_log_cells
 from pcrnet.models.dual_branch.network import PcrNet
 from pcrnet.models.encoders.backbone import MonaiEncoder
+from pcrnet.training.lightning.captured import CapturedNetwork, may_be_captured
 from pcrnet.training.lightning.layer_rates import layer_rates
 from pcrnet.training.lightning.losses import joint_negative_log_likelihood
 
@@ -67,6 +68,7 @@ class PcrModule(LightningModule):
         """The peak; Lightning's finder of learning rates sets it."""
         self.seed = seed
         self.network = NetworkBlueprint.from_dict(network).build() if built is None else built
+        self._captured: CapturedNetwork | None = None
 
     @classmethod
     def training_of(
@@ -77,10 +79,17 @@ class PcrModule(LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (B, 3): those that the network starts from, plus its own."""
-        logits: Tensor = self.network(
-            batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
-        )
+        logits: Tensor = self.network(*_fields(batch))
         return batch.offset + logits
+
+    def on_train_start(self) -> None:
+        """Let a GPU repeat the passes of a step instead of asking for each of its operations."""
+        if may_be_captured(self.network, self.config, self.device):
+            self._captured = CapturedNetwork(self.network, self.config.batch_size)
+
+    def on_train_end(self) -> None:
+        """Give the memory of the graphs back."""
+        self._captured = None
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make dropout depend on epoch and batch, not on what ran before."""
@@ -94,15 +103,18 @@ class PcrModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss, a scalar, of one batch or of the share of it that this process was given."""
-        loss = joint_negative_log_likelihood(self(batch), batch.allowed)
-        known, shown = known_outcomes(batch), (batch.patient >= 0).sum()
+        logits = (
+            self(batch) if self._captured is None else batch.offset + self._captured(_fields(batch))
+        )
+        loss = joint_negative_log_likelihood(logits, batch.allowed)
+        weight = len(batch.patient)
         if self.trainer.world_size > 1:
+            known, shown = known_outcomes(batch), (batch.patient >= 0).sum()
             # Processes' gradients are averaged: each counts for its part of the patients.
             counts = torch.stack([known, shown]).double()
             torch.distributed.all_reduce(counts)
             loss = loss * (known / counts[0].clamp(min=1) * self.trainer.world_size).to(loss.dtype)
-            shown = counts[1]
-        weight = len(batch.patient) if self.trainer.world_size == 1 else int(shown)
+            weight = int(counts[1])
         self.log(
             "train/loss", loss, on_step=False, on_epoch=True, batch_size=weight, sync_dist=True
         )
@@ -185,6 +197,11 @@ class PcrModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _fields(batch: Batch) -> tuple[Tensor, ...]:
+    """What a network is given of a batch."""
+    return batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
 
 
 def known_outcomes(batch: Batch) -> Tensor:

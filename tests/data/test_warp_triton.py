@@ -1,0 +1,51 @@
+"""The kernel of the warp against the gathered warp, which is tested against torch's sampling."""
+
+import pytest
+import torch
+
+from pcrnet.config.augmentation import AugmentationConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.data.augment import draw
+from pcrnet.data.warp import warp
+from tests.gpu_kernels import in_interpreter, interpreted, on_gpu
+
+_STRONG = AugmentationConfig(rotation_degrees=40, translation_mm=30, elastic_mm=4, visit_shift_mm=9)
+
+_SCRIPT = """
+import torch
+from pcrnet.config.augmentation import AugmentationConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.data import warp as module
+from pcrnet.data.augment import draw
+from pcrnet.data.warp_triton import warp_visits
+config = AugmentationConfig(rotation_degrees=40, translation_mm=30, elastic_mm=4, visit_shift_mm=9)
+for size in ((8, 10, 12), (2, 3, 2), (1, 6, 4)):
+    for elastic in (0.0, 4.0):
+        imaging = ImagingConfig(size=size, spacing_mm=(4.0, 3.0, 5.0))
+        drawn = draw(config.model_copy(update={"elastic_mm": elastic}), [3, 4], 2, 3, 1)
+        image = torch.randn(2, 2, 3, *size).half()
+        expected = module.warp(image, drawn.transform, drawn.elastic_mm, imaging)
+        bend = module._displacement(drawn.elastic_mm, imaging) if elastic else None
+        moves = module._in_voxels(drawn.transform.flatten(0, 1), imaging)
+        found = warp_visits(image.flatten(0, 1), moves, bend).view(expected.shape)
+        torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
+print("alike")
+"""
+
+
+@in_interpreter
+@pytest.mark.slow
+def test_the_interpreted_kernel_sees_what_the_gathered_warp_sees():
+    assert interpreted(_SCRIPT).strip() == "alike"
+
+
+@on_gpu
+@pytest.mark.parametrize("elastic", [0.0, 4.0])
+@pytest.mark.parametrize("size", [(8, 10, 12), (2, 3, 2), (33, 17, 40), (1, 6, 4)])
+def test_a_gpu_sees_what_a_cpu_sees(size, elastic):
+    imaging = ImagingConfig(size=size, spacing_mm=(4.0, 3.0, 5.0))
+    drawn = draw(_STRONG.model_copy(update={"elastic_mm": elastic}), [3, 4, 5], 2, 3, 1)
+    image = torch.randn(3, 2, 3, *size).half()
+    expected = warp(image, drawn.transform, drawn.elastic_mm, imaging)
+    found = warp(image.cuda(), drawn.transform.cuda(), drawn.elastic_mm.cuda(), imaging)
+    torch.testing.assert_close(found.cpu(), expected, atol=5e-4, rtol=0)

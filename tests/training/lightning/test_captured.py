@@ -1,0 +1,119 @@
+"""Captured passes are the network's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from pcrnet.config.data import DataConfig
+from pcrnet.config.imaging import ImagingConfig
+from pcrnet.config.model import NetworkConfig
+from pcrnet.config.trainer import TrainerConfig
+from pcrnet.config.training import TrainingConfig
+from pcrnet.models.dual_branch.network import PcrNet
+from pcrnet.training.lightning.captured import CapturedNetwork, may_be_captured
+from tests.gpu_kernels import on_gpu
+
+_GPU, _CPU = torch.device("cuda"), torch.device("cpu")
+_IMAGING = ImagingConfig(size=(24, 24, 16))
+
+
+def _network(dropout: float = 0.0) -> PcrNet:
+    torch.manual_seed(0)
+    network = PcrNet(DataConfig(), _IMAGING, NetworkConfig(dropout=dropout))
+    torch.nn.init.normal_(network.head.linear.weight, std=0.1)
+    return network
+
+
+def _fields(patients: int, seed: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(patients, 2, 6, *_IMAGING.size, generator=generator)
+    present = torch.rand(patients, 2, 6, generator=generator) > 0.2
+    nothing = torch.zeros(patients, 0)
+    days = torch.tensor([[0.0, 42.0]]).repeat(patients, 1)
+    return [image, present, days, nothing, nothing.bool()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "device", "expected"),
+    [
+        ({}, _GPU, True),
+        ({}, _CPU, False),
+        ({"cuda_graphs": False}, _GPU, False),
+        ({"trainer": TrainerConfig(accumulate_grad_batches=2)}, _GPU, False),
+        ({"trainer": TrainerConfig(detect_anomaly=True)}, _GPU, False),
+        ({"trainer": TrainerConfig(devices=2)}, _GPU, False),
+    ],
+)
+def test_what_could_not_be_repeated_is_not_captured(
+    changes: dict[str, Any], device: torch.device, expected: bool
+) -> None:
+    assert may_be_captured(_network(), TrainingConfig(**changes), device) is expected
+
+
+def test_a_network_that_counts_batches_is_not_captured() -> None:
+    config = TrainingConfig()
+    assert not may_be_captured(torch.nn.Linear(1, 1), config, _GPU)
+    network = _network()
+    network.add_module("norm", torch.nn.BatchNorm3d(1))
+    assert not may_be_captured(network, config, _GPU)
+
+
+class _Counting(torch.nn.Module):
+    calls = 0
+
+    def forward(self, *fields: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return fields[0].flatten(1)[:, :3]
+
+
+def test_a_short_batch_is_given_to_the_network_itself() -> None:
+    network = _Counting()
+    assert CapturedNetwork(network, 4)(_fields(3, 1)).shape == (3, 3)
+    assert network.calls == 1
+
+
+@on_gpu
+@pytest.mark.parametrize("reduced", [False, True])
+def test_a_replay_gives_the_logits_and_gradients_of_the_network(reduced: bool) -> None:
+    own, other = _network().cuda().train(), _network().cuda().train()
+    captured = CapturedNetwork(own, 4)
+    for step in range(3):
+        fields = [field.cuda() for field in _fields(4, step)]
+        with torch.autocast("cuda", torch.bfloat16, enabled=reduced):
+            logits, expected = captured(fields), other(*fields)
+        torch.testing.assert_close(logits, expected, atol=2e-2 if reduced else 1e-4, rtol=2e-2)
+        for network, found in ((own, logits), (other, expected)):
+            network.zero_grad()
+            found.float().square().sum().backward()
+        pairs = [
+            (one.grad, two.grad)
+            for one, two in zip(own.parameters(), other.parameters(), strict=True)
+            if one.grad is not None and two.grad is not None
+        ]
+        assert len(pairs) > 50
+        ours = torch.cat([one.flatten() for one, _ in pairs])
+        theirs = torch.cat([two.flatten() for _, two in pairs])
+        assert (ours - theirs).norm() <= (0.02 if reduced else 1e-3) * theirs.norm()
+        with torch.no_grad():  # weights move, and the graph follows
+            for network in (own, other):
+                for parameter in network.parameters():
+                    parameter.mul_(1.01)
+
+
+@on_gpu
+def test_dropout_of_a_replay_depends_on_the_seed_alone() -> None:
+    network = _network(dropout=0.5).cuda().train()
+    captured, fields = CapturedNetwork(network, 4), [field.cuda() for field in _fields(4, 1)]
+    said = []
+    for seed in (5, 6, 5):
+        torch.manual_seed(seed)
+        with torch.autocast("cuda", torch.bfloat16):
+            said.append(captured(fields).detach().clone())
+    assert torch.equal(said[0], said[2])
+    assert not torch.equal(said[0], said[1])
+    torch.manual_seed(5)
+    with torch.autocast("cuda", torch.bfloat16):  # the first call of all warms up before it says
+        assert torch.equal(CapturedNetwork(network, 4)(fields), said[0])
