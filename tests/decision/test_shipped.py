@@ -7,7 +7,7 @@ import pytest
 
 from pcrnet.config.evaluation import EvaluationConfig, YoudenRule
 from pcrnet.decision.nested import final_decision, nested_estimate
-from pcrnet.decision.shipped import Exchange, Noise, SeenFits, describe_head, describe_shipped
+from pcrnet.decision.shipped import describe_shipped
 
 N, FOLDS = 300, 5
 CONFIG = EvaluationConfig(folds=FOLDS, operating_point=YoudenRule())
@@ -49,35 +49,6 @@ def test_fits_that_disagree_say_so_and_a_searched_threshold_flatters_itself() ->
 
 def test_cross_fitting_tells_nothing() -> None:
     assert described(0.5, CONFIG.model_copy(update={"mode": "crossfit"})) == {}
-
-
-def rates_of_fits(low: float, high: float, seed: int) -> tuple[float, float]:
-    """Between fits that call each responder rightly with a chance of their own, as it is told."""
-    generator = np.random.default_rng(seed)
-    fold, label = np.arange(N) % FOLDS, (np.arange(N) // FOLDS % 2).astype(float)
-    shown = {}
-    for pair in combinations(range(FOLDS), 2):
-        called = generator.random(N) < generator.uniform(low, high)
-        shown[pair] = np.where(called, 0.9, 0.1)
-    own = generator.uniform(0.2, 0.8, N)
-    others = [[j for j in range(FOLDS) if j != i] for i in range(FOLDS)]
-    exchange = Exchange(
-        seen=[{j: own[fold == j] for j in others[i]} for i in range(FOLDS)],
-        unseen=[dict.fromkeys(others[i], own[fold == i]) for i in range(FOLDS)],
-    )
-    fits = SeenFits(fold, label, shown, own, Noise(0.0, 1.0, 1.0), exchange)
-    known = describe_head(fits, [0.5] * FOLDS, 0.5)
-    return known.between_fits["sensitivity"], known.between_seen["sensitivity"]
-
-
-def test_what_patients_add_is_taken_out_of_how_much_rates_differ_between_fits() -> None:
-    """By hand: chances between 0.5 and 0.9 vary by 0.4²/12, and 30 responders add 0.2/30."""
-    between, seen = np.mean([rates_of_fits(0.5, 0.9, seed) for seed in range(60)], axis=0)
-    assert between == pytest.approx(0.4**2 / 12, rel=0.15)
-    assert seen - between == pytest.approx((0.7 * 0.3 - 0.4**2 / 12) / 30, rel=0.1)
-    between, seen = np.mean([rates_of_fits(0.7, 0.7, seed) for seed in range(60)], axis=0)
-    assert between < 0.2 * seen
-    assert seen == pytest.approx(0.7 * 0.3 / 30, rel=0.1)
 
 
 def test_the_level_that_ships_is_read_where_it_was_fitted() -> None:

@@ -197,8 +197,10 @@ def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[Br
         def stated(values: FloatArray) -> FloatArray:
             return np.where(possible, 1 - values if of_residue else values, 0)
 
-        marginal = [None if values is None else stated(values) for values in (breast, nodes)]
-        for text, amount in _excesses(*marginal, stated(joint)):
+        of_breast, of_nodes = (
+            None if values is None else stated(values) for values in (breast, nodes)
+        )
+        for text, amount in _excesses(of_breast, of_nodes, stated(joint)):
             yield text, amount > COHERENCE_TOLERANCE
 
     reversed_fits = not any(wrong.any() for _, wrong in breaches(of_residue=True))
