@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,6 +33,18 @@ def describe_torch() -> dict[str, object]:
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return describe_machine(torch=torch.__version__, threads=torch.get_num_threads(), gpu=gpu)
+
+
+def commit() -> str:
+    """The commit that is measured; marked where files differ from it."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"
 
 
 def begin_peak_mb() -> float:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from harness import describe_machine
+from harness import commit, describe_machine
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import norm
@@ -318,6 +318,7 @@ def main() -> None:
         "seed": options.seed,
         "worlds": worlds,
         "seconds": round(time.perf_counter() - start, 1),
+        "commit": commit(),
         "machine": describe_machine(),
     }
     text = json.dumps(result, indent=1, ensure_ascii=False)
