@@ -117,7 +117,7 @@ def bare_step(
     On a GPU the passes are replayed, as in training, unless each operation is to be seen.
     """
     config = experiment.training
-    replays = captured and may_be_captured(network, config, device)
+    replays = captured and may_be_captured(network, device)
     replay = CapturedNetwork(network, config.batch_size) if replays else None
     network.train()
     optimizer = torch.optim.AdamW(

@@ -17,10 +17,9 @@ from pcrnet.doctor.step import time_step
 from pcrnet.errors import PcrnetError, ProblemListError, RunError
 from pcrnet.machine import available_cores, available_memory, in_words
 from pcrnet.models.kinds import KINDS
-from pcrnet.training.demands.memory import MemoryNeed, memory_need
+from pcrnet.training.demands.memory import MemoryNeed, fits_wanted, memory_need
 from pcrnet.training.devices import (
     computing_device,
-    fits_at_a_time,
     lightning_precision,
     uses_gpu,
 )
@@ -173,13 +172,13 @@ def foresee(experiment: Experiment, patients: int, covariates: int) -> MachineNe
     training = experiment.training
     trains = KINDS[experiment.model.kind].trains
     fits = _planned_fits(experiment)
-    side_by_side = min(fits_at_a_time(training), len(fits)) if trains else 1
     memory = weights = None
     if trains:
         network, one = imagine(experiment, covariates, 1)
         weights = sum(parameter.numel() * 4 for parameter in network.parameters())
         memory = memory_need(network, one, training, networks_of_fit(experiment), patients)
         del network
+    side_by_side = min(fits_wanted(memory, training), len(fits)) if trains else 1
     free = available_memory()
     if memory is not None and free is not None and training.parallel_fits == "auto":
         side_by_side = max(1, min(side_by_side, free // memory.fit))

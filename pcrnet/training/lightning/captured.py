@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pcrnet.config.training import TrainingConfig
 from pcrnet.models.dual_branch.network import PcrNet
 from pcrnet.models.encoders.backbone import MonaiEncoder
 
@@ -49,18 +48,15 @@ class CapturedNetwork:
         return logits
 
 
-def may_be_captured(network: nn.Module, config: TrainingConfig, device: torch.device) -> bool:
+def may_be_captured(network: nn.Module, device: torch.device) -> bool:
     """Whether a network's passes can be captured, and a replay is the same step.
 
-    Gradients lie where the next replay writes, so none may be kept from step to step; and what
-    counts batches or changes on its way cannot be repeated.
+    What counts batches, or changes on its way, cannot be repeated. Gradients lie where the next
+    replay writes: who keeps them from step to step must not replay.
     """
     return (
-        config.cuda_graphs
-        and device.type == "cuda"
-        and config.trainer.devices == 1
-        and config.trainer.accumulate_grad_batches == 1
-        and not config.trainer.detect_anomaly
+        device.type == "cuda"
+        and not torch.is_anomaly_enabled()
         and isinstance(network, PcrNet)
         and not any(isinstance(part, _BatchNorm | MonaiEncoder) for part in network.modules())
     )

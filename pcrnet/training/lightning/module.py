@@ -84,7 +84,8 @@ class PcrModule(LightningModule):
 
     def on_train_start(self) -> None:
         """Let a GPU repeat the passes of a step instead of asking for each of its operations."""
-        if may_be_captured(self.network, self.config, self.device):
+        alone = self.trainer.world_size == 1
+        if self.config.cuda_graphs and alone and may_be_captured(self.network, self.device):
             self._captured = CapturedNetwork(self.network, self.config.batch_size)
 
     def on_train_end(self) -> None:
@@ -103,9 +104,8 @@ class PcrModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss, a scalar, of one batch or of the share of it that this process was given."""
-        logits = (
-            self(batch) if self._captured is None else batch.offset + self._captured(_fields(batch))
-        )
+        captured = self._captured if self.trainer.accumulate_grad_batches == 1 else None
+        logits = self(batch) if captured is None else batch.offset + captured(_fields(batch))
         loss = joint_negative_log_likelihood(logits, batch.allowed)
         weight = len(batch.patient)
         if self.trainer.world_size > 1:

@@ -8,9 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
 from pcrnet.training.demands import memory
-from pcrnet.training.demands.memory import estimate_memory, fits_that_have_room, saved_bytes
+from pcrnet.training.demands.memory import (
+    MemoryNeed,
+    estimate_memory,
+    fits_that_have_room,
+    fits_wanted,
+    saved_bytes,
+)
 from pcrnet.training.demands.rehearsal import rehearse
 from pcrnet.training.events import Remark, RunEvent
 from pcrnet.training.fit import FitJob
@@ -84,3 +91,38 @@ def test_where_the_system_does_not_tell_nothing_is_lowered(
     told: list[RunEvent] = []
     assert fits_that_have_room(make_job("training.parallel_fits=3"), 6, told.append) == 3
     assert told == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "cores", "expected"),
+    [
+        ({}, 64, 2 * 8),  # small fits: the most
+        ({}, 6, 2 * 3),  # no more than each GPU has cores
+        ({"parallel_fits": 3}, 64, 3),
+        ({"accelerator": "cpu"}, 64, 4),
+        ({"trainer": {"devices": 2}}, 64, 1),
+    ],
+)
+def test_small_fits_share_each_gpu(
+    changes: dict[str, object], cores: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: ((80 - gpu) * 10**9, 80 * 10**9))
+    monkeypatch.setattr(memory, "available_cores", lambda: cores)
+    monkeypatch.setattr("pcrnet.training.devices.available_cores", lambda: cores)
+    small = MemoryNeed(fit=10**9, cohort=10**8, gpu=10**8)
+    assert fits_wanted(small, TrainingConfig.model_validate(changes)) == expected
+
+
+def test_large_fits_share_a_gpu_as_far_as_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: (80 * 10**9, 80 * 10**9))
+    monkeypatch.setattr(memory, "available_cores", lambda: 16)
+    # Of 64 GB each takes 4 for itself, 17.4 for the cohort and 0.6 for CUDA.
+    large = MemoryNeed(fit=10**9, cohort=17_400_000_000, gpu=4_000_000_000)
+    assert fits_wanted(large, TrainingConfig()) == 2
+    assert fits_wanted(large, TrainingConfig(resident=False)) == 8
+    huge = MemoryNeed(fit=10**9, cohort=0, gpu=200_000_000_000)
+    assert fits_wanted(huge, TrainingConfig()) == 1

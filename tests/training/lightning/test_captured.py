@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ import torch
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.model import NetworkConfig
-from pcrnet.config.trainer import TrainerConfig
 from pcrnet.config.training import TrainingConfig
+from pcrnet.data.clinical import ClinicalEncoding
+from pcrnet.data.dataset import Batch
+from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.dual_branch.network import PcrNet
+from pcrnet.training.lightning import module
 from pcrnet.training.lightning.captured import CapturedNetwork, may_be_captured
 from tests.gpu_kernels import on_gpu
 
@@ -36,29 +40,58 @@ def _fields(patients: int, seed: int) -> list[torch.Tensor]:
     return [image, present, days, nothing, nothing.bool()]
 
 
-@pytest.mark.parametrize(
-    ("changes", "device", "expected"),
-    [
-        ({}, _GPU, True),
-        ({}, _CPU, False),
-        ({"cuda_graphs": False}, _GPU, False),
-        ({"trainer": TrainerConfig(accumulate_grad_batches=2)}, _GPU, False),
-        ({"trainer": TrainerConfig(detect_anomaly=True)}, _GPU, False),
-        ({"trainer": TrainerConfig(devices=2)}, _GPU, False),
-    ],
-)
-def test_what_could_not_be_repeated_is_not_captured(
-    changes: dict[str, Any], device: torch.device, expected: bool
+@pytest.mark.parametrize(("device", "expected"), [(_GPU, True), (_CPU, False)])
+def test_a_network_is_captured_on_a_gpu(device: torch.device, expected: bool) -> None:
+    assert may_be_captured(_network(), device) is expected
+
+
+def test_what_could_not_be_repeated_is_not_captured() -> None:
+    assert not may_be_captured(torch.nn.Linear(1, 1), _GPU)
+    with torch.autograd.detect_anomaly(check_nan=False):
+        assert not may_be_captured(_network(), _GPU)
+    counting = _network()
+    counting.add_module("norm", torch.nn.BatchNorm3d(1))
+    assert not may_be_captured(counting, _GPU)
+
+
+def _module_on(
+    monkeypatch: pytest.MonkeyPatch, accumulated: int, ranks: int = 1, graphs: bool = True
+) -> list[int]:
+    """How many patients were replayed in a step, where a GPU is pretended."""
+    replayed: list[int] = []
+
+    class Replaying:
+        def __init__(self, network: torch.nn.Module, patients: int) -> None:
+            self.network = network
+
+        def __call__(self, fields: Any) -> torch.Tensor:
+            replayed.append(len(fields[0]))
+            logits: torch.Tensor = self.network(*fields)
+            return logits
+
+    monkeypatch.setattr(module, "may_be_captured", lambda network, device: True)
+    monkeypatch.setattr(module, "CapturedNetwork", Replaying)
+    blueprint = NetworkBlueprint(NetworkConfig(), DataConfig(), _IMAGING, ClinicalEncoding(()))
+    config = TrainingConfig(cuda_graphs=graphs)
+    own = module.PcrModule.training_of(_network(), blueprint, config, 0)
+    trainer = SimpleNamespace(world_size=ranks, accumulate_grad_batches=accumulated)
+    monkeypatch.setattr(module.PcrModule, "trainer", trainer)
+    monkeypatch.setattr(own, "log", lambda *args, **kwargs: None)
+    allowed = torch.tensor([[True, False, False, False]] * 4)
+    batch = Batch(*_fields(4, 1), allowed, torch.zeros(4, 3), torch.arange(4))
+    own.on_train_start()
+    own.training_step(batch, 0)
+    own.on_train_end()
+    assert own._captured is None
+    return replayed
+
+
+def test_who_keeps_gradients_from_step_to_step_does_not_replay(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert may_be_captured(_network(), TrainingConfig(**changes), device) is expected
-
-
-def test_a_network_that_counts_batches_is_not_captured() -> None:
-    config = TrainingConfig()
-    assert not may_be_captured(torch.nn.Linear(1, 1), config, _GPU)
-    network = _network()
-    network.add_module("norm", torch.nn.BatchNorm3d(1))
-    assert not may_be_captured(network, config, _GPU)
+    assert _module_on(monkeypatch, accumulated=1) == [4]
+    assert _module_on(monkeypatch, accumulated=2) == []
+    assert _module_on(monkeypatch, accumulated=1, graphs=False) == []
 
 
 class _Counting(torch.nn.Module):
