@@ -23,14 +23,16 @@ part."""
 INSIDE = 1e-9
 """Probabilities are kept this far from 0 and 1, where they have a logit."""
 
-Shown = Mapping[tuple[int, ...], FloatArray]
+RisksByLeftOut = Mapping[tuple[int, ...], FloatArray]
 """Folds left out by a fit to its probabilities (n,)."""
 
 Expected = Callable[[FloatArray, FloatArray], float]
 """From scores (m,) and the chances of response (m,) of m patients to what a metric would be."""
 
 
-def expected_metrics(fold: NDArray[np.int64], shown: Shown, chance: FloatArray) -> dict[str, float]:
+def expected_metrics(
+    fold: NDArray[np.int64], shown: RisksByLeftOut, chance: FloatArray
+) -> dict[str, float]:
     """AUC, average precision and slope, as if patients responded with their ``chance`` (n,)."""
     return {
         name: _between_fits(fold, shown, chance, expected) for name, expected in _EXPECTED.items()
@@ -39,7 +41,7 @@ def expected_metrics(fold: NDArray[np.int64], shown: Shown, chance: FloatArray) 
 
 def _between_fits(
     fold: NDArray[np.int64],
-    shown: Shown,
+    shown: RisksByLeftOut,
     chance: FloatArray,
     expected: Expected,
 ) -> float:
@@ -60,7 +62,7 @@ def _between_fits(
 
 def called_rightly(
     fold: NDArray[np.int64],
-    shown: Shown,
+    shown: RisksByLeftOut,
     label: FloatArray,
     threshold: float,
     spread: float,
@@ -93,7 +95,7 @@ def called_rightly(
 
 
 def levels(
-    fold: NDArray[np.int64], shown: Shown, chance: FloatArray, known: BoolArray
+    fold: NDArray[np.int64], shown: RisksByLeftOut, chance: FloatArray, known: BoolArray
 ) -> tuple[float, float]:
     """Calibration in the large of the ``known`` (n,), with the same two variances.
 
@@ -105,7 +107,7 @@ def levels(
 
 def _layouts(
     fold: NDArray[np.int64],
-    shown: Shown,
+    shown: RisksByLeftOut,
     concerned: BoolArray,
     part: Callable[[FloatArray], FloatArray],
 ) -> tuple[float, float]:
