@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import describe_torch, publish
-from harness_training import ROOT, commit
+from harness import commit, describe_torch, publish
+from harness_training import ROOT
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment

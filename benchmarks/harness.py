@@ -35,6 +35,18 @@ def describe_torch() -> dict[str, object]:
     return describe_machine(torch=torch.__version__, threads=torch.get_num_threads(), gpu=gpu)
 
 
+def commit() -> str:
+    """The commit that is measured; marked where files differ from it."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "unknown"
+
+
 def begin_peak_mb() -> float:
     """Set the kernel's mark of the largest resident set to what is in use now (Linux, glibc).
 

@@ -21,14 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from harness import describe_torch, publish
+from harness import commit, describe_torch, publish
 from harness_training import (
     SETTINGS,
     TRIAL,
     InMemory,
     Setting,
     bare_step,
-    commit,
     finish,
     new_network,
     resident_batch,

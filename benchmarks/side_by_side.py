@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from harness import describe_torch, publish
-from harness_training import InMemory, Setting, commit, finish, new_network
+from harness import commit, describe_torch, publish
+from harness_training import InMemory, Setting, finish, new_network
 
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.machine import available_cores, keep_freed_memory

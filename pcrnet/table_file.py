@@ -24,15 +24,25 @@ from pcrnet.errors import PcrnetError
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
 _ROWS_TRIED = 50
 _UNKNOWN = frozenset({"", "na", "<na>", "nan", "n/a", "#n/a", "null", "."})
-_DECIMAL_COMMA = re.compile(r"[+\-−]?\d*,\d+(?:[eE][+\-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+\-−–]?\d*,\d+(?:[eE][+\-−–]?\d+)?")
 _THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}")
-_NUMBER = re.compile(r"[+\-−]?\d+(?:[.,]\d+)?(?:[eE][+\-]?\d+)?")
+_NUMBER = re.compile(r"[+\-−–]?\d+(?:[.,]\d+)?(?:[eE][+\-−–]?\d+)?")
+_LEADING_MINUS = re.compile(r"(^|[eE])[−–](?=[.\d])")
+_RULE = frozenset("-:|+ \r")
+"""Of the line below the header of a table that was printed for people, as Markdown and psql do."""
 _OTHER_FORMATS = {
     b"\xd0\xcf\x11\xe0": "an Excel file of the old kind (.xls)",
     b"\x1f\x8b": "compressed by gzip",
     b"%PDF": "a PDF",
     b"PAR1": "a Parquet file",
+    b"<html": "HTML",
+    b"<!doctype": "HTML",
+    b"<table": "HTML",
+    b"<?xml": "XML",
+    b'{"': "JSON",
+    b"[{": "JSON",
 }
+_START = 1024
 _REMEDY = "save the table as CSV UTF-8, or as .xlsx"
 
 
@@ -65,9 +75,9 @@ def is_unknown(cell: str) -> bool:
 
 
 def decimal_point(cell: str) -> str:
-    """A number with a decimal comma or a typographic minus as Python writes it."""
+    """A number with a decimal comma or a typographic minus (or dash) as Python writes it."""
     comma = _DECIMAL_COMMA.fullmatch(cell)
-    return (cell.replace(",", ".") if comma else cell).replace("−", "-")
+    return _LEADING_MINUS.sub(r"\1-", cell.replace(",", ".") if comma else cell)
 
 
 def read_text_table(
@@ -99,8 +109,9 @@ def read_records(
         data = path.read_bytes()
     except OSError as problem:
         raise _unreadable(path, type(problem).__name__, error, "name an existing file") from None
+    start = data[:_START].removeprefix(codecs.BOM_UTF8).lstrip()
     for signature, kind in _OTHER_FORMATS.items():
-        if data.startswith(signature):
+        if start.startswith(signature) or start.lower().startswith(signature):
             raise _unreadable(path, f"it is {kind}", error)
     if data.startswith(b"PK\x03\x04"):
         return _read_xlsx(path, data, sheet, error)
@@ -124,6 +135,8 @@ def _decode(path: Path, data: bytes, error: type[PcrnetError]) -> tuple[str, lis
         encoding = "utf-16"
     elif data[1:2] == b"\0" and data[3:4] == b"\0":
         encoding = "utf-16-le"
+    elif data[:1] == b"\0" and data[2:3] == b"\0":
+        encoding = "utf-16-be"
     else:
         encoding = "utf-8-sig"
     try:
@@ -152,6 +165,7 @@ def _parse(
         skipped += 1
     body = "".join(lines[skipped:])
     delimiter = declared or _find_delimiter(body)
+    body = _without_rule(body)
     try:
         records = _records(body, delimiter)
     except csv.Error as problem:
@@ -167,6 +181,14 @@ def _parse(
     if delimiter == " ":
         records = _without_row_names(records)
     return [(number + skipped, cells) for number, cells in records], remarks
+
+
+def _without_rule(text: str) -> str:
+    """The text with the line that parts the header from the rows left empty."""
+    header, *others = text.split("\n", 2)
+    if others and "---" in others[0] and _RULE.issuperset(others[0]):
+        others[0] = ""
+    return "\n".join([header, *others])
 
 
 def _records(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
@@ -251,7 +273,9 @@ def _read_xlsx(
         ) from None
     try:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        names = [sheet] if sheet in book.sheetnames else book.sheetnames
+        # A hidden sheet is what somebody put out of sight: it is read where there is no other.
+        shown = [page.title for page in book.worksheets if page.sheet_state == "visible"]
+        names = [sheet] if sheet in book.sheetnames else shown or book.sheetnames
         sheets = {
             name: [
                 (number, [_cell_text(value) for value in row])
@@ -267,8 +291,20 @@ def _read_xlsx(
     ) as problem:  # fmt: skip
         raise _unreadable(path, f"no XLSX file: {type(problem).__name__}", error) from None
     filled = [name for name, rows in sheets.items() if any(any(cells) for _, cells in rows)]
-    remarks = [f"of its {len(filled)} sheets the first was read"] if len(filled) > 1 else []
-    return (sheets[filled[0]] if filled else []), remarks
+    # A sheet of notes holds one column, whose lines are no patients.
+    tables = [name for name in filled if _columns_filled(sheets[name]) > 1] or filled
+    remarks = []
+    if len(filled) > 1:
+        place = filled.index(tables[0]) + 1
+        remarks.append(
+            f"of its {len(filled)} sheets the {'first' if place == 1 else f'one numbered {place}'} "
+            "was read"
+        )
+    return (sheets[tables[0]] if tables else []), remarks
+
+
+def _columns_filled(rows: Sequence[tuple[int, list[str]]]) -> int:
+    return len({place for _, cells in rows for place, cell in enumerate(cells) if cell})
 
 
 def _cell_text(value: object) -> str:
@@ -324,6 +360,14 @@ def _ragged(
     path: Path, ragged: dict[int, int], width: int, error: type[PcrnetError]
 ) -> PcrnetError:
     found = ", ".join(str(count) for count in sorted(set(ragged.values()))[:3])
+    # Decimal commas that part cells make twice as many at most.
+    if min(ragged.values()) > 2 * width:
+        return error(
+            f"its first row holds {width} {'name' if width == 1 else 'names'} and those below "
+            f"hold up to {max(ragged.values())} cells: it is probably a title",
+            file=path.name,
+            remedy="delete what stands above the row of column names",
+        )
     return error(
         f"{rows_in_words(list(ragged))}: {found} cells for {width} columns",
         file=path.name,

@@ -24,10 +24,13 @@ TABS = "patient_id\tyT0\tprob_yT0\nMüller 1\t0\t0.25\nP,2\t1\t0.5\n"
         PLAIN.encode("utf-16"),
         codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"),
         PLAIN.encode("utf-16-le"),
+        PLAIN.encode("utf-16-be"),
         PLAIN.encode("cp1252"),
         GERMAN.encode("latin-1"),
         TABS.encode(),
         TABS.replace("\t", "|").encode(),
+        b"|patient_id|yT0|prob_yT0|\n| :-- |---|---:|\n| M\xc3\xbcller 1|0|0.25|\n|P,2 |1|0.5|\n",
+        b" patient_id | yT0 | prob_yT0\n----+----+---\n M\xc3\xbcller 1 | 0|0.25\n P,2 |1 | 0.5\n",
         PLAIN.replace("\n", "\r\n").encode(),
         PLAIN.replace("\n", "\r").encode(),
         ("# made 2026, by R\n\n#second\n" + PLAIN).encode(),
@@ -56,6 +59,22 @@ def test_a_sheet_of_excel_is_the_same_table(tmp_path):
     table = read_text_table(tmp_path / "t.dat", sheet="third")
     assert table.header == ("x",)
     assert read_text_table(tmp_path / "t.dat").remarks == ("of its 2 sheets the first was read",)
+
+
+def test_of_several_sheets_the_first_that_shows_a_table_is_read(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for line in ("Predictions of 2026", "see the other sheet"):
+        book.active.append([line])
+    old, current = book.create_sheet("old"), book.create_sheet("current")
+    old.append(["patient_id", "x"])
+    old.sheet_state = "hidden"
+    for row in (["patient_id", "yT0"], ["P1", 1]):
+        current.append(row)
+    book.save(tmp_path / "t.xlsx")
+    table = read_text_table(tmp_path / "t.xlsx")
+    assert table.columns() == {"patient_id": ("P1",), "yT0": ("1",)}
+    assert table.remarks == ("of its 2 sheets the one numbered 2 was read",)
 
 
 def test_what_was_not_plain_is_remarked(tmp_path):
@@ -96,6 +115,9 @@ def test_a_guarded_cell_is_the_text_behind_it(tmp_path):
     [
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "old kind"),
         (b"\x1f\x8b\x08", "gzip"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html><table>", "HTML"),
+        (b'[{"patient_id": "a", "yT0": 1}]', "JSON"),
+        (b"Predictions of 2026,,\n,,\na,b,c\n1,2,3\n", "probably a title"),
         (b"PK\x03\x04 broken", "no XLSX file"),
         (b"\x89\x00\x81\x90", "not text"),
         (b"a,b\nP\x00,1\n", "not text"),
@@ -133,7 +155,15 @@ def test_what_says_something_is_known(cell):
 
 @pytest.mark.parametrize(
     ("cell", "number"),
-    [("0,5", "0.5"), ("−1,5", "-1.5"), (",5", ".5"), ("1,5,2", "1,5,2"), ("a,b", "a,b")],
+    [
+        ("0,5", "0.5"),
+        ("−1,5", "-1.5"),
+        (",5", ".5"),
+        ("1,5,2", "1,5,2"),
+        ("a,b", "a,b"),
+        ("–1.5e–3", "-1.5e-3"),
+        ("1–2", "1–2"),
+    ],
 )
 def test_a_decimal_comma_is_a_point(cell, number):
     assert decimal_point(cell) == number

@@ -2,23 +2,32 @@
 
 The terms are those of :mod:`pcrnet.evaluation.statistics.shipped`. Outcomes enter twice: what a
 decision does to the patients it was fitted on, and what it does to the fold that it has not seen.
-How fits differ is asked of the predictions alone, as if each patient responded with the
-probability that the shipped calibrator gives: so it holds no noise of outcomes.
+How fits differ in their rates is asked of outcomes that they have not seen; how they differ
+otherwise of the predictions alone, as if each patient responded with the probability that the
+shipped calibrator gives.
 
 Shapes: n patients, K folds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtr
+from scipy.special import expit
 
 from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.evaluation import EvaluationConfig
+from pcrnet.decision.between_fits import (
+    INSIDE,
+    called_rightly,
+    expected_metrics,
+    inside,
+    levels,
+    scores_of,
+)
 from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.decision.nested import (
     FittedDecision,
@@ -30,19 +39,17 @@ from pcrnet.decision.nested import (
 )
 from pcrnet.decision.training_size import noise_shares, pair_key
 from pcrnet.evaluation.statistics.array_types import FloatArray
-from pcrnet.evaluation.statistics.calibration.reliability import calibration_line
+from pcrnet.evaluation.statistics.calibration.reliability import (
+    calibration_in_the_large,
+    calibration_line,
+)
 from pcrnet.evaluation.statistics.confusion import confusion, sensitivity, specificity
 from pcrnet.evaluation.statistics.intervals import Estimate, normal_quantile
 from pcrnet.evaluation.statistics.shipped import ShippedHead
 
 _RATES = {"sensitivity": sensitivity, "specificity": specificity}
-_SMOOTHING = 0.25
-"""Width, in standard deviations of the logits, over which a patient close to a threshold counts in
-part."""
 _LEAST_RELIABLE = 0.2
 """Share of a score's variance that is taken for signal at least."""
-_INSIDE = 1e-9
-"""Probabilities are kept this far from 0 and 1, where they have a logit."""
 
 
 def describe_shipped(
@@ -139,7 +146,9 @@ def see_fits(
         unseen.append({i: head_probabilities(decide(values)) for i, values in others.items()})
     found = {}
     for head in HEADS:
-        shares = noise_shares({key: _logit(scores[key][head])[:, None] for key in left_out}, fold)
+        shares = noise_shares(
+            {key: scores_of(scores[key][head])[:, None] for key in left_out}, fold
+        )
         found[head] = SeenFits(
             fold=fold,
             label=head_labels(allowed, head),
@@ -199,13 +208,13 @@ class Exchange:
         """
         scales = []
         for of_others in self.seen:
-            score = _logit(np.concatenate(list(of_others.values())))
+            score = scores_of(np.concatenate(list(of_others.values())))
             scales.append((float(score.mean()), float(score.std())))
         found = []
         for of, whose in ((self.seen, 1), (self.unseen, 0)):
             pairs = [(i, j) for i, of_others in enumerate(of) for j in of_others]
             scores = [
-                (_logit(of[i][j]) - scales[i][0]) / max(scales[i][1], _INSIDE) for i, j in pairs
+                (scores_of(of[i][j]) - scales[i][0]) / max(scales[i][1], INSIDE) for i, j in pairs
             ]
             outcome = np.concatenate([label[fold == pair[whose]] for pair in pairs])
             found.append(_line(expit(np.concatenate(scores)), outcome).value)
@@ -223,8 +232,7 @@ def describe_head(
     reliable = max(1 - fits.noise.of_sample - fits.noise.of_seeds, _LEAST_RELIABLE)
     cut = np.nan if threshold is None else threshold
     seen = {
-        name: _between_fits(fold, fits.shown, own, expected) / reliable
-        for name, expected in _EXPECTED.items()
+        name: value / reliable for name, value in expected_metrics(fold, fits.shown, own).items()
     }
     between = dict(seen)
     apparent, optimism = {}, {}
@@ -232,23 +240,30 @@ def describe_head(
     # A decision on K folds has K/(K − 1) as many patients to suit as one on K − 1 of them.
     fewer = 1 - 1 / folds
     # Where all patients have one probability, all are called alike, here and elsewhere.
-    alike = np.ptp(own[known]) < _INSIDE
+    alike = np.ptp(own[known]) < INSIDE
+    spread = float(np.std(scores_of(own)))
     for name, rate in _RATES.items():
-        between[name], seen[name] = _between_rates(
-            fold, fits.shown, own, cut, of_responders=name == "sensitivity"
+        between[name], seen[name] = called_rightly(
+            fold, fits.shown, label, cut, spread, of_responders=name == "sensitivity"
         )
         tables = [confusion(own, label, cut), *(confusion(*each) for each in pooled)]
         rates = [rate(table).value for table in tables]
         if rates[0] is not None and rates[1] is not None and rates[2] is not None:
             apparent[name] = rates[0]
             optimism[name] = 0.0 if alike else (rates[1] - rates[2]) * fewer
+    level = calibration_in_the_large(inside(own[known]), label[known]).value
+    if level is not None:
+        # Where it flatters itself it is 0, and as likely too high as too low.
+        apparent["calibration_in_the_large"], optimism["calibration_in_the_large"] = level, 0.0
+        between["calibration_in_the_large"], seen["calibration_in_the_large"] = levels(
+            fold, fits.shown, own, known
+        )
     line = _line(own, label)
     if line.value is not None and line.low is not None and line.high is not None:
         apparent["calibration_slope"] = line.value
         apparent["calibration_slope_error"] = (line.high - line.low) / (2 * normal_quantile(0.95))
         fitted, unseen = fits.exchange.strengths(fold, label)
         if fitted is not None and unseen is not None:
-            spread = float(_logit(own).std())
             optimism["calibration_slope"] = (fitted - unseen) * fewer / spread
     return ShippedHead(
         noise_share=fits.noise.of_sample,
@@ -263,7 +278,7 @@ def describe_head(
 
 def _line(prob: FloatArray, label: FloatArray) -> Estimate:
     known = np.isfinite(label)
-    return calibration_line(_inside(prob[known]), label[known])[0]
+    return calibration_line(inside(prob[known]), label[known])[0]
 
 
 def _instability(
@@ -285,107 +300,5 @@ def _instability(
     return found if np.isnan(threshold) else found | {"changed": float(changed.mean())}
 
 
-Expected = Callable[[FloatArray, FloatArray], float]
-"""From scores (m,) and the chances of response (m,) of m patients to what a metric would be."""
-
-
-def _between_fits(
-    fold: NDArray[np.int64],
-    shown: Mapping[tuple[int, ...], FloatArray],
-    chance: FloatArray,
-    expected: Expected,
-) -> float:
-    """Mean over folds of the variance of ``expected`` over the pair fits that left the fold out."""
-    folds = range(int(fold.max()) + 1)
-    found = []
-    for outer in folds:
-        own = fold == outer
-        values = [
-            expected(shown[pair_key(outer, inner)][own], chance[own])
-            for inner in folds
-            if inner != outer
-        ]
-        if np.isfinite(values).all():
-            found.append(np.var(values, ddof=1))
-    return float(np.mean(found)) if found else 0.0
-
-
-def _between_rates(
-    fold: NDArray[np.int64],
-    shown: Mapping[tuple[int, ...], FloatArray],
-    chance: FloatArray,
-    threshold: float,
-    *,
-    of_responders: bool,
-) -> tuple[float, float]:
-    """The same for the share that a threshold calls rightly, in as many patients as there may be.
-
-    A rate jumps with every patient whom two fits call differently, and a fold has few: what comes
-    of that is taken out, as the interaction of fits and patients in a two-way layout without
-    repeats. A patient close to the threshold is called in part, so that less has to be.
-
-    Returns:
-        The variance between fits, and what it was before the patients' part was taken out.
-    """
-    folds = range(int(fold.max()) + 1)
-    width = max(_SMOOTHING * float(np.std(_logit(chance))), _INSIDE)
-    found, seen = [], []
-    for outer in folds:
-        own = fold == outer
-        weight = chance[own] if of_responders else 1 - chance[own]
-        risks = np.stack([shown[pair_key(outer, inner)][own] for inner in folds if inner != outer])
-        fits, patients = risks.shape
-        if patients < 2 or not weight.sum() > 0 or np.isnan(threshold):
-            continue
-        beyond = (_logit(risks) - float(logit(np.clip(threshold, _INSIDE, 1 - _INSIDE)))) / width
-        right = ndtr(beyond if of_responders else -beyond) * weight / weight.mean()
-        of_fits, of_patients = right.mean(axis=1), right.mean(axis=0)
-        interaction = right - of_fits[:, None] - of_patients + right.mean()
-        noise = float((interaction**2).sum()) / ((fits - 1) * (patients - 1))
-        seen.append(float(np.var(of_fits, ddof=1)))
-        found.append(seen[-1] - noise / patients)
-    return (max(float(np.mean(found)), 0.0), float(np.mean(seen))) if found else (0.0, 0.0)
-
-
-def _expected_auc(score: FloatArray, chance: FloatArray) -> float:
-    # In order of the score; ties count half, so that equal scores of all give one half.
-    values, place = np.unique(score, return_inverse=True)
-    positive = np.bincount(place, weights=chance, minlength=len(values))
-    negative = np.bincount(place, weights=1 - chance, minlength=len(values))
-    total = positive.sum() * negative.sum()
-    below = np.cumsum(negative) - negative / 2
-    return float(positive @ below / total) if total > 0 else np.nan
-
-
-def _expected_precision(score: FloatArray, chance: FloatArray) -> float:
-    order = np.argsort(-score, kind="stable")
-    right = np.cumsum(chance[order])
-    precision = right / np.arange(1, len(score) + 1)
-    return float(chance[order] @ precision / right[-1]) if right[-1] > 0 else np.nan
-
-
-def _expected_slope(score: FloatArray, chance: FloatArray) -> float:
-    value = _logit(score)
-    spread = float(np.var(value))
-    if spread < _INSIDE:
-        return np.nan
-    return float(np.mean((value - value.mean()) * _logit(chance))) / spread
-
-
-_EXPECTED: Mapping[str, Expected] = {
-    "auc": _expected_auc,
-    "average_precision": _expected_precision,
-    "calibration_slope": _expected_slope,
-}
-
-
 def _probabilities(logits: FloatArray) -> dict[Head, FloatArray]:
     return head_probabilities(joint_cells(np.nan_to_num(logits)))
-
-
-def _inside(prob: FloatArray) -> FloatArray:
-    return np.clip(prob, _INSIDE, 1 - _INSIDE)
-
-
-def _logit(prob: FloatArray) -> FloatArray:
-    return np.asarray(logit(_inside(prob)))

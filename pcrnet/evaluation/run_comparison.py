@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -251,11 +252,7 @@ def _require_same_patients(
 
 def _require_same_making(path: Path, first: Sources, other_path: Path, other: Sources) -> None:
     """Refuse two definitions of the outcome even where they happen to agree on these patients."""
-    if first.experiment is None or other.experiment is None:
-        return
-    mine, theirs = (
-        each.experiment.outcome.definition for each in (first, other) if each.experiment
-    )
+    mine, theirs = first.definition, other.definition
     if mine != theirs:
         raise RunError(
             f"defines the outcome as {theirs}, and {path} as {mine}",
@@ -310,8 +307,6 @@ def _remarks(
 def _names(paths: Sequence[Path]) -> list[str]:
     """Names of the runs, with those of the folders above them as far as it takes."""
     parts = [path.resolve().parts for path in paths]
-    for depth in range(1, max(len(each) for each in parts) + 1):
-        names = ["/".join(each[-depth:]) for each in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in paths]
+    deeper = (["/".join(each[-depth:]) for each in parts] for depth in itertools.count(1))
+    # No two are the same folder: at some depth all names differ.
+    return next(names for names in deeper if len(set(names)) == len(names))

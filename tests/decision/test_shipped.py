@@ -49,3 +49,10 @@ def test_fits_that_disagree_say_so_and_a_searched_threshold_flatters_itself() ->
 
 def test_cross_fitting_tells_nothing() -> None:
     assert described(0.5, CONFIG.model_copy(update={"mode": "crossfit"})) == {}
+
+
+def test_the_level_that_ships_is_read_where_it_was_fitted() -> None:
+    known = described(0.7)["yT0yN0"]
+    assert abs(known.apparent["calibration_in_the_large"]) < 0.05
+    assert known.optimism["calibration_in_the_large"] == 0.0
+    assert known.between_fits["calibration_in_the_large"] < 0.01

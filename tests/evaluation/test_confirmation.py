@@ -133,3 +133,23 @@ def test_scans_that_cannot_be_seen_are_said_to_be_taken_on_trust(
     remarks = " ".join(confirm(blind, protocol_file).remarks)
     assert "taken on trust" in remarks
     assert f"judged are {len(sources.predictions)}" in remarks
+
+
+def test_patients_without_a_scan_of_an_analysis_are_counted(
+    sources: Sources, protocol_file: Path
+) -> None:
+    scans = tuple(
+        ("baseline.pet",) if k < 7 else ("baseline.pet", "interim.pet")
+        for k in range(len(sources.predictions))
+    )
+    table = replace(sources, predictions=replace(sources.predictions, scans=scans))
+    remarks = " ".join(confirm(table, protocol_file).remarks)
+    assert f"7 of {len(scans)} patients have no scan" in remarks
+
+
+def test_a_run_that_does_not_tell_its_scans_is_believed_its_settings(
+    sources: Sources, protocol_file: Path
+) -> None:
+    blind = replace(sources, predictions=replace(sources.predictions, scans=None))
+    remarks = confirm(blind, protocol_file).remarks
+    assert not [remark for remark in remarks if "interim:" in remark]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from pcrnet.evaluation.metrics_json import metrics_record
+from pcrnet.evaluation.population.case_mix import BundleIdentity
 from pcrnet.evaluation.results import Analysis
 
 
@@ -50,3 +52,10 @@ def test_the_record_holds_every_part(record: dict[str, object]) -> None:
     for name in ("sensitivity_difference", "specificity_difference"):
         assert 0 <= record["comparisons"][0]["heads"]["yT0"][name]["p"] <= 1
     assert {row["covariate"] for row in record["subgroups"]["yT0"]} >= {"site", "hormone_receptor"}
+
+
+def test_the_bundle_that_was_validated_is_in_the_record(analysis: Analysis) -> None:
+    bundle = BundleIdentity("model", "0" * 64, "0.1.0", "ypT0/is", "PET", True, None)
+    record = metrics_record(replace(analysis, sources=replace(analysis.sources, bundle=bundle)))
+    assert record["bundle"]["definition"] == "ypT0/is"
+    assert record["bundle"]["sha256"] == "0" * 64

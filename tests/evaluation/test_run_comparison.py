@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,11 @@ from pcrnet.errors import RunError
 from pcrnet.evaluation.report.comparison_page import render_comparison
 from pcrnet.evaluation.run_comparison import compare_runs
 from pcrnet.evaluation.statistics.comparison.auc_comparison import compare_auc
-from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
+from pcrnet.evaluation.tables.predictions import (
+    Predictions,
+    read_predictions,
+    write_predictions,
+)
 from pcrnet.run_layout import RunLayout
 from pcrnet.storage import write_text
 
@@ -132,3 +137,55 @@ def test_the_command_writes_a_page_and_numbers(make_run, tmp_path, capsys):
     assert page == render_comparison(compare_runs([first, second]))
     assert "http" not in page
     assert main(["compare", str(first), str(tmp_path / "nothing")]) == 2
+
+
+def test_runs_that_predict_nothing_in_common_are_refused(make_run):
+    (first, _, _), (second, _, _) = make_run("a", 1), make_run("b", 2)
+    path = RunLayout(second).predictions
+    write_text(path, path.read_text().replace("prob_yT0", "prob_yN0").replace("threshold_yT0", "x"))
+    with pytest.raises(RunError, match="no outcome in common"):
+        compare_runs([first, second])
+
+
+def test_a_certain_mistake_has_no_log_loss_and_the_rest_stands(make_run):
+    (first, _, _), (second, prob, label) = make_run("a", 1), make_run("b", 2)
+    path = RunLayout(second).predictions
+    table = read_predictions(path)
+    known = int(np.flatnonzero(label == 1)[0])
+    prob = np.where(np.arange(N) == known, 0.0, prob)
+    write_predictions(path, replace(table, prob={"yT0": prob}))
+    run = compare_runs([first, second]).runs[1]
+    assert run.log_loss["yT0"].value is None
+    assert run.log_loss["yT0"].reason
+    assert run.auc["yT0"].value is not None
+
+
+def test_repeats_that_both_have_are_averaged_and_said_to_be(make_run):
+    paths = [
+        make_run(name, seed, **{"evaluation.repeats": 3 - seed})[0]
+        for seed, name in enumerate("ab")
+    ]
+    for number, path in enumerate(paths):
+        for repeat in range(2, 4 - number):
+            table = read_predictions(RunLayout(path).predictions)
+            folds = np.roll(table.fold, repeat)
+            target = RunLayout(path).repeat(repeat).predictions
+            write_predictions(target, replace(table, fold=folds))
+    found = compare_runs(paths)
+    assert "Averaged over 2 repeats" in " ".join(found.remarks)
+    assert "Only the first 2 repeats" in " ".join(found.remarks)
+    assert found.differences[0]["yT0"].p is None
+
+
+def test_runs_of_unknown_folds_are_alike(make_run):
+    paths = [make_run(name, seed)[0] for seed, name in enumerate("ab")]
+    for path in paths:
+        table = read_predictions(RunLayout(path).predictions)
+        write_predictions(RunLayout(path).predictions, replace(table, fold=None))
+    assert compare_runs(paths).differences[0]["yT0"].difference.value is not None
+
+
+def test_runs_of_one_name_are_told_apart_by_the_folders_above(make_run, tmp_path):
+    first, _, _ = make_run("one/a", 1)
+    second, _, _ = make_run("two/a", 2)
+    assert [run.name for run in compare_runs([first, second]).runs] == ["one/a", "two/a"]

@@ -186,3 +186,10 @@ def test_what_stands_beside_a_prediction_is_no_covariate(tmp_path):
     header = "patient_id,yT0,prob_yT0,low_yT0,high_yT0,near_threshold,unlike_training,age"
     table.write_text("\n".join([header, *rows]) + "\n")
     assert [covariate.name for covariate in read_table(table).covariates] == ["age"]
+
+
+def test_what_is_told_of_what_ships_in_another_form_is_named(small_run: Path) -> None:
+    path = small_run / "decisions.json"
+    path.write_text(json.dumps({"shipped": {"yT0": {"noise": 1}}}))
+    with pytest.raises(RunError, match="what is known of each outcome"):
+        read_run(small_run)

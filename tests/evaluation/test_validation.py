@@ -5,6 +5,8 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from pcrnet.evaluation.population.case_mix import BundleIdentity, case_mix, side_by_side
+from pcrnet.evaluation.population.patients import NumericCovariate
 from pcrnet.evaluation.tables.predictions import Predictions
 from pcrnet.evaluation.validation import validate
 
@@ -62,3 +64,17 @@ def test_without_threshold_or_with_one_class_less_is_said():
     single = validate(table(one_class=True), (), None, ("yT0",))
     assert single is not None
     assert single.heads[0].recalibrated == ()
+
+
+def test_case_mix_is_set_beside_that_of_training():
+    covariates = (NumericCovariate("age", 30.0 + np.arange(N) % 40),)
+    predictions = table()
+    labels = {"yT0": predictions.label["yT0"]}
+    training = case_mix(labels, covariates)
+    bundle = BundleIdentity("model", "0" * 64, "1", "ypT0", "PET", False, training)
+    found = validate(predictions, covariates, bundle, ("yT0",))
+    assert found is not None
+    age = next(row for row in found.mix if "age" in row.label)
+    low, middle, high = np.quantile(covariates[0].values, [0.25, 0.5, 0.75])
+    assert age.training == age.validation == f"{middle:.4g} ({low:.4g} to {high:.4g})"
+    assert found.mix == side_by_side(training, training)

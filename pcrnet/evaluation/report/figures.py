@@ -196,7 +196,8 @@ def draw_decision_curve(
         axes.set_ylim(-0.2 * top, 1.08 * top)
         axes.set_xlabel("threshold probability of response")
         axes.set_ylabel("net operations avoided per 100 patients")
-        axes.legend(loc="upper right")
+        # Above the axes: where most respond, curve and band reach every corner.
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderpad=0)
         return save_figure(figure, to)
 
 
@@ -350,3 +351,8 @@ class PageFigure:
     title: str
     caption: str
     svg: str
+
+    @property
+    def kind(self) -> str:
+        """What is drawn, of whichever outcome: the name without its last part."""
+        return self.name.rpartition("_")[0]

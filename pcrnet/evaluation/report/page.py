@@ -61,8 +61,8 @@ _CONTENTS = {
     "quantities": "Measured quantities",
     "cases": "Cases",
     "reading": "How to read it",
-    "checklist": "Checklist",
     "provenance": "Provenance",
+    "checklist": "Checklist",
 }
 _PLACES = _CONTENTS | {
     "flow": "Flow of patients",

@@ -121,7 +121,8 @@ def _head_figures(analysis: Analysis, head: HeadResult, folder: Path) -> Iterato
             f"decision_{head.head}",
             f"Decision curve, {head.label}.",
             "Shaded: where a missed tumour weighs as much as one to nineteen needless operations. "
-            "Dotted: the locked threshold, or the smallest and the largest of the folds.",
+            "Dotted: the locked threshold"
+            + (", or the smallest and the largest of the folds." if analysis.folds else "."),
             draw_decision_curve(
                 head.decision,
                 top=decision_top([each.decision for each in analysis.heads if each.decision]),

@@ -7,6 +7,7 @@ taken: which outcome they state, and which way round, is for the user to say.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -37,6 +38,7 @@ _SYNONYMS = {
     "completeresponse status observed ypt0ypn0 ypt0n0 groundtruth",
 }
 _LIKE_PROBABILITIES = ("prob", "pred", "score", "risk", "pyt0", "pyn0", "ppcr")
+_OF_RESIDUE = re.compile(r"resid|rcb|non|neg|(?:\b|_)(?:0|rd|no)(?:\b|_)", re.IGNORECASE)
 _TWO_VALUES = frozenset(
     ("0", "1", "2", "yes", "no", "true", "false", "y", "n", "pos", "neg", "positive", "negative")
 )
@@ -198,7 +200,9 @@ def near_columns(
     by_name = [name for name in columns if compact(name) in synonyms or _head_in(name, kind)]
     holds = {"id": _holds_names, "prob": _holds_probabilities, "label": _holds_two_values}[kind]
     by_cells = [name for name, cells in columns.items() if name not in by_name and holds(cells)]
-    return [*by_name, *by_cells][:_SHOWN]
+    # What names the other class is proposed last, if at all.
+    found = sorted([*by_name, *by_cells], key=lambda name: bool(_OF_RESIDUE.search(name)))
+    return found[:_SHOWN]
 
 
 def did_you_mean(columns: Sequence[str]) -> str:

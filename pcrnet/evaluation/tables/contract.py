@@ -129,8 +129,8 @@ def _label_problems(name: str, values: FloatArray) -> Iterator[Breach]:
             field=name,
             remedy="the labels are coded {1, 2}: name complete response, for example --positive 1"
             if one_two
-            else "1 is complete response, 0 residual disease, an empty cell unknown; of two other "
-            "values name the first by --positive",
+            else "1 is complete response, 0 residual disease, an empty cell (or NA, ?, unknown) "
+            "unknown; of two other values name the first by --positive",
         )
 
 
@@ -194,11 +194,13 @@ def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[Br
     possible = np.all([(values >= 0.0) & (values <= 1.0) for values in given], axis=0)
 
     def breaches(*, of_residue: bool) -> Iterator[tuple[str, BoolArray]]:
-        of = [
-            None if values is None else np.where(possible, 1 - values if of_residue else values, 0)
-            for values in (breast, nodes, joint)
-        ]
-        for text, amount in _excesses(*of):
+        def stated(values: FloatArray) -> FloatArray:
+            return np.where(possible, 1 - values if of_residue else values, 0)
+
+        of_breast, of_nodes = (
+            None if values is None else stated(values) for values in (breast, nodes)
+        )
+        for text, amount in _excesses(of_breast, of_nodes, stated(joint)):
             yield text, amount > COHERENCE_TOLERANCE
 
     reversed_fits = not any(wrong.any() for _, wrong in breaches(of_residue=True))
@@ -216,11 +218,9 @@ def _incoherences(prefix: str, numbers: Mapping[str, FloatArray]) -> Iterator[Br
 
 
 def _excesses(
-    breast: FloatArray | None, nodes: FloatArray | None, joint: FloatArray | None
+    breast: FloatArray | None, nodes: FloatArray | None, joint: FloatArray
 ) -> Iterator[tuple[str, FloatArray]]:
     """By how much each bound on the joint probability is overstepped, above 0 where it is."""
-    if joint is None:
-        return
     if breast is not None:
         yield "P(yT0yN0) exceeds P(yT0)", joint - breast
     if nodes is not None:

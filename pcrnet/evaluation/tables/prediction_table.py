@@ -28,6 +28,10 @@ _WORDS = frozenset(
     ("yes", "no", "true", "false", "y", "n", "pos", "neg", "positive", "negative", "pcr", "non-pcr")
 )
 """Labels that may be repeated in a message; any other text may be about a patient."""
+_NO_OUTCOME = frozenset(
+    ("?", "n.a.", "n/k", "nk", "nd", "unk", "unknown", "missing", "not known", "not available")
+)
+"""Besides what is unknown in any column; elsewhere these may be a category."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,8 @@ def _parse_probabilities(cells: Sequence[str], scale: Scale) -> FloatArray:
     """Cells on a scale; a column whose every number bears a per cent sign says its scale itself."""
     known = [cell.rstrip() for cell in cells if not is_unknown(cell)]
     if scale != "logit" and known and all(cell.endswith("%") for cell in known):
-        return _on_scale(parse_numbers([cell.rstrip().rstrip("%") for cell in cells]), "percent")
+        bare = [cell.rstrip().removesuffix("%").rstrip() for cell in cells]
+        return _on_scale(parse_numbers(bare), "percent")
     return _on_scale(parse_numbers(cells), scale)
 
 
@@ -158,6 +163,7 @@ def _on_scale(values: FloatArray, scale: Scale) -> FloatArray:
 
 
 def _parse_labels(cells: Sequence[str], positive: str | None) -> FloatArray:
+    cells = ["" if _no_outcome(cell) else cell for cell in cells]
     if positive is None:
         return parse_numbers(cells)
     return np.array(
@@ -165,11 +171,16 @@ def _parse_labels(cells: Sequence[str], positive: str | None) -> FloatArray:
     )
 
 
+def _no_outcome(cell: str) -> bool:
+    """Whether an outcome is unknown. A dash is not, nor "none": they may well mean residue."""
+    return is_unknown(cell) or cell.strip().casefold() in _NO_OUTCOME
+
+
 def _word_problems(
     labels: Mapping[Head, Sequence[str]], positive: str | None
 ) -> list[PredictionsError]:
     """Labels in words without, or against, what the user says of them."""
-    known = {_label_key(c) for cells in labels.values() for c in cells if not is_unknown(c)}
+    known = {_label_key(c) for cells in labels.values() for c in cells if not _no_outcome(c)}
     named = ", ".join(labels)
     if positive is None:
         words = sorted(known & _WORDS)

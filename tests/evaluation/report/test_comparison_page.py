@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -93,3 +94,9 @@ def test_the_page_loads_nothing_and_runs_nothing_that_a_folder_is_called(found):
     assert "<b>c</b>" not in page
     assert "&lt;b&gt;c&lt;/b&gt;" in page
     assert len(re.findall(r"0\.750 \(0\.700 to 0\.800\)", page)) == 1
+
+
+def test_a_number_without_an_interval_stands_alone(found):
+    alone = Estimate(0.7, None, None, 80, "a method", "a class has a single patient")
+    runs = (replace(found.runs[0], auc={"yT0": alone}), *found.runs[1:])
+    assert rows_of(replace(found, runs=runs))["yT0"][0][1] == "0.700"

@@ -9,7 +9,12 @@ import pytest
 from fontTools.subset import Options
 from fontTools.ttLib import TTFont
 
-from pcrnet.evaluation.report.figure_style import save_figure, styled_figure
+from pcrnet.evaluation.report.figure_style import (
+    _fonts_without_layout,
+    page_svg,
+    save_figure,
+    styled_figure,
+)
 
 
 def _draw(to):
@@ -78,3 +83,17 @@ def test_the_style_of_others_is_left_as_it_was(tmp_path):
     before = dict(mpl.rcParams)
     _draw(tmp_path / "other")
     assert dict(mpl.rcParams) == before
+
+
+def test_a_fonttools_without_the_list_is_left_as_it_is(monkeypatch):
+    monkeypatch.delattr(Options, "_drop_tables_default")
+    with _fonts_without_layout():
+        assert not hasattr(Options, "_drop_tables_default")
+
+
+def test_a_figure_for_the_page_alone_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with styled_figure(2, 2) as (figure, (axes,)):
+        axes.plot([0, 1], [0, 1])
+        assert 'id="alone-' in page_svg(figure, "alone")
+    assert not list(tmp_path.iterdir())

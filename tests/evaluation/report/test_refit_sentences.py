@@ -29,3 +29,14 @@ def test_sites_are_joined_where_there_are_three(analysis: Analysis) -> None:
     assert analysis.sites is not None
     assert f"Over {analysis.sites.sites} sites" in sites_sentence(analysis)
     assert sites_sentence(replace(analysis, sites=None)) == ""
+
+
+def test_without_a_threshold_nobody_is_called_differently(analysis: Analysis) -> None:
+    head = analysis.main.head
+    known = analysis.sources.shipped[head]
+    spread = {"median": 0.02, "ninetieth": 0.06}
+    shipped = {head: replace(known, instability=spread)}
+    text = instability_sentence(
+        replace(analysis, sources=replace(analysis.sources, shipped=shipped))
+    )
+    assert text.endswith("0.060 in nine of ten.")

@@ -9,6 +9,7 @@ import pytest
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.analysis import analyse
+from pcrnet.evaluation.population.case_mix import BundleIdentity
 from pcrnet.evaluation.report.sentences import (
     cautions,
     meaning,
@@ -198,3 +199,11 @@ def test_an_interval_is_said_where_there_is_one() -> None:
     assert with_interval(Estimate(0.5, 0.4, 0.6, 9, "")) == "0.50 (95 % CI 0.40 to 0.60)"
     assert with_interval(Estimate(0.5, None, None, 9, "", "few")) == "0.50"
     assert with_interval(Estimate.undefined("few", n=1, method="")) == "not defined (few)"
+
+
+def test_a_bundle_is_named_with_what_it_predicted_from(analysis: Analysis) -> None:
+    bundle = BundleIdentity("model", "a" * 64, "0.1.0", "ypT0", "PET at baseline", True, None)
+    sources = replace(analysis.sources, experiment=None, bundle=bundle)
+    facts = dict(write_words(replace(analysis, sources=sources)).facts)
+    assert facts["Bundle"] == f"model, {'a' * 16}"
+    assert facts["Predicted from"] == "PET at baseline"

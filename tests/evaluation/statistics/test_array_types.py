@@ -42,3 +42,8 @@ def test_blocks_of_draws_change_no_number(monkeypatch):
     np.testing.assert_array_equal(in_blocks(lambda counts: counts @ values, weights), whole)
     np.testing.assert_array_equal(draw_weights(12, 50, seed=3), weights)
     assert (weights.sum(axis=1) == 12).all()
+
+
+def test_without_draws_there_is_a_row_less_than_none_of_the_right_width():
+    empty = np.ones((0, 12))
+    assert in_blocks(lambda counts: counts @ np.ones((12, 3)), empty).shape == (0, 3)

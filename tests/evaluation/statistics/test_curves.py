@@ -9,6 +9,7 @@ from sklearn.metrics import roc_curve as sklearn_roc
 from pcrnet.evaluation.statistics.curves import (
     GRID,
     draw_weights,
+    pointwise_band,
     precision_recall_curve,
     roc_curve,
 )
@@ -78,3 +79,9 @@ def test_a_fold_of_one_class_adds_nothing() -> None:
     alone = roc_curve(responder[fold == 0], SCORE[fold == 0], fold[fold == 0], np.ones((1, 180)))
     both = roc_curve(responder, SCORE, fold, np.ones((1, 200)))
     np.testing.assert_allclose(both.y, alone.y)
+
+
+def test_without_draws_there_is_no_band():
+    low, high = pointwise_band(np.ones((0, 4)), 0.95)
+    assert low.shape == high.shape == (4,)
+    assert np.isnan([low, high]).all()

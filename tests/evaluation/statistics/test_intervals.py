@@ -373,3 +373,22 @@ def test_leaving_out_groups_gives_the_limits_of_leaving_out_one(monkeypatch):
     monkeypatch.setattr(intervals, "_jackknife", lambda statistic, strata, most: np.zeros(1))
     symmetric = estimate()
     assert abs(symmetric.high - alone.high) > 0.02 * width
+
+
+def test_without_draws_a_mean_has_the_normal_interval_of_its_standard_error():
+    values = np.random.default_rng(3).normal(size=40)
+    estimate = bootstrap_estimate(
+        mean_of(values), np.zeros(40), draws=0, generator=np.random.default_rng(0)
+    )
+    error = values.std(ddof=1) / np.sqrt(40)
+    assert estimate.value == pytest.approx(values.mean())
+    assert estimate.high - estimate.value == pytest.approx(1.959963985 * error, rel=1e-6)
+    assert estimate.value - estimate.low == pytest.approx(1.959963985 * error, rel=1e-6)
+
+
+def test_without_draws_what_does_not_vary_has_no_interval():
+    estimate = bootstrap_estimate(
+        mean_of(np.ones(5)), np.zeros(5), draws=0, generator=np.random.default_rng(0)
+    )
+    assert (estimate.value, estimate.low) == (1.0, None)
+    assert "nothing varies" in estimate.reason

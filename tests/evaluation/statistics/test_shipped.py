@@ -68,6 +68,36 @@ def test_few_fits_that_differ_much_ask_for_students_t() -> None:
     assert certain.high - certain.value == pytest.approx(1.959963985 * math.sqrt(0.012))
 
 
+def test_what_patients_add_has_degrees_of_its_own() -> None:
+    """By hand: five folds give 15 degrees to what is drawn anew in each."""
+    metrics = {"calibration_slope": Estimate(1.0, 1.0, 1.0, 100, "Wald")}
+    names = ("calibration_slope",)
+    known = replace(
+        KNOWN, between_fits=dict.fromkeys(names, 0.01), between_seen=dict.fromkeys(names, 0.02)
+    )
+    found = shipped_metrics(metrics, None, known, 5)["calibration_slope"]
+    degrees = 1 / ((1 / 10 + 1 / 60) + (2 * 1 + 1) / 15)
+    half = stats.t.ppf(0.975, degrees) * math.sqrt(0.01 * 1.2)
+    assert found.high - found.value == pytest.approx(half)
+
+
+def test_the_level_is_that_of_the_shipped_decision() -> None:
+    name = "calibration_in_the_large"
+    known = replace(KNOWN, apparent={name: 0.02}, optimism={name: 0.0})
+    found = shipped_metrics(METRICS, None, known, 5)[name]
+    assert found.value == 0.02
+    assert found.high - found.low == pytest.approx(0.8)
+
+
+def test_who_calls_nobody_may_go_on_to_call_nobody() -> None:
+    known = replace(KNOWN, apparent={"specificity": 1.0}, optimism={"specificity": 0.03})
+    found = shipped_metrics(METRICS, TABLE, known, 5)["specificity"]
+    assert found.value == pytest.approx(0.97)
+    assert found.high == 1.0
+    sometimes = replace(known, apparent={"specificity": 0.99}, optimism={"specificity": 0.02})
+    assert shipped_metrics(METRICS, TABLE, sometimes, 5)["specificity"].high < 1.0
+
+
 def test_what_is_not_known_has_no_interval() -> None:
     silent = replace(KNOWN, apparent={}, optimism={})
     found = shipped_metrics(METRICS, None, silent, 5)

@@ -85,6 +85,13 @@ def test_near_columns_are_known_by_name_and_then_by_what_they_hold(kind, near):
     assert found[: len(near)] == near
 
 
+def test_a_column_of_the_other_class_is_proposed_last():
+    half = ("0.1", "0.2", "0.9")
+    assert near_columns({"prob_0": half, "prob_1": half}, "prob") == ["prob_1", "prob_0"]
+    found = near_columns({"prob_residual": half, "prob_neg": half, "score_pcr": half}, "prob")
+    assert found[0] == "score_pcr"
+
+
 @pytest.mark.parametrize("name", ["p", "Score", "prob", "pred_pcr", "P(yT0yN0)"])
 def test_synonyms_are_proposed_with_the_option_that_names_them(name):
     problems = list(missing_columns({"id": ("a",), name: ("0.5",)}, {}))

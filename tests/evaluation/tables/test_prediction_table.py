@@ -23,13 +23,27 @@ def test_numbers_are_read_with_points_commas_and_what_is_unknown():
     np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("cells", ["yes,no,NA", "YES,No,.", "2.0,1,NA", "pCR,RD,"])
+@pytest.mark.parametrize(
+    "cells", ["yes,no,NA", "YES,No,.", "2.0,1,NA", "pCR,RD,", "yes,no,Unknown"]
+)
 def test_a_positive_label_is_named_whatever_its_form(tmp_path, cells):
     one, other, unknown = cells.split(",")
     text = f"patient_id,y,prob_yT0\na,{one},0.1\nb,{other},0.2\nc,{unknown},0.3\n"
     positive = {"y": "yes", "2": "2", "p": "pcr"}[one[0].lower()]
     table = read(tmp_path, text, label=["yT0=y"], positive=positive)
     np.testing.assert_array_equal(table.label["yT0"], [1.0, 0.0, np.nan])
+
+
+@pytest.mark.parametrize("unknown", ["?", "Unknown", "missing", "n.a."])
+def test_an_outcome_that_is_said_to_be_unknown_is(tmp_path, unknown):
+    table = read(tmp_path, f"patient_id,yT0,prob_yT0\na,1,0.1\nb,{unknown},0.2\n")
+    np.testing.assert_array_equal(table.label["yT0"], [1.0, np.nan])
+
+
+@pytest.mark.parametrize("cell", ["-", "none"])
+def test_an_outcome_that_may_be_residue_is_not_unknown(tmp_path, cell):
+    table = read(tmp_path, f"patient_id,yT0,prob_yT0\na,1,0.1\nb,{cell},0.2\n")
+    assert table.label["yT0"][1] == np.inf
 
 
 @pytest.mark.parametrize(
@@ -132,7 +146,7 @@ def test_numbers_of_no_known_unit_get_no_guess(tmp_path):
 
 
 def test_per_cent_signs_say_the_scale_of_a_column(tmp_path):
-    text = "patient_id;prob_yT0;prob_yN0\na;8,5%;5%\nb;100 %;0.2\nc;NA;0.3\n"
+    text = "patient_id;prob_yT0;prob_yN0\na;8,5 %;5%\nb;100\u00a0%;0.2\nc;NA;0.3\n"
     for scale in ("probability", "percent"):
         table = read(tmp_path, text, scale=scale)
         np.testing.assert_array_equal(table.prob["yT0"], [0.085, 1.0, np.nan])

@@ -28,7 +28,7 @@ _SPAN = 2 / 3
 
 _GRID_POINTS = 101
 _FEWEST_FOR_A_CURVE = 10
-_ERRORS_METHOD = "distance of the smooth curve, bootstrap percentiles"
+_ERRORS_METHOD = "distance of the smooth curve, bootstrap percentiles less what chance adds"
 
 
 def calibration_in_the_large(
@@ -145,7 +145,8 @@ def smooth_calibration_with_errors(
         patients, one class or a single predicted probability say nothing about it; and ``ici``,
         ``e50`` and ``e90``: mean, median and 90 % quantile over the patients of the distance
         between curve and prediction (Austin & Steyerberg 2019, Stat Med 38:4051), with percentile
-        intervals. A distance has no sign, so chance alone makes it larger than 0, and both limits.
+        intervals. A distance has no sign, so chance alone makes it larger than 0: what it adds is
+        told by the draws, and taken from the lower limit twice.
     """
     constant = np.ptp(prob) == 0 if len(prob) else True
     if why_undefined(prob, label) or constant or len(prob) < _FEWEST_FOR_A_CURVE:
@@ -176,8 +177,11 @@ def _with_percentiles(value: float, draws: FloatArray, n: int, tail: float) -> E
     draws = draws[np.isfinite(draws)]
     if not len(draws):
         return Estimate(value, None, None, n, _ERRORS_METHOD, "no interval: no draws")
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high), n, _ERRORS_METHOD)
+    low, high = (float(limit) for limit in np.quantile(draws, [tail, 1 - tail]))
+    # A draw lies further off than the sample by what chance adds, and so does the sample itself.
+    by_chance = max(float(draws.mean()) - value, 0.0)
+    low = max(min(low, value) - 2 * by_chance, 0.0)
+    return Estimate(value, low, max(high, value), n, _ERRORS_METHOD)
 
 
 def _nearest(grid: FloatArray, values: FloatArray) -> IntArray:

@@ -13,8 +13,10 @@ from pcrnet.evaluation.statistics.calibration.reliability import (
     calibration_in_the_large,
     calibration_line,
     smooth_calibration,
+    smooth_calibration_with_errors,
     spiegelhalter_test,
 )
+from pcrnet.evaluation.statistics.curves import draw_weights
 
 Z = 1.959963984540054
 
@@ -269,3 +271,24 @@ def test_a_fit_that_does_not_converge_is_named(monkeypatch):
     slope, intercept = calibration_line(np.array([0.1, 0.6, 0.4, 0.9]), np.array([0.0, 0, 1, 1]))
     assert slope == intercept
     assert (slope.value, slope.reason) == (None, "the logistic fit does not converge")
+
+
+def test_without_draws_distances_stand_without_an_interval():
+    prob, label = simulate(120)
+    curve, errors = smooth_calibration_with_errors(prob, label, np.ones((0, 120)))
+    assert np.isnan(curve.low).all()
+    assert errors["ici"].value is not None
+    assert errors["ici"].low is None
+    assert "no draws" in errors["ici"].reason
+
+
+@pytest.mark.parametrize(("slope", "true", "least"), [(1.0, 0.0, 0.5), (0.6, 0.07, 0.9)])
+def test_the_interval_of_a_distance_holds_it_and_often_the_truth(slope, true, least):
+    covered = []
+    for seed in range(40):
+        prob, label = simulate(120, seed=seed, slope=slope)
+        weights = draw_weights(120, 100, seed=seed)
+        found = smooth_calibration_with_errors(prob, label, weights)[1]["ici"]
+        assert 0 <= found.low <= found.value <= found.high
+        covered.append(found.low <= true <= found.high)
+    assert np.mean(covered) >= least

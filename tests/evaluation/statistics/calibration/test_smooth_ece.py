@@ -134,3 +134,12 @@ def test_probability_of_one_falls_into_the_last_bin():
 def test_binned_ece_of_nothing_is_refused():
     with pytest.raises(ValueError, match="no patient"):
         binned_ece(np.array([]), np.array([]))
+
+
+def test_without_draws_there_is_the_error_alone():
+    prob, label = simulate(n=80)
+    found = measure(prob, label, draws=0)
+    assert found.error.value == measure(prob, label).error.value
+    assert found.error.low is None
+    assert found.null.value is None
+    assert "no draws" in str(found.error.reason)
