@@ -87,14 +87,6 @@ def compare(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str
     }
 
 
-def commit() -> str:
-    """The commit of the checkout that this file lies in, abbreviated; empty outside of one."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    here = Path(__file__).parent
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here)
-    return done.stdout.strip()
-
-
 def keep(result: Mapping[str, object], path: Path) -> None:
     """Write a result that grows; whoever stops this leaves what was there before."""
     path.parent.mkdir(parents=True, exist_ok=True)
