@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pcrnet.machine import available_cores
 from pcrnet.models.kinds import KINDS
@@ -63,7 +64,10 @@ def collect_logits(
 
 
 def _run_one(plan: FitPlan, job: FitJob, device_index: int, listen: Listener) -> None:
-    trained = run_fit(plan, job, device_index=device_index, listen=listen)
+    # The linear algebra of a fit is that of some sixty columns: a second thread of numpy's waits,
+    # and waits on a core that the fit beside this one needs.
+    with threadpool_limits(1, user_api="blas"):
+        trained = run_fit(plan, job, device_index=device_index, listen=listen)
     listen(FitFinished(plan.name, trained))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from pcrnet.errors import RunError
 from pcrnet.storage import write_json
@@ -192,3 +193,24 @@ def test_a_signal_of_slurm_leaves_nothing_outside_the_run(
         parent.wait(timeout=60)
     assert parent.returncode == -signal.SIGUSR1
     assert not list(work.iterdir())
+
+
+def test_linear_algebra_of_a_fit_has_one_thread(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[int]] = []
+
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    def fit(plan: FitPlan, job: FitJob, *, device_index: int, listen: object) -> bool:
+        seen.append(threads())
+        return True
+
+    monkeypatch.setattr(crossval, "run_fit", fit)
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        run_fits(make_job(), plan_fits(3, "nested")[:1], lambda event: None)
+        assert threads() == before
+    assert before == {2}
+    assert seen == [{1}]
