@@ -127,8 +127,7 @@ def bare_step(
     def step(batch: Batch) -> None:
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            fields = batch[:5]
-            logits: Tensor = network(*fields) if replay is None else replay(fields)
+            logits: Tensor = network(*batch.inputs) if replay is None else replay(batch.inputs)
             loss = joint_negative_log_likelihood(batch.offset + logits, batch.allowed)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)

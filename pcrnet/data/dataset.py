@@ -64,6 +64,11 @@ class Batch(NamedTuple):
     offset: Tensor
     patient: Tensor
 
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """What a network is given: all but the outcomes, the start's logits and the names."""
+        return self.image, self.present, self.days, self.covariates, self.covariate_present
+
 
 class PatientDataset(Dataset[Batch]):
     """Patients with their tensors, covariates and outcomes, read batch by batch.

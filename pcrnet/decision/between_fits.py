@@ -8,7 +8,7 @@ Shapes: n patients, K folds; ``fold`` (n,), ``shown`` folds left out to probabil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,15 +46,9 @@ def _between_fits(
     expected: Expected,
 ) -> float:
     """Mean over folds of the variance of ``expected`` over the pair fits that left the fold out."""
-    folds = range(int(fold.max()) + 1)
     found = []
-    for outer in folds:
-        own = fold == outer
-        values = [
-            expected(shown[pair_key(outer, inner)][own], chance[own])
-            for inner in folds
-            if inner != outer
-        ]
+    for own, risks in _unseen(fold, shown):
+        values = [expected(risk, chance[own]) for risk in risks]
         if np.isfinite(values).all():
             found.append(np.var(values, ddof=1))
     return float(np.mean(found)) if found else 0.0
@@ -112,13 +106,9 @@ def _layouts(
     part: Callable[[FloatArray], FloatArray],
 ) -> tuple[float, float]:
     """Mean over folds of the variance over fits of the mean ``part`` of the patients concerned."""
-    folds = range(int(fold.max()) + 1)
     found, seen = [], []
-    for outer in folds:
-        own = (fold == outer) & concerned
-        values = np.stack(
-            [part(shown[pair_key(outer, inner)][own]) for inner in folds if inner != outer]
-        )
+    for own, risks in _unseen(fold, shown):
+        values = np.stack([part(risk[concerned[own]]) for risk in risks])
         fits, patients = values.shape
         if patients < 2 or np.isnan(values).any():
             continue
@@ -128,6 +118,19 @@ def _layouts(
         seen.append(float(np.var(of_fits, ddof=1)))
         found.append(seen[-1] - noise / patients)
     return (max(float(np.mean(found)), 0.0), float(np.mean(seen))) if found else (0.0, 0.0)
+
+
+def _unseen(
+    fold: NDArray[np.int64], shown: RisksByLeftOut
+) -> Iterator[tuple[BoolArray, FloatArray]]:
+    """Which patients (n,) each fold holds, and what the fits without it say of them (K − 1, m)."""
+    folds = range(int(fold.max()) + 1)
+    for outer in folds:
+        own = fold == outer
+        yield (
+            own,
+            np.stack([shown[pair_key(outer, inner)][own] for inner in folds if inner != outer]),
+        )
 
 
 def _expected_auc(score: FloatArray, chance: FloatArray) -> float:

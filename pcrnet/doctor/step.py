@@ -60,9 +60,7 @@ def time_step(
     def step() -> float:
         started = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=reduced):
-            logits = network(
-                here.image, here.present, here.days, here.covariates, here.covariate_present
-            )
+            logits = network(*here.inputs)
             loss = joint_negative_log_likelihood(here.offset + logits.float(), here.allowed)
         network.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)

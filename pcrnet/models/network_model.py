@@ -248,10 +248,10 @@ def network_logits(
     parts = [np.empty((0, 3))]
     for first in range(0, len(patients), _BATCH):
         batch = dataset.__getitems__(range(first, min(first + _BATCH, len(patients))))
-        present = batch.present if limit is None else batch.present & limit
-        fields = (batch.image, present, batch.days, batch.covariates, batch.covariate_present)
+        if limit is not None:
+            batch = batch._replace(present=batch.present & limit)
         with _whole_float32():
-            logits = network(*(value.to(device, non_blocking=True) for value in fields))
+            logits = network(*(value.to(device, non_blocking=True) for value in batch.inputs))
         parts.append(logits.double().cpu().numpy())
     return np.concatenate(parts)
 

@@ -15,7 +15,7 @@ from pcrnet.models.kinds import KINDS
 from pcrnet.processes import in_processes, tell, worker_number
 from pcrnet.training.demands.memory import fits_that_have_room
 from pcrnet.training.demands.timing import Timekeeper
-from pcrnet.training.devices import uses_gpu
+from pcrnet.training.devices import use_threads, uses_gpu
 from pcrnet.training.events import FitFinished, Listener
 from pcrnet.training.fit import DONE_FILE, FitJob, read_logits, run_fit
 from pcrnet.training.head_start import warm_workers
@@ -40,7 +40,7 @@ def run_fits(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
         for plan in plans:
             _run_one(plan, job, 0, clock)
     else:
-        begin = partial(_use_threads, max(1, available_cores() // parallel))
+        begin = partial(use_threads, max(1, available_cores() // parallel))
         fit = partial(_run_in_worker, job=job)
         # A process that was forked cannot use a GPU for sure.
         context = None if uses_gpu(job.training) else warm_workers()
@@ -69,12 +69,6 @@ def _run_one(plan: FitPlan, job: FitJob, device_index: int, listen: Listener) ->
     with threadpool_limits(1, user_api="blas"):
         trained = run_fit(plan, job, device_index=device_index, listen=listen)
     listen(FitFinished(plan.name, trained))
-
-
-def _use_threads(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 def _run_in_worker(plan: FitPlan, job: FitJob) -> None:

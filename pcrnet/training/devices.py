@@ -97,6 +97,11 @@ def fits_at_a_time(config: TrainingConfig) -> int:
     return max(1, min(4, available_cores()) // config.trainer.devices)
 
 
+def use_threads(threads: int) -> None:
+    """Give torch so many threads in this process: what begins a worker that trains on a CPU."""
+    torch.set_num_threads(threads)
+
+
 def lightning_precision(config: TrainingConfig) -> Literal["bf16-mixed", "32-true", "64-true"]:
     """Precision of training; prediction is always in float32."""
     if config.trainer.precision is not None:

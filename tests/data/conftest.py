@@ -24,6 +24,17 @@ class FakeSource:
         )
 
 
+class CountingSource:
+    """Another source, and of whom it was asked."""
+
+    def __init__(self, source):
+        self.source, self.asked = source, []
+
+    def get(self, patient):
+        self.asked.append(patient.patient_id)
+        return self.source.get(patient)
+
+
 @pytest.fixture
 def source():
     return FakeSource()

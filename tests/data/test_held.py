@@ -7,19 +7,11 @@ import numpy as np
 import pytest
 
 from pcrnet.data.held import HeldTensors
-
-
-class _Counting:
-    def __init__(self, source):
-        self.source, self.asked = source, []
-
-    def get(self, patient):
-        self.asked.append(patient.patient_id)
-        return self.source.get(patient)
+from tests.data.conftest import CountingSource
 
 
 def test_a_tensor_is_asked_for_once_and_stays_equal(patients, source):
-    counting = _Counting(source)
+    counting = CountingSource(source)
     held = HeldTensors(counting)
     first, again = held.get(patients[3]), held.get(patients[3])
     assert again is first
@@ -35,7 +27,7 @@ def test_what_is_held_cannot_be_written(patients, source):
 
 
 def test_what_goes_beyond_the_limit_is_asked_for_every_time(patients, source):
-    counting = _Counting(source)
+    counting = CountingSource(source)
     bytes_each = source.get(patients[0]).image.nbytes
     held = HeldTensors(counting, most_bytes=2 * bytes_each)
     for _ in range(2):
@@ -45,7 +37,7 @@ def test_what_goes_beyond_the_limit_is_asked_for_every_time(patients, source):
 
 
 def test_another_row_of_the_same_name_is_another_patient(patients, source):
-    counting = _Counting(source)
+    counting = CountingSource(source)
     held = HeldTensors(counting)
     held.get(patients[0])
     held.get(replace(patients[0], row=99))

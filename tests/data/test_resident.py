@@ -8,15 +8,7 @@ from pcrnet.data import resident
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.dataset import PatientDataset
 from pcrnet.data.resident import ResidentTensors, Shelf, on_gpu
-
-
-class _Counting:
-    def __init__(self, source):
-        self.source, self.asked = source, []
-
-    def get(self, patient):
-        self.asked.append(patient.patient_id)
-        return self.source.get(patient)
+from tests.data.conftest import CountingSource
 
 
 class _Cache:
@@ -44,13 +36,13 @@ def test_a_batch_is_the_one_that_the_host_would_collect(patients, source):
 
 
 def test_each_image_is_sent_once_for_all_fits(patients, source):
-    counting = _Counting(source)
+    counting = CountingSource(source)
     own, shelf = _resident(counting, patients)
     counting.asked.clear()
     for _ in range(3):
         own.images(patients[:3])
     assert counting.asked == [patient.patient_id for patient in patients[:3]]
-    again = _Counting(source)
+    again = CountingSource(source)
     later = ResidentTensors(again, {one.patient_id: _Cache.key(one) for one in patients}, shelf)
     later.images(patients[:3])
     assert again.asked == []
@@ -74,7 +66,7 @@ def test_the_next_fit_finds_what_the_last_has_sent(patients, source, monkeypatch
     device = torch.device("cpu")
     first = on_gpu(_Cache, source, patients, device).images(patients[:1])
     np.testing.assert_array_equal(first[0].numpy(), source.get(patients[0]).image)
-    counting = _Counting(source)
+    counting = CountingSource(source)
     on_gpu(_Cache, counting, patients, device).images(patients[:1])
     assert counting.asked == [patients[0].patient_id]  # for its shape; the image was there
     resident._shelf.cache_clear()

@@ -14,9 +14,7 @@ SMALL = [
 
 def test_the_network_takes_the_patients_and_says_something_finite_of_each():
     network, batch = imagine(load_experiment(SMALL), covariates=3, patients=5)
-    said = network(
-        batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
-    )
+    said = network(*batch.inputs)
     assert said.shape == (5, 3)
     assert torch.isfinite(said).all()
     assert batch.covariates.shape == (5, 3)

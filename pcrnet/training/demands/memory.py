@@ -97,9 +97,7 @@ def saved_bytes(network: nn.Module, batch: Batch) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         # What is kept must stay alive to be told apart by its address.
-        logits = network(
-            batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
-        )
+        logits = network(*batch.inputs)
     del logits
     return sum(kept.values())
 

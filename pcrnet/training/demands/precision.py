@@ -127,9 +127,7 @@ def _gradients(
 ) -> dict[str, Tensor]:
     network.zero_grad(set_to_none=True)
     with torch.autocast(device.type, torch.bfloat16, enabled=reduced):
-        logits = network(
-            batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
-        )
+        logits = network(*batch.inputs)
         loss = joint_negative_log_likelihood(logits, batch.allowed)
     torch.autograd.backward(loss)
     found = {

@@ -23,9 +23,7 @@ def training_flops(network: nn.Module, batch: Batch) -> int:
     """
     network.zero_grad(set_to_none=True)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        logits = network(
-            batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
-        )
+        logits = network(*batch.inputs)
         torch.autograd.backward(joint_negative_log_likelihood(logits, batch.allowed))
     network.zero_grad(set_to_none=True)
     return int(counter.get_total_flops())

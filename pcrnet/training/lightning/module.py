@@ -81,7 +81,7 @@ class PcrModule(LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (B, 3): those that the network starts from, plus its own."""
-        logits: Tensor = self.network(*_fields(batch))
+        logits: Tensor = self.network(*batch.inputs)
         return batch.offset + logits
 
     def on_train_start(self) -> None:
@@ -111,7 +111,7 @@ class PcrModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss, a scalar, of one batch or of the share of it that this process was given."""
         captured = self._captured if self.trainer.accumulate_grad_batches == 1 else None
-        logits = self(batch) if captured is None else batch.offset + captured(_fields(batch))
+        logits = self(batch) if captured is None else batch.offset + captured(batch.inputs)
         loss = joint_negative_log_likelihood(logits, batch.allowed)
         weight = len(batch.patient)
         if self.trainer.world_size > 1:
@@ -203,11 +203,6 @@ class PcrModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-
-def _fields(batch: Batch) -> tuple[Tensor, ...]:
-    """What a network is given of a batch."""
-    return batch.image, batch.present, batch.days, batch.covariates, batch.covariate_present
 
 
 def known_outcomes(batch: Batch) -> Tensor:

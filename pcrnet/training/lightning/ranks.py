@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pcrnet.machine import available_cores
 from pcrnet.models.contract import FitPart
 from pcrnet.processes import in_processes, tell
+from pcrnet.training.devices import use_threads
 from pcrnet.training.lightning.finite import require_finite
 from pcrnet.training.lightning.resume import Start
 
@@ -45,7 +46,7 @@ def train_in_ranks(loop: TrainingLoop, part: FitPart, start: Start) -> None:
     port = _free_port()
     work = partial(_train_as, loop=replace(loop, listen=tell), part=part, start=start)
     shares = [Rank(number, ranks, port) for number in range(ranks)]
-    begin = partial(_use_threads, max(1, available_cores() // ranks))
+    begin = partial(use_threads, max(1, available_cores() // ranks))
     for _ in in_processes(
         work, shares, ranks, doing="trains a share of a fit", begin=begin, listen=loop.listen
     ):
@@ -65,12 +66,6 @@ def _train_as(rank: Rank, loop: TrainingLoop, part: FitPart, start: Start) -> No
         loop.keep(part)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-
-
-def _use_threads(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 def _free_port() -> int:
