@@ -66,7 +66,12 @@ class Batch(NamedTuple):
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """What a network is given: all but the outcomes, the start's logits and the names."""
+        """What a network is given: all but the outcomes, the start's logits and the names.
+
+        Returns:
+            Image (n, timepoints, channels, x, y, z), present (n, timepoints, channels), days
+            (n, timepoints), covariates (n, features) and whether each is known (n, features).
+        """
         return self.image, self.present, self.days, self.covariates, self.covariate_present
 
 
