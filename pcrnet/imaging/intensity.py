@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pcrnet.config.imaging import ChannelKind
 from pcrnet.errors import ImageError
+from pcrnet.imaging.order_statistics import Ranked
 from pcrnet.imaging.volume import Unit, Volume
 
 _BODY_FRACTION = 0.1
@@ -91,7 +92,7 @@ def visit_scalings(
 
 def body_threshold(array: NDArray[np.float32]) -> float:
     """A tenth of the 99th percentile of values of any shape: above it lies tissue, below it air."""
-    return _BODY_FRACTION * float(np.percentile(_sample(array), 99))
+    return _BODY_FRACTION * Ranked(_sample(array)).percentile(99)
 
 
 def above_air(array: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
@@ -108,35 +109,36 @@ def tissue_threshold(volume: Volume) -> float:
     """
     known = _THRESHOLDS.get(volume)
     if known is None:
-        known = _THRESHOLDS[volume] = body_threshold(above_air(volume.array, volume.unit))
+        tissue = Ranked(above_air(_sample(volume.array), volume.unit))
+        known = _THRESHOLDS[volume] = _BODY_FRACTION * tissue.percentile(99)
     return known
 
 
 def _standardised(volume: Volume) -> Scaling:
-    body = _body(volume)
+    sample = _sample(volume.array)
+    body = sample[sample > _contrasting_threshold(volume)]
     mean, deviation = float(body.mean(dtype=np.float64)), float(body.std(dtype=np.float64))
     if not deviation > 1e-6 * max(abs(mean), 1e-6):
         raise _no_contrast()
-    darkest = float(np.percentile(_sample(volume.array), 1))
+    darkest = Ranked(sample).percentile(1)
     return Scaling(offset=mean, scale=deviation, background=(darkest - mean) / deviation)
 
 
 def _relative(volume: Volume) -> Scaling:
-    return Scaling(scale=float(np.median(_body(volume))))
+    return Scaling(scale=Ranked(_sample(volume.array), _contrasting_threshold(volume)).median())
 
 
-def _body(volume: Volume) -> NDArray[np.float32]:
-    sample = _sample(volume.array)
+def _contrasting_threshold(volume: Volume) -> float:
     threshold = tissue_threshold(volume)
     if threshold <= 0:
         raise _no_contrast()
-    return np.asarray(sample[sample > threshold])
+    return threshold
 
 
 def _sample(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Evenly spread voxels, enough for a percentile."""
+    """Evenly spread voxels, enough for a percentile; in memory where they are few of many."""
     step = max(1, round((array.size / _MAX_SAMPLES) ** (1 / 3)))
-    return np.asarray(array[::step, ::step, ::step])
+    return array[::step, ::step, ::step].copy(order="K")
 
 
 def _no_contrast() -> ImageError:

@@ -97,7 +97,9 @@ def _read_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) ->
         # A mask of a later visit lies a few millimetres off, which leaves out tissue that is sound.
         lesion = locate_lesion(volumes, masks, kinds)
     alignments = align_visits(volumes, imaging.alignment, None if lesion is None else lesion.mask)
-    centre, crop = _choose_centre(volumes, masks, alignments, kinds)
+    centre, crop = _mask_centre(masks, alignments) or (
+        (lesion and lesion.centre) or find_centre(next(iter(volumes.values())), kinds)
+    )
     return PatientScans(volumes, masks, alignments, centre, crop, lesion)
 
 
@@ -166,18 +168,15 @@ def _grids(
             yield header.affine, header.shape
 
 
-def _choose_centre(
-    volumes: Mapping[str, Mapping[str, Volume]],
-    masks: Mapping[str, Volume | None],
-    alignments: Mapping[str, Alignment],
-    kinds: Mapping[str, ChannelKind],
-) -> tuple[NDArray[np.float64], Crop]:
-    """The middle of the crop in RAS millimetres of the first visit."""
+def _mask_centre(
+    masks: Mapping[str, Volume | None], alignments: Mapping[str, Alignment]
+) -> tuple[NDArray[np.float64], Crop] | None:
+    """The middle of the first mask there is, in RAS millimetres of the first visit."""
     for timepoint, mask in masks.items():
         if mask is not None:
             to_first = np.linalg.inv(transform_of(alignments, timepoint))
             return to_first[:3, :3] @ mask_centre(mask) + to_first[:3, 3], "mask"
-    return find_centre(next(iter(volumes.values())), kinds)
+    return None
 
 
 def channel_kinds(data: DataConfig, imaging: ImagingConfig) -> dict[str, ChannelKind]:

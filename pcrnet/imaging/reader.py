@@ -9,6 +9,7 @@ import numpy as np
 from pcrnet.config.imaging import ChannelKind, DicomConfig, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, UnitError
 from pcrnet.imaging.nifti.file import read_nifti
+from pcrnet.imaging.order_statistics import Ranked
 from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.units import require_nifti_unit
 from pcrnet.imaging.volume import Volume
@@ -180,8 +181,8 @@ def _positive_percentile(volume: Volume, percent: float) -> float:
     # Every third slice, and of it every third row, are enough to tell factors of 1000 apart.
     step = 3 if volume.array.size > 1_000_000 else 1
     sample = volume.array[:, ::step, ::step]
-    positive = sample[sample > 0]
-    return float(np.percentile(positive, percent)) if positive.size else 0.0
+    positive = Ranked(sample, above=0.0)
+    return positive.percentile(percent) if positive.size else 0.0
 
 
 def _read_mask(path: Path) -> Volume:

@@ -11,11 +11,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from pcrnet.imaging.facts.planes import BLOCKS, Planes, walk_planes
+from pcrnet.imaging.order_statistics import Ranked
 from pcrnet.imaging.units import ADC_UNIT, SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, canonical
 
 AXES = ("x", "y", "z")
-BLOCKS = 4
 _MOST_VOXELS = 400_000
 _BODY_SHARE = 0.1  # of the 99th percentile, where the unit is arbitrary
 _BODY_SUV, _BODY_ADC = 0.2, 0.2
@@ -54,19 +55,21 @@ def facts_of_scan(volume: Volume) -> dict[str, float]:
     upright = canonical(volume)
     array = np.asarray(upright.array, dtype=np.float32)
     sample = _thinned(array)
-    body = sample[sample > _body_threshold(sample, volume.unit)]
+    body = Ranked(sample, above=_body_threshold(sample, volume.unit))
+    planes = walk_planes(array, _BRIGHTEST * max(body.median() if body.size else 0.0, _TINY))
     return (
         _grid_facts(upright)
-        | _level_facts(array, sample, body, absolute=volume.unit != "arbitrary")
+        | _level_facts(sample, body, absolute=volume.unit != "arbitrary")
+        | {"empty_slices_fraction": planes.empty_fraction}
         | _grain_facts(array)
-        | _layout_facts(array, float(_median(body)) if body.size else 0.0)
+        | _layout_facts(planes)
     )
 
 
 def _body_threshold(sample: Voxels, unit: Unit) -> float:
     if unit in SUV_UNITS:
         return _BODY_SUV * share_of_suvbw(unit)
-    return _BODY_ADC if unit == ADC_UNIT else _BODY_SHARE * float(np.percentile(sample, 99))
+    return _BODY_ADC if unit == ADC_UNIT else _BODY_SHARE * Ranked(sample).percentile(99)
 
 
 def _grid_facts(volume: Volume) -> dict[str, float]:
@@ -78,62 +81,39 @@ def _grid_facts(volume: Volume) -> dict[str, float]:
     return dict(zip(GRID, [*map(float, logs), tilt], strict=True))
 
 
-def _level_facts(
-    array: Voxels, sample: Voxels, body: Voxels, *, absolute: bool
-) -> dict[str, float]:
+def _level_facts(sample: Voxels, body: Ranked, *, absolute: bool) -> dict[str, float]:
+    shares = {
+        "body_fraction": body.size / sample.size,
+        "zero_fraction": 1.0 - np.count_nonzero(sample) / sample.size,
+    }
     if body.size < 2:
-        return dict.fromkeys(LEVELS[:3], math.nan) | {
-            "body_fraction": 0.0,
-            "zero_fraction": float((sample == 0).mean()),
-            "empty_slices_fraction": _empty_slices(array),
-        }
-    low, middle, high = (float(value) for value in np.percentile(body, (10, 50, 99)))
-    return {
+        return dict.fromkeys(LEVELS[:3], math.nan) | shares | {"body_fraction": 0.0}
+    low, middle, high = (body.percentile(percent) for percent in (10, 50, 99))
+    return shares | {
         "level_ln": math.log(max(middle, _TINY)) if absolute else math.nan,
         "bright_ln": math.log(max(high, _TINY) / max(middle, _TINY)),
         "dark_ln": math.log(max(low, _TINY) / max(middle, _TINY)),
-        "body_fraction": body.size / sample.size,
-        "zero_fraction": float((sample == 0).mean()),
-        "empty_slices_fraction": _empty_slices(array),
     }
-
-
-def _empty_slices(array: Voxels) -> float:
-    """The share of slices that hold one value throughout, along the axis that has the most."""
-    shares = []
-    for axis, size in enumerate(array.shape):
-        # Few slices hold one value along a line, and these alone are looked at whole.
-        slices = np.moveaxis(array, axis, 0)
-        lines = slices[:, :, slices.shape[2] // 2]
-        suspects = np.flatnonzero(lines.max(axis=1) == lines.min(axis=1))
-        empty = sum(int(slices[place].max() == slices[place].min()) for place in suspects)
-        shares.append(float(empty / size))
-    return max(shares)
 
 
 def _grain_facts(array: Voxels) -> dict[str, float]:
     part = _middle(array)
-    spread = float(np.abs(part - _median(part)).mean())
+    spread = _mean_size(part - np.float32(Ranked(part).median()))
     steps = []
     for axis in range(3):
-        apart = np.abs(np.diff(part, axis=axis)) if part.shape[axis] > 1 else np.zeros(1)
-        steps.append(
-            math.log(max(float(apart.mean()), _TINY * max(spread, _TINY)) / (spread + _TINY))
-        )
+        apart = _mean_size(np.diff(part, axis=axis)) if part.shape[axis] > 1 else 0.0
+        steps.append(math.log(max(apart, _TINY * max(spread, _TINY)) / (spread + _TINY)))
     return dict(zip(GRAIN, steps, strict=True))
 
 
-def _median(values: Voxels) -> np.float32:
-    """As numpy's, which looks for NaN and for both middles by sorting three times."""
-    flat, half = values.ravel(order="K"), values.size // 2
-    parted = np.partition(flat, half)
-    upper = parted[half]
-    return np.float32(upper if values.size % 2 else (parted[:half].max() + upper) / 2)
+def _mean_size(values: Voxels) -> float:
+    """The mean of the values' amounts; they are overwritten."""
+    return float(np.abs(values, out=values).mean())
 
 
-def _layout_facts(array: Voxels, level: float) -> dict[str, float]:
-    level = max(level, _TINY)
-    blocks = _block_means(np.clip(array, 0.0, _BRIGHTEST * level))
+def _layout_facts(planes: Planes) -> dict[str, float]:
+    level = planes.top / _BRIGHTEST
+    blocks = planes.blocks
     weight = blocks / max(float(blocks.sum()), _TINY)
     places = (np.arange(BLOCKS) + 0.5) / BLOCKS - 0.5
     centre = [
@@ -151,25 +131,6 @@ def _others(axis: int) -> tuple[int, ...]:
     return tuple(other for other in range(3) if other != axis)
 
 
-def _block_means(array: Voxels) -> NDArray[np.float64]:
-    """Means of 4 × 4 × 4 blocks; of fewer voxels along an axis, a voxel stands for several."""
-    i, j, k = (_averaging(size) for size in array.shape)
-    # NIfTI stores i fastest: transposed, the array is contiguous.
-    means = np.matmul(j, np.matmul(array.T, i.T))
-    return np.tensordot(k, means, axes=1).T.astype(np.float64)
-
-
-def _averaging(size: int) -> Voxels:
-    """(4, size): each row averages over a block of one axis."""
-    edges = np.linspace(0, size, BLOCKS + 1).astype(int)
-    weights = np.zeros((BLOCKS, size), dtype=np.float32)
-    for block in range(BLOCKS):
-        start = min(edges[block], size - 1)
-        stop = max(edges[block + 1], start + 1)
-        weights[block, start:stop] = 1.0 / (stop - start)
-    return weights
-
-
 def _thinned(array: Voxels) -> Voxels:
     step = max(1, round((array.size / _MOST_VOXELS) ** (1 / 3)))
     return array[::step, ::step, ::step].copy(order="K")
@@ -183,4 +144,4 @@ def _middle(array: Voxels) -> Voxels:
         width = max(2, round(size * shrink))
         start = (size - width) // 2
         box.append(slice(max(start, 0), start + width))
-    return np.asarray(array[tuple(box)])
+    return array[tuple(box)].copy(order="K")

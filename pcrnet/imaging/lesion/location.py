@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.config.imaging import ChannelKind
-from pcrnet.imaging.lesion.framing import find_centre
+from pcrnet.imaging.lesion.framing import Crop, find_centre
 from pcrnet.imaging.lesion.search import find_lesion
 from pcrnet.imaging.volume import Volume
 
@@ -27,12 +27,15 @@ class LesionLocation:
         timepoint: The visit in whose frame it lies; None without one.
         mask: Label image; None without one.
         quality: Of a found lesion, 0 to 1; NaN elsewhere.
+        centre: What the first visit was searched around, as
+            :func:`~pcrnet.imaging.lesion.framing.find_centre` says it; None where it was not.
     """
 
     source: LesionSource
     timepoint: str | None = None
     mask: Volume | None = None
     quality: float = math.nan
+    centre: tuple[NDArray[np.float64], Crop] | None = None
 
     def in_first_frame(self, to_visit: NDArray[np.float64]) -> Volume | None:
         """The mask in the frame of the first visit.
@@ -67,8 +70,9 @@ def locate_lesion(
     if not volumes:
         return LesionLocation("none")
     timepoint, first = next(iter(volumes.items()))
-    seed, of = find_centre(first, kinds)
+    centre = find_centre(first, kinds)
+    seed, of = centre
     found = find_lesion(first, kinds, seed) if of == "lesion" else None
     if found is None:
-        return LesionLocation("none")
-    return LesionLocation("found", timepoint, found.mask, found.quality)
+        return LesionLocation("none", centre=centre)
+    return LesionLocation("found", timepoint, found.mask, found.quality, centre)
