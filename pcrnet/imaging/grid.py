@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pcrnet.imaging.interpolation import interpolate
 from pcrnet.imaging.volume import Volume
 
 _ALIGNED_VOXELS = 1e-3  # a drift across the grid that is only rounding of the header
@@ -104,9 +105,9 @@ def _resample_aligned(
     order = np.argsort(axes)
     result = np.ascontiguousarray(_contract(array, weights).transpose(order))
     x, y, z = (inside[axis] for axis in order)
-    coverage = x[:, None, None] & y[None, :, None] & z[None, None, :]
-    result[~coverage] = 0.0
-    return result, coverage
+    for part in (~x, (slice(None), ~y), (..., ~z)):
+        result[part] = 0.0
+    return result, x[:, None, None] & y[None, :, None] & z[None, None, :]
 
 
 def _resample_oblique(
@@ -140,15 +141,13 @@ def _resample_oblique(
         to_averaged[axis, 3] = -low / step
     averaged = _contract(array, weights)
     matrix = to_averaged @ index
-    result = np.zeros(shape, dtype=np.float32)
-    affine_transform(
-        averaged,
-        matrix[:3, :3],
-        matrix[:3, 3],
-        output=result,
-        order=0 if nearest else 1,
-        mode="nearest",
-    )
+    if nearest:
+        parts = matrix[:3, :3], matrix[:3, 3]
+        result = np.asarray(
+            affine_transform(averaged, *parts, output_shape=shape, order=0, mode="nearest")
+        )
+    else:
+        result = interpolate(averaged, matrix, shape)
     x, y, z = np.ogrid[tuple(slice(n) for n in shape)]
     coverage = np.ones(shape, dtype=bool)
     for axis, size in enumerate(array.shape):
@@ -177,7 +176,10 @@ def _contract(
     block = np.ascontiguousarray(array[tuple(part)].transpose(order))
     planes = block.reshape(len(block), -1)
     first = _banded(slow, planes, rows=1).reshape(-1, *block.shape[1:])
-    result = np.matmul(_banded(middle, first, rows=_BAND_ROWS), fast.T)
+    second = _banded(middle, first, rows=_BAND_ROWS)
+    result = (second.reshape(-1, second.shape[-1]) @ np.ascontiguousarray(fast.T)).reshape(
+        *second.shape[:-1], -1
+    )
     return np.asarray(result.transpose(np.argsort(order)))
 
 
@@ -200,7 +202,9 @@ def _banded(
         some = matrix[start : start + rows]
         columns = np.flatnonzero(some.any(axis=0))
         low, high = (columns[0], columns[-1] + 1) if columns.size else (0, 1)
-        result[..., start : start + rows, :] = some[:, low:high] @ block[..., low:high, :]
+        np.matmul(
+            some[:, low:high], block[..., low:high, :], out=result[..., start : start + rows, :]
+        )
     return result
 
 

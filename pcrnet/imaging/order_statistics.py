@@ -48,9 +48,11 @@ class Ranked:
         place = percent / 100 * (self.size - 1)
         below = math.floor(place)
         low, high = self._pair(below + self._left_out)
-        share = np.float32(place - below)
+        share = place - below
         apart = high - low
-        return float(low + apart * share if share < 0.5 else high - apart * (1 - share))
+        if share < 0.5:
+            return float(low + apart * np.float32(share))
+        return float(high - apart * np.float32(1 - share))
 
     def median(self) -> float:
         """The middle value; the mean of both where their number is even."""

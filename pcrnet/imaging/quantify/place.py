@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pcrnet.imaging.boxes import box_around
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.quantify.quantity import Mask, Values
 from pcrnet.imaging.volume import Volume, world_corners
@@ -56,9 +57,7 @@ class Place:
 
     def bed_box(self, margin: int) -> tuple[slice, ...]:
         """The box around the bed and some voxels more, for filters that need no more."""
-        index = np.argwhere(self.bed)
-        pairs = zip(index.min(axis=0), index.max(axis=0), strict=True)
-        return tuple(slice(max(int(a) - margin, 0), int(b) + margin + 1) for a, b in pairs)
+        return box_around(self.bed, margin)
 
     @cached_property
     def near(self) -> Mask:

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.errors import RegistrationError
+from pcrnet.imaging.boxes import box_around
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import above_air, tissue_threshold
+from pcrnet.imaging.interpolation import interpolate
+from pcrnet.imaging.order_statistics import Ranked
 from pcrnet.imaging.units import SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, world_corners
 
@@ -74,16 +77,15 @@ class WorkingScan:
     @cached_property
     def body_centre_mm(self) -> NDArray[np.float64]:
         """The centre of mass (3,) of the body."""
-        middle = np.argwhere(self.body).mean(axis=0)
+        along = [np.count_nonzero(self.body, axis=of) for of in ((1, 2), (0, 2), (0, 1))]
+        middle = np.array([counts @ np.arange(counts.size) / counts.sum() for counts in along])
         return np.asarray(self.grid.affine[:3, :3] @ middle + self.grid.affine[:3, 3])
 
     @cached_property
     def looked_at(self) -> NDArray[np.bool_]:
         """(x, y, z): the body and the air close to it, so that its outline counts."""
-        from scipy.ndimage import uniform_filter
-
         width = 2 * max(1, round(_MARGIN_MM / self.spacing_mm)) + 1
-        near = uniform_filter(self.body.astype(np.float32), width) > 0.01
+        near = _box_blur(self.body.astype(np.float32), width, times=1) > 0.01
         return np.asarray(near & self.covered & ~self.left_out)
 
 
@@ -121,7 +123,7 @@ def prepare_scan(volume: Volume, left_out: Volume | None = None) -> WorkingScan:
         body=body,
         brightness=brightness,
         above_air=max(
-            _ABOVE_AIR * float(np.percentile(brightness[covered], _AIR_PERCENTILE)),
+            _ABOVE_AIR * Ranked(brightness[covered]).percentile(_AIR_PERCENTILE),
             floor,
         ),
         covered=binary_erosion(covered, iterations=_EDGE_VOXELS),
@@ -136,11 +138,13 @@ def _around(label: Volume | None, grid: Grid) -> NDArray[np.bool_]:
 
     if label is None:
         return np.zeros(grid.shape, dtype=bool)
-    inside, _ = resample(label, grid)
-    if not inside.any():
-        return np.zeros(grid.shape, dtype=bool)
-    distance_mm = distance_transform_edt(inside <= 0) * grid.affine[0, 0]
-    return np.asarray(distance_mm <= _LEFT_OUT_MM)
+    around = np.zeros(grid.shape, dtype=bool)
+    inside = resample(label, grid)[0] > 0
+    if inside.any():
+        spacing = float(grid.affine[0, 0])
+        box = box_around(inside, margin=int(_LEFT_OUT_MM / spacing) + 1)
+        around[box] = distance_transform_edt(~inside[box]) * spacing <= _LEFT_OUT_MM
+    return around
 
 
 def _brightness(values: Array, covered: NDArray[np.bool_], unit: Unit, spacing: float) -> Array:
@@ -150,26 +154,54 @@ def _brightness(values: Array, covered: NDArray[np.bool_], unit: Unit, spacing: 
     smooth = np.asarray(gaussian_filter(values, max(_SMOOTHING_MM / spacing, 1.0)))
     if unit in SUV_UNITS:
         return smooth
-    return smooth / max(float(np.percentile(smooth[covered], 99)), 1e-6)
+    return np.asarray(smooth / np.float32(max(Ranked(smooth[covered]).percentile(99), 1e-6)))
 
 
 def _without_shading(values: Array, threshold: float, spacing: float) -> Array:
     """The ratio to the mean of the tissue around: coil shading and scanner gain cancel."""
-    from scipy.ndimage import uniform_filter
-
     width = max(3, round(_SHADING_MM / spacing))
     tissue = (values > threshold).astype(np.float32)
-
-    def blur(array: Array) -> Array:
-        return np.asarray(uniform_filter(uniform_filter(array, width), width))
-
-    around = blur(values * tissue) / np.maximum(blur(tissue), 0.05)
+    bright, share = (_box_blur(array, width, times=2) for array in (values * tissue, tissue))
+    around = bright / np.maximum(share, 0.05)
     return np.clip(values / np.maximum(around, threshold), 0.0, 4.0)
 
 
+def _box_blur(array: Array, width: int, times: int) -> Array:
+    """``scipy.ndimage.uniform_filter``, several times over, as one matrix an axis.
+
+    Args:
+        array: Shape (x, y, z).
+        width: Of the box in voxels.
+        times: How often.
+    """
+    from scipy.ndimage import uniform_filter1d
+
+    def once(size: int) -> NDArray[np.float64]:
+        return np.asarray(uniform_filter1d(np.eye(size), width, axis=0))
+
+    x, y, z = (
+        np.linalg.matrix_power(once(size), times).astype(np.float32) for size in array.shape
+    )
+    planes = (x @ array.reshape(len(x), -1)).reshape(array.shape)
+    return np.asarray(np.matmul(y, planes) @ z.T)
+
+
 def joint_histogram(first: Array, second: Array, bins: int = BINS) -> NDArray[np.float64]:
-    """How often values of two samples of equal shape occur together, shape (bins, bins)."""
-    return np.asarray(np.histogram2d(first.ravel(), second.ravel(), bins=bins)[0])
+    """How often values of two samples of equal shape occur together, shape (bins, bins).
+
+    Bins are equally wide between the extremes of a sample.
+    """
+    row, column = (_bin_of(values, bins) for values in (first, second))
+    cells = np.bincount(row * bins + column, minlength=bins**2)
+    return cells.reshape(bins, bins).astype(np.float64)
+
+
+def _bin_of(values: Array, bins: int) -> NDArray[np.intp]:
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return np.full(values.size, bins // 2, dtype=np.intp)
+    place = (values.ravel().astype(np.float64) - low) * (bins / (high - low))
+    return np.minimum(place.astype(np.intp), bins - 1)
 
 
 def mutual_information(joint: NDArray[np.float64]) -> float:
@@ -191,29 +223,39 @@ def information_by_chance(joint: NDArray[np.float64]) -> float:
     return float(cells / (2 * joint.sum()))
 
 
-def similarity(
-    fixed: WorkingScan, moving: WorkingScan, transform: Transform, spacing_mm: float = COMPARING_MM
-) -> float:
-    """Mutual information over the body of the first visit, as far as the later one covers it.
-
-    Less what it shows by chance, so that a small overlap does not look alike. In nats; 0 where the
-    overlap is less than a quarter of the body.
+class Comparison:
+    """How like the first visit a later one is; the first is sampled once.
 
     Args:
         fixed: The first visit.
         moving: The later one.
-        transform: (4, 4) millimetres of the first visit to those of the later one.
         spacing_mm: Of the points that are compared.
     """
-    grid = _comparing_grid(fixed, spacing_mm)
-    first = _sample(fixed.values, fixed.grid, grid)
-    second = _sample(moving.values, moving.grid, grid.moved(transform))
-    body = _sample(fixed.body & ~fixed.left_out, fixed.grid, grid) > 0.5
-    used = body & (_sample(moving.covered, moving.grid, grid.moved(transform)) > 0.5)
-    if not used.any() or used.sum() < _LEAST_OVERLAP * body.sum():
-        return 0.0
-    joint = joint_histogram(first[used], second[used])
-    return mutual_information(joint) - information_by_chance(joint)
+
+    def __init__(
+        self, fixed: WorkingScan, moving: WorkingScan, spacing_mm: float = COMPARING_MM
+    ) -> None:
+        self._moving = moving
+        self._grid = _comparing_grid(fixed, spacing_mm)
+        self._first = _sample(fixed.values, fixed.grid, self._grid)
+        self._body = _sample(fixed.body & ~fixed.left_out, fixed.grid, self._grid) > 0.5
+
+    def similarity(self, transform: Transform) -> float:
+        """Mutual information over the body of the first visit, as far as the later one covers it.
+
+        Less what it shows by chance, so that a small overlap does not look alike. In nats; 0 where
+        the overlap is less than a quarter of the body.
+
+        Args:
+            transform: (4, 4) millimetres of the first visit to those of the later one.
+        """
+        grid, moving = self._grid.moved(transform), self._moving
+        used = self._body & (_sample(moving.covered, moving.grid, grid) > 0.5)
+        if not used.any() or used.sum() < _LEAST_OVERLAP * self._body.sum():
+            return 0.0
+        second = _sample(moving.values, moving.grid, grid)
+        joint = joint_histogram(self._first[used], second[used])
+        return mutual_information(joint) - information_by_chance(joint)
 
 
 def _comparing_grid(fixed: WorkingScan, spacing_mm: float) -> Grid:
@@ -224,18 +266,8 @@ def _comparing_grid(fixed: WorkingScan, spacing_mm: float) -> Grid:
 
 def _sample(values: NDArray[np.generic], source: Grid, target: Grid) -> Array:
     """Linear interpolation at the voxel centres of ``target``; 0 beyond the source."""
-    from scipy.ndimage import affine_transform
-
     index = np.linalg.inv(source.affine) @ target.affine
-    sampled = affine_transform(
-        values.astype(np.float32),
-        index[:3, :3],
-        index[:3, 3],
-        output_shape=target.shape,
-        order=1,
-        mode="constant",
-    )
-    return np.asarray(sampled, dtype=np.float32)
+    return interpolate(values.astype(np.float32), index, target.shape)
 
 
 def front_difference_mm(fixed: WorkingScan, moving: WorkingScan, transform: Transform) -> float:

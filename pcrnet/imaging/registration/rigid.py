@@ -18,11 +18,11 @@ import numpy as np
 from pcrnet.config.imaging import RegistrationEngine, RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration.likeness import (
+    Comparison,
     Transform,
     WorkingScan,
     front_difference_mm,
     prepare_scan,
-    similarity,
 )
 from pcrnet.imaging.volume import Volume
 
@@ -152,10 +152,10 @@ def _engine(name: RegistrationEngine) -> Engine:
 
 
 def _align(fixed: WorkingScan, moving: WorkingScan, climb: Engine) -> Alignment:
-    start = max(_starts(fixed, moving), key=lambda t: similarity(fixed, moving, t, _STARTING_MM))
+    start = max(_starts(fixed, moving), key=Comparison(fixed, moving, _STARTING_MM).similarity)
     # Libraries of other machines differ in the last digits, by a nanometre at most.
     found = np.round(climb(fixed, moving, start), 7)
-    before, after = (similarity(fixed, moving, t) for t in (np.eye(4), found))
+    before, after = map(Comparison(fixed, moving).similarity, (np.eye(4), found))
     if before >= after:
         # Nothing is gained over the position in which the visit came.
         found, after = np.eye(4), before

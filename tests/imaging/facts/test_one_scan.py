@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from pcrnet.imaging.facts import one_scan
 from pcrnet.imaging.facts.one_scan import CENTRE, GRAIN, NAMES, facts_of_scan
 from pcrnet.imaging.volume import Volume
 
@@ -73,23 +72,3 @@ def test_a_flat_scan_has_facts_too(value):
     flat = Volume(np.full((5, 4, 1), value, np.float32), np.diag([2.0, 2.0, 2.0, 1.0]), "arbitrary")
     facts = facts_of_scan(flat)
     assert not np.isinf(list(facts.values())).any()
-
-
-@pytest.mark.parametrize("shape", [(9, 8, 13), (1, 2, 3), (40, 5, 4)])
-def test_parts_are_what_they_say_on_any_grid(shape):
-    generator = np.random.default_rng(1)
-    array = np.asfortranarray(generator.random(shape, dtype=np.float32))
-    array[shape[0] // 2] = 0.5
-    array[:, -1] = 2.0
-    assert one_scan._median(array) == np.median(array)
-    shares = [
-        np.mean([part.min() == part.max() for part in np.moveaxis(array, axis, 0)])
-        for axis in range(3)
-    ]
-    assert one_scan._empty_slices(array) == pytest.approx(max(shares))
-    for place, mean in np.ndenumerate(one_scan._block_means(array)):
-        inside = tuple(
-            slice(at * n // 4, max((at + 1) * n // 4, at * n // 4 + 1))
-            for at, n in zip(place, shape, strict=True)
-        )
-        assert mean == pytest.approx(array[inside].mean(dtype=np.float64), rel=1e-6)

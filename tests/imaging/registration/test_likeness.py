@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import uniform_filter
 
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration.likeness import (
+    Comparison,
+    _box_blur,
     front_difference_mm,
     information_by_chance,
     joint_histogram,
     mutual_information,
     prepare_scan,
-    similarity,
 )
 from pcrnet.imaging.volume import Volume
 
@@ -76,14 +78,14 @@ def test_similarity_is_highest_where_the_bodies_coincide():
     for shift in (0.0, 4.0, 8.0, 12.0):
         transform = np.eye(4)
         transform[0, 3] = shift
-        found.append(similarity(fixed, moving, transform))
+        found.append(Comparison(fixed, moving).similarity(transform))
     assert int(np.argmax(found)) == 2
 
 
 def test_scans_that_hardly_overlap_have_no_similarity():
     away = np.eye(4)
     away[0, 3] = 150.0
-    assert similarity(prepare_scan(_block()), prepare_scan(_block()), away) == 0.0
+    assert Comparison(prepare_scan(_block()), prepare_scan(_block())).similarity(away) == 0.0
 
 
 @pytest.mark.parametrize("voxels", [0, 3, 6])
@@ -118,3 +120,37 @@ def test_a_scan_without_tissue_is_refused():
     faint = Volume(np.full((20, 20, 20), 0.05, np.float32), np.diag([4.0, 4, 4, 1]), "SUVbw")
     with pytest.raises(RegistrationError, match="no body"):
         prepare_scan(faint)
+
+
+def test_a_joint_histogram_is_numpys():
+    rng = np.random.default_rng(5)
+    first = rng.gamma(2.0, size=20_000).astype(np.float32)
+    second = (first + rng.normal(size=first.size)).astype(np.float32)
+    expected = np.histogram2d(first, second, bins=32)[0]
+    # A value on the edge between two bins may fall into either.
+    assert np.abs(joint_histogram(first, second) - expected).sum() <= 4
+    flat = np.ones_like(first)
+    np.testing.assert_array_equal(
+        joint_histogram(flat, flat), np.histogram2d(flat, flat, bins=32)[0]
+    )
+
+
+@pytest.mark.parametrize("shape", [(30, 21, 13), (3, 5, 40)])
+def test_a_box_blur_is_scipys_uniform_filter(shape):
+    array = np.random.default_rng(6).random(shape, dtype=np.float32)
+    for width in (7, 12):
+        once = uniform_filter(array, width)
+        np.testing.assert_allclose(_box_blur(array, width, times=1), once, atol=1e-6)
+        twice = uniform_filter(once, width)
+        np.testing.assert_allclose(_box_blur(array, width, times=2), twice, atol=1e-6)
+
+
+def test_what_is_left_out_is_the_lesion_and_8_mm_around_it():
+    lesion = np.zeros((40, 40, 30), np.float32)
+    lesion[20, 20, 1] = 1.0  # close to the edge of the field
+    block = _block()
+    scan = prepare_scan(block, left_out=Volume(lesion, block.affine, "label"))
+    places = np.argwhere(scan.left_out) - [20, 20, 1]
+    offsets = np.argwhere(np.ones((9, 9, 9))) - 4
+    near = offsets[(np.linalg.norm(offsets, axis=1) <= 2) & (offsets[:, 2] >= -1)]
+    assert {tuple(place) for place in places} == {tuple(place) for place in near}
