@@ -198,13 +198,12 @@ def _banded(
     """
     shape = (*block.shape[:-2], len(matrix), block.shape[-1])
     result = np.empty(shape, dtype=np.float32)
+    weighty = matrix != 0
+    lows, ends = weighty.argmax(axis=1), weighty.shape[1] - weighty[:, ::-1].argmax(axis=1)
     for start in range(0, len(matrix), rows):
-        some = matrix[start : start + rows]
-        columns = np.flatnonzero(some.any(axis=0))
-        low, high = (columns[0], columns[-1] + 1) if columns.size else (0, 1)
-        np.matmul(
-            some[:, low:high], block[..., low:high, :], out=result[..., start : start + rows, :]
-        )
+        some = slice(start, start + rows)
+        band = slice(lows[some].min(), ends[some].max())
+        np.matmul(matrix[some, band], block[..., band, :], out=result[..., some, :])
     return result
 
 

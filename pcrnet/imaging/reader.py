@@ -166,6 +166,8 @@ def _check_suv(volume: Volume, lowest: float, highest: float) -> None:
             f"PET is expected in SUV; a 99th percentile of {typical:.3g} is not plausible",
             remedy="give the DICOM series, or the image in g/mL",
         )
+    if lowest >= 0:
+        return
     array = volume.array
     activity, deficit = (
         float(array.sum(where=of, dtype=np.float64)) for of in (array > 0, array < 0)

@@ -75,7 +75,11 @@ def _may_hold_flat_slices(plane: Voxels) -> bool:
 def _is_flat(plane: Voxels) -> bool:
     """Whether a plane (m, f) holds one value; few do along a line, and these alone are searched."""
     line = plane[len(plane) // 2]
-    return bool(line.max() == line.min() and plane.max() == plane.min())
+    return bool(
+        line[0] == line[-1] == line[len(line) // 2]
+        and line.max() == line.min()
+        and plane.max() == plane.min()
+    )
 
 
 def _block_edges(size: int) -> list[tuple[int, int]]:

@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pcrnet.imaging.quantify.opening import opened_with_ball
 from pcrnet.imaging.quantify.place import REGION_MM, Region
 from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
 from pcrnet.imaging.quantify.sampled import Sampled, far_level
@@ -98,14 +99,14 @@ def find_spots(pet: Sampled, region: Region) -> Spots | None:
     """Hot spots on the coarse grid; None where the scan shows no body far from the lesion, or
     nothing but organs.
     """
-    from scipy.ndimage import gaussian_filter, grey_opening
+    from scipy.ndimage import gaussian_filter
 
     level = far_level(pet, region)
     allowed = _plausible(pet, region)
     if not level > 0 or not allowed.any():
         return None
     smooth = gaussian_filter(pet.values, 0.5)
-    opened = grey_opening(smooth, footprint=_ball(WIDEST_MM / 2))
+    opened = opened_with_ball(smooth, WIDEST_MM / 2 / REGION_MM)
     height = (smooth - opened) / level
     allowed &= opened <= _ORGAN * level
     if not allowed.any():
@@ -136,18 +137,23 @@ def track_spots(first: Spots, later: Spots) -> dict[str, float]:
     In registered space each may have moved by 10 mm. Without a spot at the first visit: 0, no
     change. NaN where the later scan reaches none of them.
     """
-    from scipy.ndimage import maximum_filter
-
     if not first.peaks:
         return {"node_tracked_ln_ratio": 0.0}
     seen = [peak for peak in first.peaks if later.covered[peak]]
     if not seen:
         return {"node_tracked_ln_ratio": math.nan}
-    now = maximum_filter(later.height, footprint=_ball(_TRACKING_MM))
     before = np.array([first.height[peak] for peak in seen])
-    after = np.array([max(float(now[peak]), 0.0) for peak in seen])
+    after = np.array([max(_highest_near(later.height, peak), 0.0) for peak in seen])
     ratio = np.log((after + _FLOOR) / (before + _FLOOR))
     return {"node_tracked_ln_ratio": float(before @ ratio / before.sum())}
+
+
+def _highest_near(height: Values, place: tuple[int, ...]) -> float:
+    """The highest of (x, y, z) within 10 mm of a voxel; the field is mirrored at its faces."""
+    near = _ball(_TRACKING_MM)
+    reach = near.shape[0] // 2
+    padded = np.pad(height, reach, mode="symmetric")
+    return float(padded[tuple(slice(n, n + 2 * reach + 1) for n in place)][near].max())
 
 
 def _plausible(pet: Sampled, region: Region) -> Mask:

@@ -70,8 +70,11 @@ class Place:
         """How deep each voxel of the bed lies under its surface; float64 (x, y, z), 0 outside."""
         from scipy.ndimage import distance_transform_edt
 
-        inside = distance_transform_edt(np.pad(self.bed, 1))[1:-1, 1:-1, 1:-1]
-        return np.asarray(np.maximum(inside - 0.5, 0.0) * self.spacing_mm)
+        box = self.bed_box(0)
+        inside = distance_transform_edt(np.pad(self.bed[box], 1))[1:-1, 1:-1, 1:-1]
+        depth = np.zeros(self.bed.shape)
+        depth[box] = np.maximum(inside - 0.5, 0.0) * self.spacing_mm
+        return depth
 
     @cached_property
     def depth_rank(self) -> Values:

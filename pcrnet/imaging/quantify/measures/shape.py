@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pcrnet.imaging.boxes import box_around
 from pcrnet.imaging.quantify.place import Place
 from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
 
@@ -90,21 +91,41 @@ def region_shape(region: Mask, place: Place) -> dict[str, float]:
 
     voxels = int(region.sum())
     radius = (3.0 * voxels / (4.0 * np.pi)) ** (1 / 3)  # in voxels
-    centroid = np.argwhere(region).mean(axis=0)
-    steps = np.ogrid[tuple(map(slice, region.shape))]
-    squares = sum((step - at) ** 2 for step, at in zip(steps, centroid, strict=True))
-    ball = squares <= np.partition(squares, voxels - 1, axis=None)[voxels - 1]
-    parts, _ = label(region, structure=np.ones((3, 3, 3)))
+    places = np.argwhere(region)
+    centroid = places.mean(axis=0)
+    limit = _ball_square(region.shape, centroid, voxels)
+    in_ball = int((((places - centroid) ** 2).sum(axis=1) <= limit).sum())
+    alone = region[box_around(region)]
+    parts, _ = label(alone, structure=np.ones((3, 3, 3)))
     sizes = np.bincount(parts.ravel())[1:]
     counted = max(1, int((sizes * place.voxel_ml >= _PART_ML).sum()))
-    inscribed = float(distance_transform_edt(np.pad(region, 1)).max())
+    inscribed = float(distance_transform_edt(np.pad(alone, 1)).max())
     return {
-        "compactness_fraction": float((region & ball).sum() / voxels),
+        "compactness_fraction": in_ball / voxels,
         "components_ln": float(np.log(counted)),
         "largest_fraction": float(sizes.max() / voxels),
         # The surface lies half a voxel before the first voxel outside.
         "thickness_ratio_ln": float(np.log(max(inscribed - 0.5, 0.5) / radius)),
     }
+
+
+def _ball_square(shape: tuple[int, ...], centre: Values, voxels: int) -> float:
+    """Squared radius, in voxels, of the ball about a centre (3,) that holds so many of a grid."""
+    radius = (3.0 * voxels / (4.0 * np.pi)) ** (1 / 3)
+    # Most grids reach beyond the ball; where one does not, all of it is looked at.
+    for reach in (1.3 * radius + 2.0, float(max(shape))):
+        steps = np.ogrid[
+            tuple(
+                slice(max(int(at - reach), 0), min(int(at + reach) + 2, size))
+                for at, size in zip(centre, shape, strict=True)
+            )
+        ]
+        squares = sum((step - at) ** 2 for step, at in zip(steps, centre, strict=True))
+        if squares.size >= voxels:
+            limit = float(np.partition(squares, voxels - 1, axis=None)[voxels - 1])
+            if limit <= reach**2:
+                break
+    return limit
 
 
 def above(values: Values, level: float, bed: Mask, voxel_ml: float) -> Mask:
