@@ -108,7 +108,8 @@ def main() -> None:
     parser.add_argument("--engine", choices=("simpleitk", "greedy"), default="simpleitk")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    result = judge(options.data, RigidAlignment(engine=options.engine))
+    limits = RigidAlignment(engine=options.engine, on_failure="refuse")
+    result = judge(options.data, limits)
     about = {"machine": describe_machine(), "engine": options.engine, "seed": SEED}
     publish(about | result, options.out)
 

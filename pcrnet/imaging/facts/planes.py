@@ -86,9 +86,7 @@ def _block_edges(size: int) -> list[tuple[int, int]]:
     """First voxel and the one after the last of each block along an axis."""
     edges = np.linspace(0, size, BLOCKS + 1).astype(int).tolist()
     starts = [min(edge, size - 1) for edge in edges[:-1]]
-    return [
-        (start, max(after, start + 1)) for start, after in zip(starts, edges[1:], strict=True)
-    ]
+    return [(start, max(after, start + 1)) for start, after in zip(starts, edges[1:], strict=True)]
 
 
 def _averaging(size: int) -> Voxels:

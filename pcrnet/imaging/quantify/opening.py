@@ -31,12 +31,11 @@ def _over_ball(values: Values, radius: float, extreme: np.ufunc) -> Values:
     for half in range(1, reach + 1):
         ends = (padded[:, :, reach + side : reach + side + z] for side in (-half, half))
         bars.append(extreme(bars[-1], extreme(*ends)))
-    result: Values | None = None
+    result = bars[reach][reach : reach + x, reach : reach + y].copy()
     for i, j in itertools.product(range(-reach, reach + 1), repeat=2):
         left = radius**2 - i**2 - j**2
         if left >= 0:
             bar = bars[int(math.sqrt(left))]
             part = bar[reach + i : reach + i + x, reach + j : reach + j + y]
-            result = part.copy() if result is None else extreme(result, part, out=result)
-    assert result is not None  # the middle bar is in every ball
-    return result
+            extreme(result, part, out=result)
+    return np.asarray(result)

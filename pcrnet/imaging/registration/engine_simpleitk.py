@@ -101,9 +101,7 @@ def _climb_level(
     method.SetNumberOfWorkUnits(1)
     method.SetMetricAsMattesMutualInformation(BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(
-        min(1.0, level.samples / values.GetNumberOfPixels()), _SEED
-    )
+    method.SetMetricSamplingPercentage(min(1.0, level.samples / values.GetNumberOfPixels()), _SEED)
     method.SetMetricUseFixedImageGradientFilter(False)
     method.SetMetricUseMovingImageGradientFilter(False)
     method.SetMetricFixedMask(looked_at)

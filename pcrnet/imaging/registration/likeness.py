@@ -179,9 +179,7 @@ def _box_blur(array: Array, width: int, times: int) -> Array:
     def once(size: int) -> NDArray[np.float64]:
         return np.asarray(uniform_filter1d(np.eye(size), width, axis=0))
 
-    x, y, z = (
-        np.linalg.matrix_power(once(size), times).astype(np.float32) for size in array.shape
-    )
+    x, y, z = (np.linalg.matrix_power(once(size), times).astype(np.float32) for size in array.shape)
     planes = (x @ array.reshape(len(x), -1)).reshape(array.shape)
     return np.asarray(np.matmul(y, planes) @ z.T)
 

@@ -18,6 +18,7 @@ import numpy as np
 from pcrnet.config.imaging import RegistrationEngine, RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration.likeness import (
+    COMPARING_MM,
     Comparison,
     Transform,
     WorkingScan,
@@ -30,6 +31,7 @@ Engine = Callable[[WorkingScan, WorkingScan, Transform], Transform]
 """From the first visit, the later one and where to start, to the rigid transform found."""
 
 _STARTING_MM = 8.0
+_STARTING_POINTS = 3000  # of fewer, chance decides which start is the best
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +154,9 @@ def _engine(name: RegistrationEngine) -> Engine:
 
 
 def _align(fixed: WorkingScan, moving: WorkingScan, climb: Engine) -> Alignment:
-    start = max(_starts(fixed, moving), key=Comparison(fixed, moving, _STARTING_MM).similarity)
-    # Libraries of other machines differ in the last digits, by a nanometre at most.
-    found = np.round(climb(fixed, moving, start), 7)
-    before, after = map(Comparison(fixed, moving).similarity, (np.eye(4), found))
+    comparison = Comparison(fixed, moving)
+    found, after = _best_climb(fixed, moving, climb, comparison)
+    before = comparison.similarity(np.eye(4))
     if before >= after:
         # Nothing is gained over the position in which the visit came.
         found, after = np.eye(4), before
@@ -169,6 +170,47 @@ def _align(fixed: WorkingScan, moving: WorkingScan, climb: Engine) -> Alignment:
         rotation_degrees=float(np.degrees(np.arccos(cosine))),
         front_mm=front_difference_mm(fixed, moving, found),
     )
+
+
+def _best_climb(
+    fixed: WorkingScan, moving: WorkingScan, climb: Engine, comparison: Comparison
+) -> tuple[Transform, float]:
+    """Where the climb from the best start ends, and how alike the two are there.
+
+    A small field holds too few points to tell a body from itself turned half round: there it is
+    climbed from both.
+
+    Raises:
+        RegistrationError: The scans do not overlap enough.
+    """
+    spacing = _starting_mm(fixed)
+    similarity = Comparison(fixed, moving, spacing).similarity
+    ranked = sorted(_starts(fixed, moving), key=similarity, reverse=True)
+    ends: list[tuple[Transform, float]] = []
+    problem: RegistrationError | None = None
+    for start in ranked[:1] if spacing == _STARTING_MM else _one_of_each_turn(ranked):
+        try:
+            # Libraries of other machines differ in the last digits, by a nanometre at most.
+            end = np.round(climb(fixed, moving, start), 7)
+        except RegistrationError as error:
+            problem = error
+        else:
+            ends.append((end, comparison.similarity(end)))
+    if problem is not None and not ends:
+        raise problem
+    return max(ends, key=lambda end: end[1])
+
+
+def _one_of_each_turn(ranked: list[Transform]) -> list[Transform]:
+    upright = [start for start in ranked if start[0, 0] > 0]
+    turned = [start for start in ranked if start[0, 0] < 0]
+    return [upright[0], turned[0]]
+
+
+def _starting_mm(fixed: WorkingScan) -> float:
+    """How far apart the points lie at which starts are compared: closer in a small field."""
+    field_mm3 = float(np.prod(fixed.grid.shape)) * fixed.spacing_mm**3
+    return min(_STARTING_MM, max(COMPARING_MM, (field_mm3 / _STARTING_POINTS) ** (1 / 3)))
 
 
 def _starts(fixed: WorkingScan, moving: WorkingScan) -> list[Transform]:

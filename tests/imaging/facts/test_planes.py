@@ -38,4 +38,6 @@ def test_flat_slices_are_found_along_every_axis(axis):
 def test_flipped_axes_are_the_same_blocks_flipped():
     array = np.random.default_rng(3).random((8, 12, 16), dtype=np.float32)
     found = walk_planes(np.flip(array, (0, 2)), top=0.8).blocks
-    np.testing.assert_allclose(np.flip(found, (0, 2)), walk_planes(array, top=0.8).blocks, rtol=1e-6)
+    np.testing.assert_allclose(
+        np.flip(found, (0, 2)), walk_planes(array, top=0.8).blocks, rtol=1e-6
+    )
