@@ -14,6 +14,7 @@ from pcrnet.config.imaging import RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration import engine_greedy, engine_simpleitk
 from pcrnet.imaging.registration.likeness import prepare_scan
+from pcrnet.imaging.reader import read_volume
 from pcrnet.imaging.registration.rigid import register
 from pcrnet.imaging.volume import Volume
 
@@ -313,3 +314,12 @@ def _distances_mm(volume: Volume, point_mm: np.ndarray) -> np.ndarray:
     index = np.indices(volume.array.shape).reshape(3, -1)
     points = volume.affine[:3, :3] @ index + volume.affine[:3, 3:]
     return np.linalg.norm(points - point_mm[:, None], axis=0).reshape(volume.array.shape)
+
+
+def test_a_field_of_few_points_is_not_turned_round_by_chance(test_data):
+    scan = read_volume(test_data / "sts_petmr_cohort" / "STS_042" / "MR_T1_image.nii.gz", "t1")
+    true = _rigid((6, -5, 7), (3, -4, 2), _middle_mm(scan))
+    first, later = (_cropped(one, 10.0) for one in (scan, _later_visit(scan, true)))
+    found = register(first, later, LIMITS)
+    assert found.rotation_degrees < 10.0
+    assert np.median(_errors_mm(found.transform, true, first)) < 1.5
