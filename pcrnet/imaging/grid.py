@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.imaging.interpolation import interpolate
 from pcrnet.imaging.volume import Volume
+from pcrnet.imaging.voxels.interpolation import interpolate
 
 _ALIGNED_VOXELS = 1e-3  # a drift across the grid that is only rounding of the header
 _BAND_ROWS = 12  # of a matrix at a time: fewer are no faster than the zeros that they save

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pcrnet.config.imaging import ChannelKind
 from pcrnet.errors import ImageError
-from pcrnet.imaging.order_statistics import Ranked
 from pcrnet.imaging.volume import Unit, Volume
+from pcrnet.imaging.voxels.order_statistics import Ranked
 
 _BODY_FRACTION = 0.1
 _MAX_SAMPLES = 500_000

@@ -9,10 +9,10 @@ import numpy as np
 from pcrnet.config.imaging import ChannelKind, DicomConfig, ImagingConfig
 from pcrnet.errors import GeometryError, ImageError, UnitError
 from pcrnet.imaging.nifti.file import read_nifti
-from pcrnet.imaging.order_statistics import Ranked
 from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.units import require_nifti_unit
 from pcrnet.imaging.volume import Volume
+from pcrnet.imaging.voxels.order_statistics import Ranked
 
 _AS_STORED = Provenance("as stored in the NIfTI file")
 MASK = "mask"

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.imaging.facts.planes import BLOCKS, Planes, walk_planes
-from pcrnet.imaging.order_statistics import Ranked
 from pcrnet.imaging.units import ADC_UNIT, SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, canonical
+from pcrnet.imaging.voxels.order_statistics import Ranked
 
 AXES = ("x", "y", "z")
 _MOST_VOXELS = 400_000

@@ -12,10 +12,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.imaging.boxes import box_around
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.quantify.quantity import Mask, Values
 from pcrnet.imaging.volume import Volume, world_corners
+from pcrnet.imaging.voxels.boxes import box_around
 
 FINE_MM = 2.5
 REGION_MM = 4.0

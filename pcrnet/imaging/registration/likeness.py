@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.errors import RegistrationError
-from pcrnet.imaging.boxes import box_around
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import above_air, tissue_threshold
-from pcrnet.imaging.interpolation import interpolate
-from pcrnet.imaging.order_statistics import Ranked
 from pcrnet.imaging.units import SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, world_corners
+from pcrnet.imaging.voxels.boxes import box_around
+from pcrnet.imaging.voxels.interpolation import interpolate
+from pcrnet.imaging.voxels.order_statistics import Ranked
 
 Array = NDArray[np.float32]
 Transform = NDArray[np.float64]

@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from pcrnet.config.imaging import RigidAlignment
 from pcrnet.errors import RegistrationError
+from pcrnet.imaging.reader import read_volume
 from pcrnet.imaging.registration import engine_greedy, engine_simpleitk
 from pcrnet.imaging.registration.likeness import prepare_scan
-from pcrnet.imaging.reader import read_volume
 from pcrnet.imaging.registration.rigid import register
 from pcrnet.imaging.volume import Volume
 

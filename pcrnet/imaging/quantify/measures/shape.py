@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcrnet.imaging.boxes import box_around
 from pcrnet.imaging.quantify.place import Place
 from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
+from pcrnet.imaging.voxels.boxes import box_around
 
 MOMENTS = (
     Quantity(

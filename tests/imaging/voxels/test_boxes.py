@@ -1,6 +1,6 @@
 import numpy as np
 
-from pcrnet.imaging.boxes import box_around
+from pcrnet.imaging.voxels.boxes import box_around
 
 
 def test_the_box_holds_the_mask_and_no_plane_more():

@@ -3,7 +3,7 @@ import pytest
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
-from pcrnet.imaging.interpolation import interpolate
+from pcrnet.imaging.voxels.interpolation import interpolate
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

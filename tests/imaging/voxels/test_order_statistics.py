@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pcrnet.imaging.order_statistics import Ranked
+from pcrnet.imaging.voxels.order_statistics import Ranked
 
 _RNG = np.random.default_rng(0)
 _VALUES = {
