@@ -32,7 +32,14 @@ _FLOORS = (
 
 _FLOORS_WITHIN = {
     "commands": ("bundles data training", "judging"),
-    "imaging": ("nifti registration", "dicom", "pet mr lesion", "quantify facts", "tensors"),
+    "imaging": (
+        "voxels",
+        "nifti registration",
+        "dicom",
+        "pet mr lesion",
+        "quantify facts",
+        "tensors",
+    ),
     "imaging.quantify": ("measures",),
     "evaluation": ("statistics", "population tables trial", "report"),
     "evaluation.statistics": ("calibration", "comparison"),
