@@ -1,10 +1,10 @@
 """The warp of a batch on a CPU, compiled where there is a C compiler.
 
 torch's own operations write where each voxel looks, its weights and its neighbours to memory, and
-read them again: compiled, a column of voxels stays in the first cache, and the warp takes a third of
-the time. The bits are the same (:mod:`pcrnet.data.warp`). It is compiled anew in each process that
-augments, in a folder of that moment's, so that nothing stale or strange can be loaded, and it is used
-only if it agrees with torch.
+read them again: compiled, a column of voxels stays in the first cache, and the warp takes a third
+of the time. The bits are the same (:mod:`pcrnet.data.warp`). It is compiled anew in each process
+that augments, in a folder of that moment's, so that nothing stale or strange can be loaded, and it
+is used only if it agrees with torch.
 
 Shapes: N visits, B patients, C channels, X Y Z voxels.
 """

@@ -1,4 +1,4 @@
-"""The compiled warp against the one of torch's operations: bits, sizes, threads, and its absence."""
+"""The compiled warp against that of torch's operations: bits, sizes, threads, and its absence."""
 
 import subprocess
 import sys
