@@ -185,7 +185,7 @@ class Turns:
     device: torch.device
     seconds: dict[str, list[Seconds]] = field(default_factory=dict)
     timed: FitTimed | None = None
-    _begun: Seconds = Seconds(0.0, 0.0)
+    _begun: Seconds = field(default_factory=Seconds.now)
     _epochs: int = 0
 
     def __call__(self, event: object) -> None:
