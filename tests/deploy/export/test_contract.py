@@ -1,8 +1,12 @@
 """The contract says what the graph takes, in the words of the configuration."""
 
+from dataclasses import replace
+from typing import get_args
+
 import numpy as np
 import pytest
 
+from pcrnet.config.imaging import ChannelKind
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.export.contract import describe_contract
 from pcrnet.deploy.export.spec import GraphSpec
@@ -17,6 +21,18 @@ def bundle(network_bundle):
 def contract(bundle):
     inputs = GraphSpec.of(bundle).inputs()
     return describe_contract(bundle, inputs, files={}, graph={"file": "m"}, agreements=())
+
+
+@pytest.mark.parametrize("kind", get_args(ChannelKind))
+def test_every_kind_of_channel_has_its_words(bundle, kind):
+    manifest = bundle.manifest
+    imaging = manifest.imaging.model_copy(update={"channels": {"adc": kind}})
+    other = replace(bundle, manifest=manifest.model_copy(update={"imaging": imaging}))
+    inputs = GraphSpec.of(bundle).inputs()
+    found = describe_contract(other, inputs, files={}, graph={}, agreements=())
+    (channel,) = (each for each in found["channels"] if each["name"] == "adc")
+    assert "outside the scan" in channel["scale"] or "outside it" in channel["scale"]
+    assert channel["usual"][0] < channel["usual"][1]
 
 
 def test_shapes_follow_from_the_names(contract):
