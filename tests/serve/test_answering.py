@@ -80,7 +80,7 @@ def test_an_interval_that_begins_at_0_is_one(
     certain: Any = Certain()
     knowing = Predictor(replace(predictor.bundle, applicability=certain))
     found = answer(knowing, tmp_path, question, Limits())
-    assert found["intervals"] == dict.fromkeys(HEADS, [0.0, 0.3333])
+    assert found["intervals"] == {head: [0.0, 0.3333] for head in HEADS}
 
 
 def test_a_patient_with_too_few_scans_is_refused(
