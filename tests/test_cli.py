@@ -72,6 +72,14 @@ BAD = {
     "no bundle": (["predict", "{tmp}", NO_TABLE, "-o", "{tmp}/p.csv"], "checksums.json"),
     "no run": (["evaluate", "{tmp}/nowhere"], "nowhere"),
     "nothing to evaluate": (["evaluate", "--out", "{tmp}/out"], "name one thing to evaluate"),
+    "a bundle beside a table": (
+        ["evaluate", "--predictions", "{tmp}/p.csv", "--out", "{tmp}/o", "--bundle", "{tmp}/b"],
+        "field --bundle: plays no part where a table is evaluated",
+    ),
+    "another folder for a run": (
+        ["evaluate", "{tmp}", "--out", "{tmp}/o"],
+        "field --out: plays no part where a run",
+    ),
     "nowhere to write": (["evaluate", "--predictions", "{tmp}/p.csv"], "--out"),
     "no predictions": (
         ["evaluate", "--predictions", "{tmp}/nowhere.csv", "--out", "{tmp}/out"],

@@ -27,7 +27,8 @@ from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report.answers import read_answers
 from pcrnet.evaluation.report.page import render_report
 from pcrnet.evaluation.report.page_figures import draw_figures
-from pcrnet.evaluation.report.sentences import cautions, how_to_lock
+from pcrnet.evaluation.report.caution_sentences import cautions
+from pcrnet.evaluation.report.sentences import how_to_lock
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table
 from pcrnet.evaluation.statistics.comparison.heterogeneity import heterogeneity

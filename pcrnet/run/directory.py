@@ -145,6 +145,7 @@ def deciding_values(experiment: Experiment) -> dict[str, Any]:
         "evaluation.bootstrap_draws",
         "evaluation.seed",
         "evaluation.protocol",
+        "evaluation.answers",
     }
     return {
         f"{section}.{key}": value

@@ -74,6 +74,7 @@ def test_another_configuration_under_the_same_name_is_refused_with_its_keys(
         "data.cache=elsewhere",
         "data.workers=2",
         "training.parallel_fits=2",
+        "evaluation.answers=theirs.yaml",
         "tracking.wandb=disabled",
     ],
 )

@@ -53,6 +53,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             "name one thing to evaluate",
             remedy="give a run folder, or --predictions P.csv, or --bundle B --cohort COHORT.csv",
         )
+    _refuse_idle(options, of_run=bool(runs), of_bundle=external)
     if runs:
         settings = [str(RunLayout(runs[0]).config), *overrides]
         report = evaluate_run(runs[0], load_experiment(settings).evaluation, progress=_say)
@@ -77,6 +78,25 @@ def _evaluate(options: argparse.Namespace) -> None:
             progress=_say,
         )
     sys.stdout.write(f"report: {report}\n")
+
+
+def _refuse_idle(options: argparse.Namespace, *, of_run: bool, of_bundle: bool) -> None:
+    """Refuse what would be left aside in silence: somebody believes that it was heeded."""
+    given = {
+        "--bundle": options.bundle,
+        "--cohort": options.cohort,
+        "--bundle-sha256": options.sha256,
+        "--key": options.key,
+    }
+    idle = [] if of_bundle else [name for name, value in given.items() if value is not None]
+    idle += ["--out"] * (of_run and options.out is not None)
+    if idle:
+        what = "a run, whose report lies in its own folder" if of_run else "a table"
+        raise PcrnetError(
+            f"plays no part where {what} is evaluated",
+            field=", ".join(idle),
+            remedy="leave it out; --bundle B --cohort COHORT.csv --out DIR judge a bundle",
+        )
 
 
 def _predict_others(options: argparse.Namespace, out: Path) -> Bundle:

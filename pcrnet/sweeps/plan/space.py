@@ -26,6 +26,7 @@ _FIXED = {
     "evaluation.seed": "changes no number that could be searched",
     "evaluation.bootstrap_draws": "changes no number that could be searched",
     "evaluation.protocol": "changes no number that could be searched",
+    "evaluation.answers": "changes no number that could be searched",
     "evaluation.variants": "changes no number that could be searched",
     "evaluation.rivals": "changes no number that could be searched",
     "outcome": "trials must have the same outcome",
