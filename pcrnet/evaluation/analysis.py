@@ -25,9 +25,9 @@ from pcrnet.evaluation.population.patients import TableOne, table_one
 from pcrnet.evaluation.population.quantities import quantity_groups
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report.answers import read_answers
+from pcrnet.evaluation.report.caution_sentences import cautions
 from pcrnet.evaluation.report.page import render_report
 from pcrnet.evaluation.report.page_figures import draw_figures
-from pcrnet.evaluation.report.caution_sentences import cautions
 from pcrnet.evaluation.report.sentences import how_to_lock
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
 from pcrnet.evaluation.sources import Sources, read_run, read_table

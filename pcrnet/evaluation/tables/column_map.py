@@ -82,7 +82,8 @@ class ColumnMap:
             PredictionsError: One head is given twice, or a threshold is no number.
         """
         cuts = {
-            head: _number_or_column(word) for head, word in _by_head("--threshold", threshold).items()
+            head: _number_or_column(word)
+            for head, word in _by_head("--threshold", threshold).items()
         }
         for head, cut in cuts.items():
             if isinstance(cut, float) and not math.isfinite(cut):
