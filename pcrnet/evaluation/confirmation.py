@@ -138,7 +138,7 @@ def _left_out(sources: Sources, protocol: Protocol, endpoint: CoprimaryEndpoint)
     if isinstance(counts, str) or counts.n == n:
         return ""
     return (
-        f"Endpoint {HEAD_LABELS[endpoint.head]}, analysis {endpoint.analysis}: judged are "
+        f"Endpoint {HEAD_LABELS[endpoint.head]} ({endpoint.analysis}): judged are "
         f"{counts.n} of {n} patients; of the others the outcome is unknown, or there is no "
         "threshold."
     )

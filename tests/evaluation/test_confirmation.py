@@ -154,7 +154,7 @@ def test_patients_of_unknown_outcome_are_not_counted_as_judged(
     label = {head: values.copy() for head, values in sources.predictions.label.items()}
     for values in label.values():
         values[:200] = np.nan
-    known = int((~np.isnan(label["yT0"])).sum())
+    known = int((~np.isnan(label["yT0yN0"])).sum())
     table = replace(sources, predictions=replace(sources.predictions, label=label))
     remarks = " ".join(confirm(table, protocol_file).remarks)
     assert f"judged are {known} of {len(sources.predictions)} patients" in remarks
