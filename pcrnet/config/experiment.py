@@ -67,7 +67,7 @@ class Experiment(Section):
             return None if path is None else Path(path).name
 
         data = {"cohort": name(self.data.cohort), "cache": None}
-        files = {
+        of_investigators = {
             "protocol": name(self.evaluation.protocol),
             "answers": name(self.evaluation.answers),
         }
@@ -75,7 +75,7 @@ class Experiment(Section):
             update={
                 "run": self.run.model_copy(update={"root": RunConfig().root}),
                 "data": self.data.model_copy(update=data),
-                "evaluation": self.evaluation.model_copy(update=files),
+                "evaluation": self.evaluation.model_copy(update=of_investigators),
                 "model": with_weights(self.model, lambda path: Path(path).name),
             }
         )

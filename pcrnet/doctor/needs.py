@@ -41,6 +41,7 @@ _IMAGE_S = 1.0
 """Reading, registering and resampling a patient of twelve scans, on one core."""
 _OTHER_FILES = 20_000_000
 """Of a run: report, predictions, figures."""
+_PRECISIONS = {"bf16-mixed": "bf16", "32-true": "float32", "64-true": "float64"}
 
 
 @dataclass(frozen=True)
@@ -198,9 +199,7 @@ def foresee(experiment: Experiment, patients: int, covariates: int) -> MachineNe
     needs = MachineNeeds(
         patients=patients,
         device=_device(experiment),
-        precision={"bf16-mixed": "bf16", "32-true": "float32"}[lightning_precision(training)]
-        if trains
-        else "float64",
+        precision=_PRECISIONS[lightning_precision(training)] if trains else "float64",
         cores=available_cores(),
         memory=memory,
         memory_free=free,

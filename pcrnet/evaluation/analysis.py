@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
+from pcrnet.config.evaluation import ASKED_AFTER_TRAINING, EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
 from pcrnet.evaluation.comparisons import (
     compare_together,
@@ -42,8 +42,6 @@ from pcrnet.run_layout import ReportLayout, RunLayout
 from pcrnet.storage import write_json, write_text
 
 Announce = Callable[[str], None]
-
-_FREE_AFTER_TRAINING = {"answers", "bootstrap_draws", "seed", "protocol"}
 
 
 def evaluate_run(
@@ -225,11 +223,11 @@ def _table_one(sources: Sources, head: Head) -> TableOne | None:
 
 def _check_unchanged(config: EvaluationConfig, trained: EvaluationConfig) -> None:
     for name in EvaluationConfig.model_fields:
-        if name not in _FREE_AFTER_TRAINING and getattr(config, name) != getattr(trained, name):
+        if name not in ASKED_AFTER_TRAINING and getattr(config, name) != getattr(trained, name):
             raise RunError(
                 "was decided when the run was trained and cannot be changed afterwards",
                 field=f"evaluation.{name}",
-                remedy=f"train a new run; free now: {', '.join(sorted(_FREE_AFTER_TRAINING))}",
+                remedy=f"train a new run; free now: {', '.join(sorted(ASKED_AFTER_TRAINING))}",
             )
 
 

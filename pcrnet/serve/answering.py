@@ -167,7 +167,7 @@ def answer(predictor: Predictor, folder: Path, text: str, limits: Limits) -> dic
 
 
 def _interval(row: Mapping[str, Any], head: str) -> list[float] | None:
-    """Limits of a probability, where the bundle gives any."""
+    """Limits of a probability, where the bundle gives any; 0 is one."""
     low, high = row.get(f"low_{head}"), row.get(f"high_{head}")
     return None if low is None or high is None else [float(low), float(high)]
 

@@ -191,6 +191,6 @@ def public_config(experiment: Experiment) -> dict[str, Any]:
     for section, key in (("run", "root"), ("data", "cohort"), ("data", "cache")):
         del values[section][key]
     values["data"]["covariates"] = len(experiment.data.covariates or ())
-    for file in ("protocol", "answers"):
-        del values["evaluation"][file]
+    for key in ("protocol", "answers"):
+        del values["evaluation"][key]
     return values

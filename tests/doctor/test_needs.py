@@ -57,6 +57,19 @@ def test_fits_are_counted_as_they_are_made():
     assert both.fits == 10 + 1 + 2 * 10 + 2 * 10
 
 
+@pytest.mark.parametrize(
+    ("lightnings", "word"),
+    [("32-true", "float32"), ("bf16-mixed", "bf16"), ("64-true", "float64")],
+)
+def test_every_precision_that_may_be_trained_in_has_a_word(lightnings, word, monkeypatch):
+    monkeypatch.setattr(needs_module, "time_step", lambda *given: _Step(0.5))
+    settings = ["imaging.size=[8,8,8]", "training.accelerator=cpu", "training.parallel_fits=1"]
+    chosen = f"training.trainer.precision={lightnings}"
+    found = foresee(load_experiment([*settings, chosen]), 80, 5)
+    assert found.precision == word
+    assert f", {word}" in found.lines()[0]
+
+
 def test_twice_the_epochs_take_twice_the_time(monkeypatch):
     monkeypatch.setattr(
         needs_module,

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from pcrnet.applicability.certainty import ProbInterval
+from pcrnet.applicability.judgement import Likeness
+from pcrnet.applicability.scrutiny import Scrutiny
+from pcrnet.cohort.outcome import HEADS
 from pcrnet.deploy.manifest import bundle_digest
-from pcrnet.deploy.prediction import prediction_files
-from pcrnet.deploy.prediction.prediction_files import json_objects
 from pcrnet.deploy.prediction.predictor import Predictor, load_predictor
 from pcrnet.errors import BundleError, InsufficientScansError, PcrnetError
-from pcrnet.evaluation.tables.predictions import Predictions, read_predictions
+from pcrnet.evaluation.tables.predictions import read_predictions
 from pcrnet.serve import answering
 from pcrnet.serve.answering import (
     UPLOAD_FILE,
@@ -63,17 +65,22 @@ def test_the_answer_is_that_of_the_bundle_and_stays_in_its_folder(
     assert json.loads(json.dumps(found)) == found
 
 
-def test_an_interval_may_begin_at_nothing(
-    predictor: Predictor, scans, question: str, make_zip, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    def bounded(predictions: Predictions) -> list[dict[str, object]]:
-        return [row | {"low_yT0": 0.0, "high_yT0": 0.01} for row in json_objects(predictions)]
+class Certain:
+    """What knows the interval of every probability: from 0 to a third."""
 
-    monkeypatch.setattr(prediction_files, "json_objects", bounded)
+    def scrutinise(self, *_: object, **__: object) -> Scrutiny:
+        interval = ProbInterval(0.0, 1 / 3)
+        return Scrutiny(Likeness(0.0, ()), dict.fromkeys(HEADS, interval), (), {})
+
+
+def test_an_interval_that_begins_at_0_is_one(
+    predictor: Predictor, scans, question: str, make_zip, tmp_path: Path
+) -> None:
     (tmp_path / UPLOAD_FILE).write_bytes(make_zip(scans))
-    found = answer(predictor, tmp_path, question, Limits())
-    assert found["intervals"] == {"yT0": [0.0, 0.01], "yN0": None, "yT0yN0": None}
+    certain: Any = Certain()
+    knowing = Predictor(replace(predictor.bundle, applicability=certain))
+    found = answer(knowing, tmp_path, question, Limits())
+    assert found["intervals"] == {head: [0.0, 0.3333] for head in HEADS}
 
 
 def test_a_patient_with_too_few_scans_is_refused(
