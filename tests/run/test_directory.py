@@ -74,7 +74,6 @@ def test_another_configuration_under_the_same_name_is_refused_with_its_keys(
         "data.cache=elsewhere",
         "data.workers=2",
         "training.parallel_fits=2",
-        "evaluation.answers=theirs.yaml",
         "tracking.wandb=disabled",
         "evaluation.bootstrap_draws=500",
         "evaluation.seed=7",
