@@ -127,6 +127,21 @@ def test_what_fits_or_nearly_does_is_not_refused():
     plenty(memory_free=None).require_room()
 
 
+def test_images_that_no_machine_holds_are_refused_before_one_is_made():
+    settings = ["imaging.size=[100000,100000,100000]", "training.accelerator=cpu"]
+    with pytest.raises(ProblemListError) as caught:
+        foresee(load_experiment(settings), 80, 5)
+    (problem,) = caught.value.problems
+    assert problem.field == "imaging.size"
+    assert "the images of one fit alone need" in problem.problem
+
+
+def test_no_time_is_told_of_a_network_that_was_not_timed():
+    found = foresee(load_experiment(["imaging.size=[8,8,8]", "training.accelerator=cpu"]), 80, 5)
+    assert "in all" in found.lines()[-1]
+    assert "in all" not in dataclasses.replace(found, step_s=None).lines()[-1]
+
+
 def test_every_kind_of_model_is_foreseen():
     for kind in KINDS:
         found = foresee(
