@@ -15,8 +15,8 @@ from pcrnet.cohort.table import Patient
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.data.clinical import ClinicalEncoding
-from pcrnet.data.dataset import Batch, PatientDataset
-from pcrnet.data.resident import ResidentTensors, Shelf
+from pcrnet.data.dataset import Batch, ImageSource, PatientDataset
+from pcrnet.data.resident import on_gpu
 from pcrnet.imaging.quantify.record import Quantities, QuantityFlags
 from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.kinds import KINDS
@@ -81,12 +81,14 @@ class InMemory:
         """The patient's tensor."""
         return self.tensors[patient.patient_id]
 
-    def resident(self, device: torch.device) -> ResidentTensors:
+    def key(self, patient: Patient) -> str:
+        """Of the patient's tensor in this source alone."""
+        return f"{id(self)} {patient.patient_id}"
+
+    def resident(self, device: torch.device) -> ImageSource:
         """The same, its images on a GPU."""
-        shape = next(iter(self.tensors.values())).image.shape
-        images = torch.empty((len(self.tensors), *shape), dtype=torch.float16, device=device)
-        shelf = Shelf(images, {name: row for row, name in enumerate(self.tensors)})
-        there = ResidentTensors(self, {name: name for name in self.tensors}, shelf)
+        there = on_gpu(self, self, self.patients, device)
+        assert isinstance(there, ImageSource), "the GPU has no room for the cohort"
         for patient in self.patients:
             there.images([patient])
         return there

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.metrics import log_loss, roc_auc_score
@@ -132,11 +133,16 @@ class Shipped:
 
     @classmethod
     def of(cls, experiment: Experiment, patients: Sequence[Patient], place: Path) -> Shipped:
-        """Fit and calibrate as a run does; what lies in ``place`` is not fitted again."""
+        """Fit and calibrate as a run does; what lies in ``place`` is not fitted again.
+
+        Of two processes that want the same fits one waits, and finds them made.
+        """
         evaluation = experiment.evaluation
         splits = make_splits(patients, evaluation.folds, experiment.run.seed, "patient")
         job = FitJob(experiment, COVARIATES, tuple(patients), splits, place)
-        run_fits(job, plan_fits(evaluation.folds, evaluation.mode), lambda event: None)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(place.with_name(f"{place.name}.lock")):
+            run_fits(job, plan_fits(evaluation.folds, evaluation.mode), lambda event: None)
         folder = place / SHIPPED_FIT.name / MODEL_FOLDER
         model = read_model(folder, experiment.model, experiment.data, experiment.imaging)
         return cls(model, ship(job).calibrator, job.cache())

@@ -1,6 +1,6 @@
 """Patients a second from the cache to the optimiser: pcrnet, MONAI and TorchIO, one network.
 
-python benchmarks/throughput.py [--quick] [--device cpu|cuda] [--json FILE.json]
+python benchmarks/throughput.py [--quick] [--alone] [--device cpu|cuda] [--json FILE.json]
 
 Network, grid, batch and samples are the same for all; so is what augmentation does: affine and
 elastic warp, mirror image, gain and noise. pcrnet trains through its own data module and trainer.
@@ -22,9 +22,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,8 +54,24 @@ from pcrnet.training.lightning.loop import TrainingLoop
 
 _PATIENTS_OF_PEERS = 32
 """More would only take longer to write and to read: theirs lie in memory, too."""
-Turn = Callable[[], float]
+Turn = Callable[[], "Seconds"]
 """Trains some steps, and says how many seconds each took."""
+
+
+class Seconds(NamedTuple):
+    """Of the clock on the wall, and of this process on processors."""
+
+    wall: float
+    cpu: float
+
+    @classmethod
+    def now(cls) -> Seconds:
+        """What both clocks show."""
+        return cls(time.perf_counter(), time.process_time())
+
+    def a_step(self, steps: int) -> Seconds:
+        """Since these, over so many steps."""
+        return Seconds(*((now - then) / steps for now, then in zip(self.now(), self, strict=True)))
 
 
 def peer(
@@ -166,9 +183,9 @@ class Turns:
     others: dict[str, Turn]
     steps: int
     device: torch.device
-    seconds: dict[str, list[float]] = field(default_factory=dict)
+    seconds: dict[str, list[Seconds]] = field(default_factory=dict)
     timed: FitTimed | None = None
-    _begun: float = 0.0
+    _begun: Seconds = field(default_factory=Seconds.now)
     _epochs: int = 0
 
     def __call__(self, event: object) -> None:
@@ -178,13 +195,13 @@ class Turns:
         if not isinstance(event, EpochReport):
             return
         finish(self.device)
-        own = (time.perf_counter() - self._begun) / self.steps
+        own = self._begun.a_step(self.steps)
         if self._epochs:  # the first holds the start
             self.seconds.setdefault("pcrnet", []).append(own)
             for name, turn in self.others.items():
                 self.seconds.setdefault(name, []).append(turn())
         self._epochs += 1
-        self._begun = time.perf_counter()
+        self._begun = Seconds.now()
 
 
 def in_turn(step: Callable[[], object], steps: int, device: torch.device) -> Turn:
@@ -192,19 +209,21 @@ def in_turn(step: Callable[[], object], steps: int, device: torch.device) -> Tur
     for _ in range(2):
         step()
 
-    def turn() -> float:
+    def turn() -> Seconds:
         finish(device)
-        start = time.perf_counter()
+        start = Seconds.now()
         for _ in range(steps):
             step()
         finish(device)
-        return (time.perf_counter() - start) / steps
+        return start.a_step(steps)
 
     return turn
 
 
-def measure(setting: Setting, device: torch.device, turns: int, workers: int) -> dict[str, Any]:
-    """All contestants on one grid."""
+def measure(
+    setting: Setting, device: torch.device, turns: int, workers: int, *, alone: bool = False
+) -> dict[str, Any]:
+    """All contestants on one grid; ``alone``: pcrnet and the bare step."""
     experiment = setting.experiment(device)
     source = InMemory(experiment, setting.patients)
     steps = setting.patients // experiment.training.batch_size
@@ -216,17 +235,16 @@ def measure(setting: Setting, device: torch.device, turns: int, workers: int) ->
         own = source.resident(device)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        monai = peer(monai_batches(experiment, source, folder, workers), experiment, source, device)
-        torchio = peer(torchio_batches(experiment, source, workers), experiment, source, device)
-        contest = Turns(
-            {
-                "bare step": in_turn(lambda: bare(resident), steps, device),
-                "monai": in_turn(lambda: next(monai), max(1, steps // 4), device),
-                "torchio": in_turn(lambda: next(torchio), max(1, steps // 8), device),
-            },
-            steps,
-            device,
-        )
+        others = {"bare step": in_turn(lambda: bare(resident), steps, device)}
+        if not alone:
+            batches = {
+                "monai": (monai_batches(experiment, source, folder, workers), 4),
+                "torchio": (torchio_batches(experiment, source, workers), 8),
+            }
+            for one, (made, fewer) in batches.items():
+                step = partial(next, peer(made, experiment, source, device))
+                others[one] = in_turn(step, max(1, steps // fewer), device)
+        contest = Turns(others, steps, device)
         loop = TrainingLoop(
             experiment, training, "throughput", "0" * 64, own, folder, 0, turns + 1, contest
         )
@@ -251,24 +269,27 @@ def summary(contest: Turns, batch: int, least_seconds: float) -> dict[str, Any]:
     seconds, timed = contest.seconds, contest.timed
     assert timed is not None
 
-    def ratio(over: str, under: str) -> float:
+    def ratio(over: str, under: str, clock: str = "wall") -> float:
         pairs = zip(seconds[over], seconds[under], strict=True)
-        return round(statistics.median(one / other for one, other in pairs), 3)
+        return round(
+            statistics.median(getattr(one, clock) / getattr(other, clock) for one, other in pairs),
+            3,
+        )
+
+    def middle(name: str, clock: str = "wall") -> float:
+        return statistics.median(getattr(one, clock) for one in seconds[name])
 
     busy = timed.waiting + timed.augmentation + timed.step
     return {
-        "vs_monai": ratio("monai", "pcrnet"),
-        "vs_torchio": ratio("torchio", "pcrnet"),
+        **{f"vs_{name}": ratio(name, "pcrnet") for name in ("monai", "torchio") if name in seconds},
         "vs_bare_step": ratio("pcrnet", "bare step"),
-        "bare_step_share_of_peak": round(
-            least_seconds / statistics.median(seconds["bare step"]), 4
-        ),
+        "cpu_vs_bare_step": ratio("pcrnet", "bare step", "cpu"),
+        "bare_step_share_of_peak": round(least_seconds / middle("bare step"), 4),
         "data_wait_share": round(timed.waiting / busy, 4),
         "augmentation_share": round(timed.augmentation / busy, 4),
-        "samples_per_s": round(batch / statistics.median(seconds["pcrnet"]), 2),
-        "milliseconds_a_step": {
-            name: round(1000 * statistics.median(times), 2) for name, times in seconds.items()
-        },
+        "samples_per_s": round(batch / middle("pcrnet"), 2),
+        "milliseconds_a_step": {name: round(1000 * middle(name), 2) for name in seconds},
+        "cpu_milliseconds_a_step": {name: round(1000 * middle(name, "cpu"), 2) for name in seconds},
         "batch": batch,
         "turns": len(seconds["pcrnet"]),
         "peak_bytes": timed.peak_bytes,
@@ -280,6 +301,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None)
     parser.add_argument("--quick", action="store_true", help="few turns: under three minutes")
+    parser.add_argument("--alone", action="store_true", help="without MONAI and TorchIO")
     parser.add_argument("--turns", type=int, default=None)
     parser.add_argument("--workers", type=int, default=None, help="of the peers' loaders")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -292,12 +314,19 @@ def main() -> None:
     keep_freed_memory()
     # Here every epoch is far from the last; in a run there is a resume point every ten seconds.
     callbacks.ResumePoint.on_train_epoch_end = lambda self, trainer, module: None  # type: ignore[method-assign]
-    grids = {name: measure(one, device, turns, workers) for name, one in settings.items()}
+    grids = {
+        name: measure(one, device, turns, workers, alone=options.alone)
+        for name, one in settings.items()
+    }
     values = list(grids.values())
     result = {
-        "vs_monai": min(one["vs_monai"] for one in values),
-        "vs_torchio": min(one["vs_torchio"] for one in values),
+        **{
+            name: min(one[name] for one in values)
+            for name in ("vs_monai", "vs_torchio")
+            if name in values[0]
+        },
         "vs_bare_step": max(one["vs_bare_step"] for one in values),
+        "cpu_vs_bare_step": max(one["cpu_vs_bare_step"] for one in values),
         "bare_step_share_of_peak": min(one["bare_step_share_of_peak"] for one in values),
         "data_wait_share": max(one["data_wait_share"] for one in values),
         "samples_per_s": values[0]["samples_per_s"],

@@ -74,8 +74,13 @@ def compiles_kernels(device: torch.device) -> bool:
 
 @cache
 def _has_compilers() -> bool:
+    return find_spec("triton") is not None and c_compiler() is not None
+
+
+def c_compiler() -> str | None:
+    """Path of a C compiler, first of what ``CC`` names; None where there is none."""
     names = (os.environ.get("CC"), "gcc", "clang", "cc")
-    return find_spec("triton") is not None and any(which(name) for name in names if name)
+    return next((path for name in names if name and (path := which(name))), None)
 
 
 def peak_memory() -> int:

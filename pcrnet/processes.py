@@ -17,7 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import (
     BaseContext,
     ForkServerContext,
@@ -341,6 +341,7 @@ class _WarmContext(ForkServerContext):
 
 def process_context() -> SpawnContext:
     """What starts a process afresh that never imports the main script."""
+    _track_quietly()
     return _AfreshContext()
 
 
@@ -357,10 +358,26 @@ def warm_context(modules: Sequence[str]) -> BaseContext:
     # Elsewhere than on Linux the system's own libraries have threads from their import on.
     if not (sys.platform.startswith("linux") and "forkserver" in _METHODS):
         return process_context()
+    _track_quietly()
     context = _WarmContext()
     context.set_forkserver_preload(list(modules))
     forkserver.ensure_running()
     return context
+
+
+def _track_quietly() -> None:
+    """Start the process that clears semaphores away where this one is killed, without its warning.
+
+    What it warns of, on the terminal of a command that has ended, it mends in the same breath.
+    """
+    if sys.platform == "win32":  # which has no such process
+        return
+    options = sys.warnoptions
+    sys.warnoptions = [*options, "ignore:resource_tracker"]
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions = options
 
 
 _hiding = threading.Lock()

@@ -51,7 +51,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(target)
+        temporary = draft_of(target)
         try:
             yield temporary
             if not temporary.exists():
@@ -67,24 +67,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def sweep_abandoned(folder: Path) -> None:
-    """Remove what processes that were killed had half written in a folder that several may use.
+    """Remove what processes that were killed had half written below a folder that several may use.
 
     A file of a process of this machine goes once the process is no longer there. Of other
     machines and containers nothing is known: theirs goes when a day old.
     """
-    for leftover in folder.glob(".*.partial.*"):
+    for leftover in folder.rglob(".*.partial.*"):
         with suppress(OSError):  # another process has swept it
-            if _is_abandoned(leftover):
+            if is_abandoned(leftover):
                 leftover.unlink()
 
 
-def _beside(target: Path) -> Path:
+def draft_of(target: Path) -> Path:
     """A name that nobody else uses: in containers that share a folder, process numbers recur."""
     owner = f"{_realm()}-{os.getpid()}-{secrets.token_hex(4)}"
     return target.with_name(f".{owner}.partial.{target.name}")
 
 
-def _is_abandoned(partial: Path) -> bool:
+def is_abandoned(partial: Path) -> bool:
+    """Whether whoever writes under a name of :func:`draft_of` has died, or a day ago stopped."""
     realm, _, rest = partial.name[1:].partition("-")
     process = rest.partition("-")[0]
     if realm == _realm() and process.isdecimal():
@@ -120,7 +121,7 @@ def create_once(path: Path, data: bytes) -> bool:
     """
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = _beside(path)
+        draft = draft_of(path)
         try:
             draft.write_bytes(data)
             try:

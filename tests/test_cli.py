@@ -72,6 +72,14 @@ BAD = {
     "no bundle": (["predict", "{tmp}", NO_TABLE, "-o", "{tmp}/p.csv"], "checksums.json"),
     "no run": (["evaluate", "{tmp}/nowhere"], "nowhere"),
     "nothing to evaluate": (["evaluate", "--out", "{tmp}/out"], "name one thing to evaluate"),
+    "a bundle beside a table": (
+        ["evaluate", "--predictions", "{tmp}/p.csv", "--out", "{tmp}/o", "--bundle", "{tmp}/b"],
+        "field --bundle: plays no part where a table is evaluated",
+    ),
+    "another folder for a run": (
+        ["evaluate", "{tmp}", "--out", "{tmp}/o"],
+        "field --out: plays no part where a run",
+    ),
     "nowhere to write": (["evaluate", "--predictions", "{tmp}/p.csv"], "--out"),
     "no predictions": (
         ["evaluate", "--predictions", "{tmp}/nowhere.csv", "--out", "{tmp}/out"],
@@ -305,6 +313,9 @@ def test_a_bundle_and_a_cohort_make_an_external_validation(
     assert metrics["folds"] is None
     assert metrics["bundle"]["definition"] == "ypT0"
     assert len(metrics["bundle"]["sha256"]) == 64
+    # One patient has too few scans and is in no figure: the report says so.
+    assert 'id="flow"' in (out / "index.html").read_text()
+    assert (out / "figures" / "flow.svg").is_file()
     mix = {row["label"]: row for row in metrics["validation"]["case_mix"]}
     assert int(mix["patients"]["validation"]) == len(read_predictions(out / "predictions.csv"))
     predictions = read_predictions(out / "predictions.csv")
@@ -313,6 +324,16 @@ def test_a_bundle_and_a_cohort_make_an_external_validation(
         label, prob = predictions.label[head][known], predictions.prob[head][known]
         assert found["auc"]["value"] == pytest.approx(roc_auc_score(label, prob))
         assert found["sensitivity"]["n"] == label.sum()
+
+
+def test_a_cohort_without_outcomes_is_refused_before_anything_is_predicted(
+    small_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = small_bundle / "golden" / "cohort.csv"
+    options = ["--bundle", str(small_bundle), "--cohort", str(table)]
+    assert main(["evaluate", *options, "--out", str(tmp_path / "out")]) == 2
+    assert "no outcome of its patients is known" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_tables_of_repeats_are_judged_together(

@@ -108,3 +108,18 @@ def test_freed_memory_is_kept_where_the_allocator_can() -> None:
     kept, faults = done.stdout.split()
     if kept == "True":
         assert int(faults) < 5 * 8_000_000 * 8 / 4096 / 10
+
+
+def test_the_compiler_that_cc_names_comes_first_and_one_that_is_not_there_is_passed_by(
+    monkeypatch, tmp_path
+):
+    for name in ("gcc", "mine"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for named, expected in (("mine", "mine"), ("absent", "gcc"), ("", "gcc")):
+        monkeypatch.setenv("CC", named)
+        assert machine.c_compiler() == str(tmp_path / expected)
+    (tmp_path / "gcc").unlink()
+    assert machine.c_compiler() is None

@@ -195,7 +195,7 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path, end, context):
     marks = tmp_path / "marks"
     marks.mkdir()
     command = [sys.executable, str(tmp_path / "parent.py"), str(marks), context]
-    parent = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    parent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     _wait_until(lambda: len(list(marks.iterdir())) == 3)
     # The workers, and what they were forked off, which is the parent or a server of its own.
     children = {int(mark.name) for mark in marks.iterdir()} - {parent.pid}
@@ -203,6 +203,8 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path, end, context):
     parent.send_signal(end)
     parent.wait(timeout=30)
     _wait_until(lambda: not any(_alive(child) for child in children))
+    # Read to its end, which comes when the tracker of semaphores has ended, too.
+    assert "semaphore" not in parent.communicate(timeout=30)[1]
 
 
 def _alive(process: int) -> bool:

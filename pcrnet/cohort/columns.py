@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pcrnet.cohort.outcome import OUTCOME_COLUMNS
 from pcrnet.errors import CohortError
+from pcrnet.identity import compact
 
 _MASK, _DAYS = "mask", "days"
 _LONGEST_NAME = 200
@@ -158,12 +158,6 @@ def _nearest(text: str, options: Sequence[str]) -> str | None:
     by_compact = {compact(option): option for option in candidates}
     near = difflib.get_close_matches(compact(text), by_compact, n=1, cutoff=0.8)
     return by_compact[near[0]] if near else None
-
-
-def compact(text: str) -> str:
-    """Letters and digits alone, in lower case: what names are compared by."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum())
 
 
 def _missing_images(

@@ -17,10 +17,10 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pcrnet.cohort.columns import compact
 from pcrnet.cohort.outcome import HEADS, OUTCOME_COLUMNS, Head
 from pcrnet.cohort.table import Patient
 from pcrnet.errors import CohortError
+from pcrnet.identity import compact
 
 _MEANT: Mapping[str, str] = {
     name: column

@@ -94,6 +94,10 @@ def _enough_draws(draws: int) -> int:
     return draws
 
 
+ASKED_AFTER_TRAINING = frozenset({"answers", "bootstrap_draws", "protocol", "seed"})
+"""Keys of ``evaluation`` that decide no fit: a finished run may be judged again by others."""
+
+
 class EvaluationConfig(Section):
     """How the network is judged. Nothing here is ever fitted on the fold that it judges."""
 

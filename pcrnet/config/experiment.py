@@ -67,12 +67,15 @@ class Experiment(Section):
             return None if path is None else Path(path).name
 
         data = {"cohort": name(self.data.cohort), "cache": None}
-        protocol = {"protocol": name(self.evaluation.protocol)}
+        of_investigators = {
+            "protocol": name(self.evaluation.protocol),
+            "answers": name(self.evaluation.answers),
+        }
         return self.model_copy(
             update={
                 "run": self.run.model_copy(update={"root": RunConfig().root}),
                 "data": self.data.model_copy(update=data),
-                "evaluation": self.evaluation.model_copy(update=protocol),
+                "evaluation": self.evaluation.model_copy(update=of_investigators),
                 "model": with_weights(self.model, lambda path: Path(path).name),
             }
         )

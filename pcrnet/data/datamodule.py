@@ -135,12 +135,16 @@ class FitDataModule(LightningDataModule):
             (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         )
 
+    def _feeds_gpu(self) -> bool:
+        """Whether batches go to a GPU: beside one that is not trained on, nothing is for it."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
     def _loader(self, dataset: PatientDataset, **how: Any) -> DataLoader[Batch]:  # noqa: ANN401
         workers = 0 if dataset.resident else self.experiment.data.workers
         how |= {
             "num_workers": workers,
             "persistent_workers": workers > 0,
-            "pin_memory": torch.cuda.is_available() and not dataset.resident,
+            "pin_memory": self._feeds_gpu() and not dataset.resident,
             "collate_fn": _already_a_batch,
         }
         if dataset is self.training and self.ahead:
@@ -173,7 +177,7 @@ class FitDataModule(LightningDataModule):
             draw(augmentation, seeds, *shape),
             draw_artefacts(augmentation, seeds, *shape) if any_artefact(augmentation) else None,
         )
-        return _pinned(drawn) if torch.cuda.is_available() else drawn
+        return _pinned(drawn) if self._feeds_gpu() else drawn
 
     def on_after_batch_transfer(self, batch: Batch | AugmentedBatch, dataloader_idx: int) -> Batch:
         """Augment where the batch is trained on."""

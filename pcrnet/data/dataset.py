@@ -69,8 +69,8 @@ class Batch(NamedTuple):
         """What a network is given: all but the outcomes, the start's logits and the names.
 
         Returns:
-            Image (n, timepoints, channels, x, y, z), present (n, timepoints, channels), days
-            (n, timepoints), covariates (n, features) and whether each is known (n, features).
+            Image (B, T, C, X, Y, Z), presence (B, T, C), days (B, T), covariates (B, F) and whether
+            each is known (B, J).
         """
         return self.image, self.present, self.days, self.covariates, self.covariate_present
 

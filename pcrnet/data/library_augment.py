@@ -196,6 +196,14 @@ def _channels(
 
 
 def _made(index: int, kind: Any, name: str, arguments: dict[str, Any]) -> Any:  # noqa: ANN401
+    for chance in arguments.keys() & {"p", "prob"}:
+        # MONAI takes 5, for 5 % say, and varies every image.
+        if not isinstance(arguments[chance], int | float) or not 0 <= arguments[chance] <= 1:
+            raise ConfigError(
+                f"{name} is given {arguments[chance]} for {chance}, which is a probability",
+                field=f"augmentation.transforms[{index}].arguments.{chance}",
+                remedy="give a number from 0 to 1",
+            )
     try:
         return kind(**arguments)
     except Exception as error:  # whatever a library makes of arguments that it does not expect

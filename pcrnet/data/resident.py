@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from pcrnet.cohort.table import Patient
 from pcrnet.data.dataset import TensorSource
-from pcrnet.imaging.tensors.cache import TensorCache
 from pcrnet.imaging.tensors.preprocess import PatientTensor
 
 SHARE_OF_FREE_MEMORY = 0.5
@@ -78,8 +77,15 @@ class ResidentTensors:
         return torch.stack([shelf.images[row] for row in rows])
 
 
+class Keyed(Protocol):
+    """Whoever knows the key of each tensor: the cache."""
+
+    def key(self, patient: Patient) -> str:
+        """The same for two tensors only where they are equal."""
+
+
 def on_gpu(
-    cache: TensorCache, source: TensorSource, patients: Sequence[Patient], device: torch.device
+    cache: Keyed, source: TensorSource, patients: Sequence[Patient], device: torch.device
 ) -> TensorSource:
     """A source that keeps images on a GPU; ``source`` itself where they have no room.
 
@@ -102,10 +108,20 @@ class _NoRoomError(Exception):
     """The images take more than their share of what is free."""
 
 
-@lru_cache(maxsize=1)
+_Wanted = tuple[torch.device, tuple[str, ...], tuple[int, ...]]
+_shelves: dict[_Wanted, Shelf] = {}
+"""Of this process: one at most."""
+
+
 def _shelf(device: torch.device, keys: tuple[str, ...], shape: tuple[int, ...]) -> Shelf:
-    free, _ = torch.cuda.mem_get_info(device)
-    if 2 * len(keys) * int(np.prod(shape)) > SHARE_OF_FREE_MEMORY * free:
-        raise _NoRoomError
-    images = torch.empty((len(keys), *shape), dtype=torch.float16, device=device)
-    return Shelf(images, {key: row for row, key in enumerate(keys)})
+    wanted = device, keys, shape
+    if wanted not in _shelves:
+        if _shelves:  # of other tensors, as a sweep may have them: its room is wanted
+            _shelves.clear()
+            torch.cuda.empty_cache()
+        free, _ = torch.cuda.mem_get_info(device)
+        if 2 * len(keys) * int(np.prod(shape)) > SHARE_OF_FREE_MEMORY * free:
+            raise _NoRoomError
+        images = torch.empty((len(keys), *shape), dtype=torch.float16, device=device)
+        _shelves[wanted] = Shelf(images, {key: row for row, key in enumerate(keys)})
+    return _shelves[wanted]

@@ -2,7 +2,8 @@
 
 On a CPU each voxel gathers, for all channels of its visit at once, four rows that hold two
 neighbours each: a quarter of the time of ``grid_sample``, which goes voxel by voxel and channel by
-channel. A GPU for which kernels can be compiled has one of its own, in
+channel. Where there is a C compiler the same is compiled, to the same bits, in
+:mod:`pcrnet.data.warp_compiled`. A GPU for which kernels can be compiled has one of its own, in
 :mod:`pcrnet.data.warp_triton`; any other device samples with ``grid_sample``.
 
 Shapes: B patients, T timepoints, N = B·T visits, C channels, X Y Z voxels, V = X·Y·Z.
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pcrnet.config.imaging import ImagingConfig
+from pcrnet.data.warp_compiled import compiled_warp
 from pcrnet.machine import compiles_kernels
 
 _VOXELS_AT_ONCE = 200_000  # what is computed of them fits the caches of a core
@@ -45,6 +47,8 @@ def warp(image: Tensor, transform: Tensor, elastic_mm: Tensor, imaging: ImagingC
         from pcrnet.data.warp_triton import warp_visits
 
         return warp_visits(visits, moves, bend).view(image.shape)
+    if gathers and (compiled := compiled_warp()) is not None:
+        return compiled(visits, moves, bend).view(image.shape)
     at_once = max(1, _VOXELS_AT_ONCE // math.prod(imaging.size)) if gathers else len(visits)
     moved = torch.empty(visits.shape, device=image.device)
     for first in range(0, len(visits), at_once):

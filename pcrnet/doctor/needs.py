@@ -17,7 +17,12 @@ from pcrnet.doctor.step import time_step
 from pcrnet.errors import PcrnetError, ProblemListError, RunError
 from pcrnet.machine import available_cores, available_memory, in_words
 from pcrnet.models.kinds import KINDS
-from pcrnet.training.demands.memory import MemoryNeed, fits_wanted, memory_need
+from pcrnet.training.demands.memory import (
+    MemoryNeed,
+    fits_wanted,
+    images_alone,
+    memory_need,
+)
 from pcrnet.training.devices import (
     computing_device,
     lightning_precision,
@@ -36,6 +41,7 @@ _IMAGE_S = 1.0
 """Reading, registering and resampling a patient of twelve scans, on one core."""
 _OTHER_FILES = 20_000_000
 """Of a run: report, predictions, figures."""
+_PRECISIONS = {"bf16-mixed": "bf16", "32-true": "float32", "64-true": "float64"}
 
 
 @dataclass(frozen=True)
@@ -99,10 +105,10 @@ class MachineNeeds:
             f"free; the run takes about {in_words(self.run)} of {in_words(self.disk_free)}"
         )
         step = "" if self.step_s is None else f" of {1000 * self.step_s:.0f} ms a step"
-        here.append(
-            f"fits: {self.fits}{step}, {self.side_by_side} at a time; about "
-            f"{_duration(self.seconds)} in all"
-        )
+        fits = f"fits: {self.fits}{step}, {self.side_by_side} at a time"
+        # Of a network whose step was not timed, since it does not fit, nobody knows.
+        timed = self.memory is None or self.step_s is not None
+        here.append(f"{fits}; about {_duration(self.seconds)} in all" if timed else fits)
         return here
 
     def problems(self) -> list[PcrnetError]:
@@ -168,30 +174,32 @@ def foresee(experiment: Experiment, patients: int, covariates: int) -> MachineNe
         experiment: The configuration.
         patients: Of the cohort.
         covariates: How many clinical covariates enter.
+
+    Raises:
+        ProblemListError: The images alone are more than the machine holds, so that none is made.
     """
     training = experiment.training
     trains = KINDS[experiment.model.kind].trains
     fits = _planned_fits(experiment)
+    data = experiment.data
+    voxels = math.prod(experiment.imaging.size) * len(data.timepoints) * len(data.channels)
+    free = available_memory()
     memory = weights = None
     if trains:
+        _refuse_at_sight(images_alone(training, voxels), free)
         network, one = imagine(experiment, covariates, 1)
         weights = sum(parameter.numel() * 4 for parameter in network.parameters())
         memory = memory_need(network, one, training, networks_of_fit(experiment), patients)
         del network
     side_by_side = min(fits_wanted(memory, training), len(fits)) if trains else 1
-    free = available_memory()
     if memory is not None and free is not None and training.parallel_fits == "auto":
         side_by_side = max(1, min(side_by_side, free // memory.fit))
-    data = experiment.data
-    voxels = math.prod(experiment.imaging.size) * len(data.timepoints) * len(data.channels)
     cache = _existing(experiment.cache_directory)
     root = _existing(Path(experiment.run.root))
     needs = MachineNeeds(
         patients=patients,
         device=_device(experiment),
-        precision={"bf16-mixed": "bf16", "32-true": "float32"}[lightning_precision(training)]
-        if trains
-        else "float64",
+        precision=_PRECISIONS[lightning_precision(training)] if trains else "float64",
         cores=available_cores(),
         memory=memory,
         memory_free=free,
@@ -213,6 +221,18 @@ def foresee(experiment: Experiment, patients: int, covariates: int) -> MachineNe
     threads = available_cores() if uses_gpu(training) else max(1, available_cores() // side_by_side)
     step = time_step(experiment, covariates, threads)
     return _timed(needs, experiment, fits, patients, step.seconds)
+
+
+def _refuse_at_sight(needed: int, free: int | None) -> None:
+    """Refuse what could not even be tried out; trying would end this process instead."""
+    if free is not None and needed > _SURELY * free:
+        problem = RunError(
+            f"the images of one fit alone need {in_words(needed)} of memory, and "
+            f"{in_words(free)} are free",
+            field="imaging.size",
+            remedy="lower imaging.size or training.batch_size, or raise imaging.spacing_mm",
+        )
+        raise ProblemListError("this experiment does not fit on this machine", [problem])
 
 
 def _timed(

@@ -52,10 +52,11 @@ def time_step(
     training = experiment.training
     device = computing_device(training, 0)
     network, batch = imagine(experiment, covariates, training.batch_size)
-    network.to(device)
+    precision = lightning_precision(training)
+    network.to(device, torch.float64 if precision == "64-true" else torch.float32)
     here = Batch(*(value.to(device) for value in batch))
     update = _adamw(network)
-    reduced = lightning_precision(training) == "bf16-mixed"
+    reduced = precision == "bf16-mixed"
 
     def step() -> float:
         started = time.perf_counter()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pcrnet.cohort.outcome import Head
-from pcrnet.config.evaluation import EvaluationConfig, NetBenefitRule
+from pcrnet.config.evaluation import ASKED_AFTER_TRAINING, EvaluationConfig, NetBenefitRule
 from pcrnet.errors import RunError
 from pcrnet.evaluation.comparisons import (
     compare_together,
@@ -18,6 +18,7 @@ from pcrnet.evaluation.comparisons import (
     judge_rivals,
 )
 from pcrnet.evaluation.confirmation import confirm
+from pcrnet.evaluation.given_files import require_given_files
 from pcrnet.evaluation.metrics_json import metrics_record
 from pcrnet.evaluation.one_outcome import analyse_head, failure_cases
 from pcrnet.evaluation.population.case_mix import BundleIdentity
@@ -25,11 +26,12 @@ from pcrnet.evaluation.population.patients import TableOne, table_one
 from pcrnet.evaluation.population.quantities import quantity_groups
 from pcrnet.evaluation.repeats import average_metrics
 from pcrnet.evaluation.report.answers import read_answers
+from pcrnet.evaluation.report.caution_sentences import cautions
 from pcrnet.evaluation.report.page import render_report
 from pcrnet.evaluation.report.page_figures import draw_figures
-from pcrnet.evaluation.report.sentences import cautions, how_to_lock
+from pcrnet.evaluation.report.sentences import how_to_lock
 from pcrnet.evaluation.results import HEAD_LABELS, READING_ORDER, Analysis
-from pcrnet.evaluation.sources import Sources, read_run, read_table
+from pcrnet.evaluation.sources import FlowStep, Sources, read_run, read_table
 from pcrnet.evaluation.statistics.comparison.heterogeneity import heterogeneity
 from pcrnet.evaluation.statistics.curves import draw_weights
 from pcrnet.evaluation.subgroups import SITE, grouping_covariates, judge_subgroups
@@ -40,8 +42,6 @@ from pcrnet.run_layout import ReportLayout, RunLayout
 from pcrnet.storage import write_json, write_text
 
 Announce = Callable[[str], None]
-
-_FREE_AFTER_TRAINING = {"answers", "bootstrap_draws", "seed", "protocol"}
 
 
 def evaluate_run(
@@ -84,6 +84,7 @@ def evaluate_table(
     patients: Path | None = None,
     columns: ColumnMap | None = None,
     bundle: BundleIdentity | None = None,
+    flow: tuple[FlowStep, ...] = (),
     progress: Announce | None = None,
 ) -> Path:
     """Judge any table of predictions; without ``fold`` it is one external test set.
@@ -96,6 +97,7 @@ def evaluate_table(
         patients: Table of covariates by ``patient_id``; other columns of the predictions when None.
         columns: What the columns of the predictions mean, where they have other names.
         bundle: What made the predictions, where that is known.
+        flow: How the patients of the table came to be in it, where that is known.
         progress: Called with a short sentence before each part.
 
     Returns:
@@ -109,7 +111,7 @@ def evaluate_table(
     tell = progress or _silent
     tell("reading the table")
     sources = read_table(predictions, patients, repeats=repeats, columns=columns)
-    sources = replace(sources, bundle=bundle)
+    sources = replace(sources, bundle=bundle, flow=flow)
     for remark in sources.remarks:
         tell(f"{predictions.name}: {remark}")
     analysis = analyse(sources, config, progress=tell)
@@ -124,6 +126,7 @@ def analyse(
 ) -> Analysis:
     """Compute everything that a report says; only a locked test set's ledger is written to."""
     tell = progress or _silent
+    require_given_files(config)
     sources = _with_fixed_threshold(sources, config)
     predictions = sources.predictions
     # First of all, since a locked test set counts as opened from the moment it is looked at.
@@ -220,11 +223,11 @@ def _table_one(sources: Sources, head: Head) -> TableOne | None:
 
 def _check_unchanged(config: EvaluationConfig, trained: EvaluationConfig) -> None:
     for name in EvaluationConfig.model_fields:
-        if name not in _FREE_AFTER_TRAINING and getattr(config, name) != getattr(trained, name):
+        if name not in ASKED_AFTER_TRAINING and getattr(config, name) != getattr(trained, name):
             raise RunError(
                 "was decided when the run was trained and cannot be changed afterwards",
                 field=f"evaluation.{name}",
-                remedy=f"train a new run; free now: {', '.join(sorted(_FREE_AFTER_TRAINING))}",
+                remedy=f"train a new run; free now: {', '.join(sorted(ASKED_AFTER_TRAINING))}",
             )
 
 

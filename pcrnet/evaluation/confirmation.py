@@ -100,6 +100,11 @@ def _remarks(sources: Sources, protocol: Protocol) -> tuple[str, ...]:
             f"Planned were {protocol.patients} patients, judged are {n}: the power that was "
             "planned is not the power of this analysis."
         )
+    remarks += [
+        remark
+        for endpoint in protocol.coprimary
+        if (remark := _left_out(sources, protocol, endpoint))
+    ]
     named = [endpoint.analysis for endpoint in protocol.coprimary]
     named += [endpoint.analysis for endpoint in protocol.secondary]
     for name in dict.fromkeys(named):
@@ -124,6 +129,19 @@ def _remarks(sources: Sources, protocol: Protocol) -> tuple[str, ...]:
                 f"{listed(timepoints)}."
             )
     return tuple(remarks)
+
+
+def _left_out(sources: Sources, protocol: Protocol, endpoint: CoprimaryEndpoint) -> str:
+    """That an endpoint is judged in fewer patients than the table has; empty where it is not."""
+    counts = _counts(sources, protocol, endpoint)
+    n = len(sources.predictions)
+    if isinstance(counts, str) or counts.n == n:
+        return ""
+    return (
+        f"Endpoint {HEAD_LABELS[endpoint.head]} ({endpoint.analysis}): judged are "
+        f"{counts.n} of {n} patients; of the others the outcome is unknown, or there is no "
+        "threshold."
+    )
 
 
 def _counts(sources: Sources, protocol: Protocol, endpoint: CoprimaryEndpoint) -> Confusion | str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from pcrnet import __version__
-from pcrnet.evaluation.report.sentences import cautions
+from pcrnet.evaluation.report.caution_sentences import cautions
 from pcrnet.evaluation.results import Analysis, Comparison, Confirmation
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import READ_OFF, Consequences

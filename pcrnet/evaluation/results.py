@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.evaluation.population.patients import TableOne
@@ -206,3 +208,16 @@ class Analysis:
         """Number of outer folds; None for one external test set."""
         fold = self.sources.predictions.fold
         return None if fold is None else len(set(fold.tolist()))
+
+    def thresholds(self, head: Head) -> int:
+        """How many different thresholds judge the patients whose outcome is known."""
+        predictions = self.sources.predictions
+        if head not in predictions.threshold:
+            return 0
+        known = ~np.isnan(predictions.label[head]) & ~np.isnan(predictions.threshold[head])
+        return len(np.unique(predictions.threshold[head][known]))
+
+    @property
+    def thresholds_differ(self) -> bool:
+        """Whether one external test set is judged by more than one threshold an outcome."""
+        return self.folds is None and any(self.thresholds(each.head) > 1 for each in self.heads)

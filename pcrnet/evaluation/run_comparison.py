@@ -171,7 +171,7 @@ def compare_runs(paths: Sequence[Path]) -> RunComparison:
         patients=len(first.predictions),
         differences=_differences(repeats, names[1:], heads, alike=alike),
         together=compare_together(repeats[0]).get("baselines", {}) if alike and count == 1 else {},
-        remarks=_remarks(tables, count, alike=alike),
+        remarks=(*_remarks(tables, count, alike=alike), *_cautions(names, sources)),
         simulated=any(each.simulated for each in sources),
     )
 
@@ -302,6 +302,15 @@ def _remarks(
     if any(len(repeats) > count for repeats in tables):
         found.append(f"Only the first {count} repeats are used: not every run has more.")
     return tuple(found)
+
+
+def _cautions(names: Sequence[str], sources: Sequence[Sources]) -> list[str]:
+    """Which run flatters itself by how it was estimated, where others may not."""
+    return [
+        f"{name}: {each.experiment.evaluation.caution}"
+        for name, each in zip(names, sources, strict=True)
+        if each.experiment is not None and each.experiment.evaluation.caution
+    ]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

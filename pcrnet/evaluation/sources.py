@@ -192,7 +192,8 @@ def _check_outcomes(table: Predictions, path: Path) -> None:
     known = [head for head, label in table.label.items() if not np.isnan(label).all()]
     if set(known) & set(table.heads):
         return
-    near = near_columns(table.other, "label")
+    others = {name: cells for name, cells in table.other.items() if name not in BESIDE}
+    near = near_columns(others, "label")
     found = f"; outcomes of {', '.join(known)} are known, which has no probabilities" * bool(known)
     head = table.heads[-1]
     raise PredictionsError(

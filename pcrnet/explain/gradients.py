@@ -38,7 +38,7 @@ def integrated_gradients(
         model: With its networks; without any, all attributions are exactly 0.
         patient: Who is predicted.
         tensor: What the networks are shown.
-        flat: (T, C) level of near tissue of each scan, in network units.
+        flat: (T, C) level of near tissue of each scan, in the units of the tensor.
         weights: (3,) of the logits.
         steps: Points along the line, in the middles of equal parts.
 
@@ -70,7 +70,7 @@ def integrated_gradients(
 
 
 def flat_levels(tensor: PatientTensor, near: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Median (T, C) of each scan over a mask of the crop (X, Y, Z), in network units."""
+    """Median (T, C) of each scan over a mask of the crop (X, Y, Z), in the tensor's units."""
     if not near.any():
         near = np.ones(tensor.image.shape[2:], dtype=bool)
     return np.asarray(

@@ -61,12 +61,14 @@ class UseLog:
             bundle the first one.
         refused: How many were refused.
         torn: Whether a line was cut off by a crash, and left out.
+        definitions: What its bundles take for complete response of the breast.
     """
 
     baselines: Mapping[str, Baseline]
     predictions: tuple[Prediction, ...]
     refused: int
     torn: bool
+    definitions: frozenset[str] = frozenset()
 
 
 def append(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -92,9 +94,14 @@ def append(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
         os.fsync(stream.fileno())
 
 
-def baseline_record(bundle: str, baseline: Baseline) -> dict[str, Any]:
-    """The line that says what a bundle's training cohort was like."""
-    return {"kind": "baseline", "bundle": bundle, "baseline": baseline.to_dict()}
+def baseline_record(bundle: str, baseline: Baseline, definition: str) -> dict[str, Any]:
+    """The line that says what a bundle's training cohort was like, and what it calls a response."""
+    return {
+        "kind": "baseline",
+        "bundle": bundle,
+        "definition": definition,
+        "baseline": baseline.to_dict(),
+    }
 
 
 def prediction_record(found: Prediction) -> dict[str, Any]:
@@ -138,6 +145,7 @@ def read_log(path: Path) -> UseLog:
     baselines: dict[str, Baseline] = {}
     found: dict[tuple[str, str], Prediction] = {}
     outcomes: dict[str, dict[Head, float]] = {}
+    definitions: set[str] = set()
     refused = 0
     lines = text.splitlines()
     for number, line in enumerate(lines, start=1):
@@ -153,6 +161,8 @@ def read_log(path: Path) -> UseLog:
                     case "baseline":
                         of = Baseline.from_dict(record["baseline"])
                         baselines[str(record["bundle"])] = of
+                        if "definition" in record:  # logs that were begun earlier lack it
+                            definitions.add(str(record["definition"]))
                     case "prediction":
                         one = _prediction(record)
                         found.setdefault((one.bundle, one.patient), one)
@@ -167,7 +177,7 @@ def read_log(path: Path) -> UseLog:
             error.problem = f"line {number}: {error.problem}"
             raise
     predictions = tuple(_with_label(one, outcomes.get(one.patient, {})) for one in found.values())
-    return UseLog(baselines, predictions, refused, torn)
+    return UseLog(baselines, predictions, refused, torn, frozenset(definitions))
 
 
 def bundles_with_baseline(path: Path) -> frozenset[str]:

@@ -48,7 +48,8 @@ def log_predictions(path: Path, table: PredictionTable, bundle: Bundle) -> None:
     assert bundle.applicability is not None  # noqa: S101 - it was just required
     records = []
     if bundle.sha256 not in bundles_with_baseline(path):
-        records.append(baseline_record(bundle.sha256, bundle.applicability.baseline))
+        definition = bundle.manifest.outcome.definition
+        records.append(baseline_record(bundle.sha256, bundle.applicability.baseline, definition))
     records += [
         refusal_record(bundle.sha256, error.patient, type(error).__name__)
         for error in table.refused

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from pcrnet import __version__
 from pcrnet.cohort.table import Patient
+from pcrnet.config.evaluation import ASKED_AFTER_TRAINING
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import parse_experiment
 from pcrnet.config.plain_yaml import read_yaml
@@ -142,9 +143,7 @@ def deciding_values(experiment: Experiment) -> dict[str, Any]:
         "training.resident",
         "training.checkpoints",
         "evaluation.repeats",  # more of them continue a run
-        "evaluation.bootstrap_draws",
-        "evaluation.seed",
-        "evaluation.protocol",
+        *(f"evaluation.{key}" for key in ASKED_AFTER_TRAINING),
     }
     return {
         f"{section}.{key}": value

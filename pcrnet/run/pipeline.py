@@ -15,6 +15,7 @@ from pcrnet.config.model import RIVALS, rival_config
 from pcrnet.data.library_augment import library_augmenter
 from pcrnet.decision.nested import FittedDecision
 from pcrnet.deploy.packing import describe_bundle, write_bundle
+from pcrnet.evaluation.given_files import require_given_files
 from pcrnet.evaluation.population.case_mix import case_mix
 from pcrnet.evaluation.population.patients import read_covariates
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
@@ -85,6 +86,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
 
     require_device(experiment.training)
     library_augmenter(experiment.augmentation, experiment.data, experiment.imaging)
+    require_given_files(experiment.evaluation)
     run = RunDirectory(experiment.run.directory)
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)

@@ -167,9 +167,9 @@ def answer(predictor: Predictor, folder: Path, text: str, limits: Limits) -> dic
 
 
 def _interval(row: Mapping[str, Any], head: str) -> list[float] | None:
-    """Limits of a probability, where the bundle gives any."""
+    """Limits of a probability, where the bundle gives any; 0 is one."""
     low, high = row.get(f"low_{head}"), row.get(f"high_{head}")
-    return [float(low), float(high)] if low and high else None
+    return None if low is None or high is None else [float(low), float(high)]
 
 
 def _say_nothing() -> None:

@@ -40,7 +40,7 @@ from pcrnet.simulation.scanner import (
 from pcrnet.simulation.truth import true_biology
 from pcrnet.simulation.worlds import WORLDS, grow_phantom, outline, scan
 from pcrnet.source_code import digest_of_sources, sources_behind
-from pcrnet.storage import read_record, write_bytes, write_json, write_text
+from pcrnet.storage import read_record, sweep_abandoned, write_bytes, write_json, write_text
 
 COVARIATES: tuple[str, ...] = ("age", "hr_status", "grade", "cT", "cN")
 """Clinical columns of the simulated ``cohort.csv``, all numeric."""
@@ -93,8 +93,7 @@ def simulate_trial(
         for done, _ in enumerate(made, start=1):
             if progress is not None:
                 progress(config.patients - len(missing) + done, config.patients)
-    for leftover in directory.rglob(".*.partial.*"):
-        leftover.unlink(missing_ok=True)
+    sweep_abandoned(directory)  # what another run is writing here, of the same bytes, stays
     write_text(directory / "oracle.csv", _table([_oracle_row(each) for each in enrolments]))
     write_text(cohort, _table([_cohort_row(each) for each in enrolments]))
     write_json(directory / _MANIFEST, identity)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pcrnet.config.model import ENCODER_MODULES, RIVAL_MODULES
 from pcrnet.source_code import digest_of_sources, sources_behind
 
+_COMPILED = Path(__file__).parents[1] / "data" / "warp.c"
 _ROOMS = ("pcrnet.training", "pcrnet.models", "pcrnet.data")
 
 
@@ -27,4 +28,4 @@ def fit_sources() -> set[Path]:
     # Kinds are found by their names, which no import statement shows.
     for module in (*ENCODER_MODULES, *RIVAL_MODULES):
         found |= sources_behind(module, *_ROOMS)
-    return found
+    return found | {_COMPILED}

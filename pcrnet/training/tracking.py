@@ -191,5 +191,6 @@ def public_config(experiment: Experiment) -> dict[str, Any]:
     for section, key in (("run", "root"), ("data", "cohort"), ("data", "cache")):
         del values[section][key]
     values["data"]["covariates"] = len(experiment.data.covariates or ())
-    values["evaluation"].pop("protocol")
+    for key in ("protocol", "answers"):
+        del values["evaluation"][key]
     return values

@@ -51,6 +51,18 @@ def test_a_cohort_of_a_few_has_no_reference_to_speak_of(training):
     assert not few.covariates
 
 
+@pytest.mark.parametrize("count", range(6, 13))
+def test_whatever_is_said_of_few_is_finite_and_can_be_written(training, tmp_path, count):
+    few = CohortReference.fit(
+        training.patients[:count], training.tensors[:count], (), training.data, training.imaging
+    )
+    few.write(tmp_path)
+    again = CohortReference.read(tmp_path)
+    assert bool(again.scans) is (again.quantities is not None) is (count >= 10)
+    for usual in again.scans.values():
+        assert np.isfinite(usual.limits.distance_limit)
+
+
 @pytest.mark.parametrize("name", [RECORD_FILE, ARRAYS_FILE])
 def test_a_damaged_file_is_refused(reference, tmp_path, name):
     reference.write(tmp_path)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from pcrnet.data.resident import ResidentTensors
+
 
 @pytest.mark.slow
 def test_a_bare_step_moves_every_parameter_that_has_a_gradient(monkeypatch):
@@ -29,3 +31,16 @@ def test_a_bare_step_moves_every_parameter_that_has_a_gradient(monkeypatch):
         name for name, value in network.named_parameters() if not torch.equal(value, before[name])
     }
     assert set(learning) <= moved
+
+
+def test_its_cohort_lies_where_a_run_would_lay_it(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    harness = importlib.import_module("benchmarks.harness_training")
+    device = torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 << 40, 1 << 40))
+    source = harness.InMemory(harness.SETTINGS["24x24x16"].experiment(device), 3)
+    there = source.resident(device)
+    assert isinstance(there, ResidentTensors)
+    found = there.images(source.patients[1:])
+    for image, patient in zip(found, source.patients[1:], strict=True):
+        assert (image.numpy() == source.get(patient).image).all()

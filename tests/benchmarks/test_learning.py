@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from scipy.special import expit
 
 RNG = np.random.default_rng(5)
@@ -51,6 +52,25 @@ def test_a_slope_of_outcomes_is_near_what_is_expected_of_many_patients(
     drawn = (RNG.random(60_000) < expit(0.7 * logit)).astype(float)
     assert learning.slope(expit(logit), drawn) == pytest.approx(0.7, abs=0.04)
     assert learning.slope(np.full(9, 0.3), drawn[:9]) is None
+
+
+def test_the_fits_of_a_folder_are_held_by_one_process(
+    learning: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "fits" / "amount-60-1-network"
+
+    class SeenError(Exception):
+        """The fits were asked for, while nobody else could ask for them."""
+
+    def run_fits(*_: object) -> None:
+        with pytest.raises(Timeout):
+            FileLock(place.with_name(f"{place.name}.lock"), timeout=0).acquire()
+        raise SeenError
+
+    monkeypatch.setattr(learning, "run_fits", run_fits)
+    monkeypatch.setattr(learning, "make_splits", lambda *_: None)
+    with pytest.raises(SeenError):
+        learning.Shipped.of(learning.load_experiment([]), [], place)
 
 
 def test_pooling_averages_seeds_and_keeps_models_apart(tables: ModuleType) -> None:

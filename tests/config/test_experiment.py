@@ -52,6 +52,21 @@ def test_text_that_looks_like_something_else_survives_the_file(tmp_path, name):
     assert yaml.safe_load(experiment.to_yaml())["run"]["name"] == name
 
 
+def test_what_is_shown_to_others_names_no_folder():
+    experiment = load_experiment(
+        [
+            "run.root=/home/jane/runs",
+            "data.cohort=/home/jane/cohort.csv",
+            "data.cache=/home/jane/cache",
+            "evaluation.protocol=/home/jane/protocol.yaml",
+            "evaluation.answers=/home/jane/answers.yaml",
+        ]
+    )
+    shown = experiment.without_paths()
+    assert "jane" not in shown.to_yaml()
+    assert shown.evaluation.answers == "answers.yaml"
+
+
 def test_the_directories_follow_from_run_root():
     experiment = load_experiment(["run.root=there", "run.name=a"])
     assert experiment.run.directory.as_posix() == "there/a"

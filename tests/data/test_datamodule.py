@@ -32,7 +32,11 @@ def _module(patients, source, *overrides, fit="a", validation=()):
 
 
 def _pass(module, batch, *, training=True, epoch=0):
-    module.trainer = SimpleNamespace(training=training, current_epoch=epoch)
+    module.trainer = SimpleNamespace(
+        training=training,
+        current_epoch=epoch,
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+    )
     drawn = module.on_before_batch_transfer(batch, 0)
     return drawn, module.on_after_batch_transfer(drawn, 0)
 
@@ -71,6 +75,26 @@ def _run(module, epochs):
     )
     trainer.fit(recorder, datamodule=module)
     return recorder
+
+
+def test_a_fit_on_the_cpu_asks_nothing_of_a_gpu_that_is_there(patients, source, monkeypatch):
+    """To pin memory takes a context of CUDA, half a gigabyte, in every process."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+    def refuse(*_):
+        raise AssertionError("memory is pinned")
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", refuse)
+    module = _module(patients, source)
+    module.trainer = SimpleNamespace(
+        training=True,
+        current_epoch=0,
+        global_rank=0,
+        world_size=1,
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+    )
+    assert not module.train_dataloader().pin_memory
+    module.on_before_batch_transfer(module.training.__getitems__([0, 1]), 0)
 
 
 def test_lightning_shows_everybody_once_an_epoch_in_an_order_of_its_own(patients, source):

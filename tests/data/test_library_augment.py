@@ -178,6 +178,8 @@ def test_every_monai_transform_of_the_list_keeps_the_grid(name):
         ("monai", {"name": "RandShiftIntensity", "channels": ["pet"]}, "numbers of pet mean"),
         ("monai", {"name": "RandAffine", "arguments": {"rotate": 1}}, "does not take these"),
         ("monai", {"name": "RandAffine", "arguments": {"device": "cuda"}}, "not given device"),
+        ("monai", {"name": "RandAffine", "arguments": {"prob": 5}}, "which is a probability"),
+        ("torchio", {"name": "RandomFlip", "arguments": {"p": -0.5}}, "which is a probability"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(kind, transform, reason):

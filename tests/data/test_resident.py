@@ -1,5 +1,7 @@
 """Images that lie together: the same as asked one by one, sent once, and shared by fits."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -52,16 +54,16 @@ def test_each_image_is_sent_once_for_all_fits(patients, source):
 def test_what_has_no_room_is_left_where_it_is(patients, source, monkeypatch):
     need = 2 * len(patients) * source.get(patients[0]).image.size
     for free, there in ((2 * need, True), (2 * need - 2, False)):
-        resident._shelf.cache_clear()
+        resident._shelves.clear()
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, free))
         found = on_gpu(_Cache, source, patients, torch.device("cpu"))
         assert isinstance(found, ResidentTensors) is there
         assert there or found is source
-    resident._shelf.cache_clear()
+    resident._shelves.clear()
 
 
 def test_the_next_fit_finds_what_the_last_has_sent(patients, source, monkeypatch):
-    resident._shelf.cache_clear()
+    resident._shelves.clear()
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 << 40, 1 << 40))
     device = torch.device("cpu")
     first = on_gpu(_Cache, source, patients, device).images(patients[:1])
@@ -69,7 +71,24 @@ def test_the_next_fit_finds_what_the_last_has_sent(patients, source, monkeypatch
     counting = CountingSource(source)
     on_gpu(_Cache, counting, patients, device).images(patients[:1])
     assert counting.asked == [patients[0].patient_id]  # for its shape; the image was there
-    resident._shelf.cache_clear()
+    resident._shelves.clear()
+
+
+def test_the_tensors_of_another_run_make_room_first(patients, source, monkeypatch):
+    """Two cohorts of tensors, each of which fits, but not beside the other."""
+    resident._shelves.clear()
+    need = 2 * len(patients) * source.get(patients[0]).image.size
+    free = 2 * need
+
+    def left(device):
+        return free - sum(shelf.images.nbytes for shelf in resident._shelves.values()), free
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", left)
+    for run in ("first", "second", "first"):
+        keyed = SimpleNamespace(key=lambda patient, run=run: f"{run} {patient.patient_id}")
+        found = on_gpu(keyed, source, patients, torch.device("cpu"))
+        assert isinstance(found, ResidentTensors), run
+    resident._shelves.clear()
 
 
 def test_a_patient_without_room_is_an_error(patients, source):

@@ -10,6 +10,14 @@ from pcrnet.data import warp as module
 from pcrnet.data.augment import draw
 from pcrnet.data.warp import warp
 
+
+@pytest.fixture(autouse=True, params=["compiled", "operations"])
+def _way(request, monkeypatch):
+    """Every test is one of both: the first is the second where nothing can be compiled."""
+    if request.param == "operations":
+        monkeypatch.setattr(module, "compiled_warp", lambda: None)
+
+
 _STRONG = AugmentationConfig(rotation_degrees=40, translation_mm=30, elastic_mm=4, visit_shift_mm=9)
 
 

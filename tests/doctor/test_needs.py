@@ -57,6 +57,19 @@ def test_fits_are_counted_as_they_are_made():
     assert both.fits == 10 + 1 + 2 * 10 + 2 * 10
 
 
+@pytest.mark.parametrize(
+    ("lightnings", "word"),
+    [("32-true", "float32"), ("bf16-mixed", "bf16"), ("64-true", "float64")],
+)
+def test_every_precision_that_may_be_trained_in_has_a_word(lightnings, word, monkeypatch):
+    monkeypatch.setattr(needs_module, "time_step", lambda *given: _Step(0.5))
+    settings = ["imaging.size=[8,8,8]", "training.accelerator=cpu", "training.parallel_fits=1"]
+    chosen = f"training.trainer.precision={lightnings}"
+    found = foresee(load_experiment([*settings, chosen]), 80, 5)
+    assert found.precision == word
+    assert f", {word}" in found.lines()[0]
+
+
 def test_twice_the_epochs_take_twice_the_time(monkeypatch):
     monkeypatch.setattr(
         needs_module,
@@ -112,6 +125,21 @@ def test_what_fits_or_nearly_does_is_not_refused():
     plenty(memory_free=9 * 10**8, gpu_free=9 * 10**8).require_room()  # within the estimate's error
     plenty(cache_free=10**8, tensors_there=95 * 10**7).require_room()
     plenty(memory_free=None).require_room()
+
+
+def test_images_that_no_machine_holds_are_refused_before_one_is_made():
+    settings = ["imaging.size=[100000,100000,100000]", "training.accelerator=cpu"]
+    with pytest.raises(ProblemListError) as caught:
+        foresee(load_experiment(settings), 80, 5)
+    (problem,) = caught.value.problems
+    assert problem.field == "imaging.size"
+    assert "the images of one fit alone need" in problem.problem
+
+
+def test_no_time_is_told_of_a_network_that_was_not_timed():
+    found = foresee(load_experiment(["imaging.size=[8,8,8]", "training.accelerator=cpu"]), 80, 5)
+    assert "in all" in found.lines()[-1]
+    assert "in all" not in dataclasses.replace(found, step_s=None).lines()[-1]
 
 
 def test_every_kind_of_model_is_foreseen():

@@ -41,6 +41,20 @@ def test_one_step_is_taken_however_little_time_there_is():
     assert found.threads == 1
 
 
+def test_a_step_in_double_precision_is_one(monkeypatch):
+    seen = []
+    inside = module.adamw
+
+    def look(own, *args, **kwargs):
+        seen.extend(each.dtype for each in own)
+        return inside(own, *args, **kwargs)
+
+    monkeypatch.setattr(module, "adamw", look)
+    settings = [each for each in SMALL if not each.startswith("training.precision")]
+    time_step(load_experiment([*settings, "training.trainer.precision=64-true"]), 1, 1, 0.0)
+    assert set(seen) == {torch.float64}
+
+
 def test_threads_and_random_numbers_are_as_before_and_no_time_is_made_up():
     before = torch.get_num_threads()
     torch.manual_seed(5)

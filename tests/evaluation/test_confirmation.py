@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -145,6 +146,18 @@ def test_patients_without_a_scan_of_an_analysis_are_counted(
     table = replace(sources, predictions=replace(sources.predictions, scans=scans))
     remarks = " ".join(confirm(table, protocol_file).remarks)
     assert f"7 of {len(scans)} patients have no scan" in remarks
+
+
+def test_patients_of_unknown_outcome_are_not_counted_as_judged(
+    sources: Sources, protocol_file: Path
+) -> None:
+    label = {head: values.copy() for head, values in sources.predictions.label.items()}
+    for values in label.values():
+        values[:200] = np.nan
+    known = int((~np.isnan(label["yT0yN0"])).sum())
+    table = replace(sources, predictions=replace(sources.predictions, label=label))
+    remarks = " ".join(confirm(table, protocol_file).remarks)
+    assert f"judged are {known} of {len(sources.predictions)} patients" in remarks
 
 
 def test_a_run_that_does_not_tell_its_scans_is_believed_its_settings(

@@ -119,6 +119,14 @@ def test_runs_of_other_folds_are_compared_by_scores_alone(make_run):
     assert "other folds" in found.remarks[0]
 
 
+def test_a_run_whose_estimate_flatters_itself_is_named(make_run):
+    honest, *_ = make_run("a", 1)
+    flattered, *_ = make_run("b", 2, **{"evaluation.mode": "crossfit"})
+    (remark,) = compare_runs([honest, flattered]).remarks
+    assert remark.startswith("b: Cross-fitting is optimistic")
+    assert "Cross-fitting is optimistic" in render_comparison(compare_runs([flattered, honest]))
+
+
 def test_one_run_or_one_twice_is_refused(make_run):
     path, _, _ = make_run("a", 1)
     for paths, words in (([path], "nothing to compare"), ([path, path], "named twice")):

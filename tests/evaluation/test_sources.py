@@ -177,6 +177,14 @@ def test_a_bundle_whose_factors_are_no_numbers_is_named(small_run: Path, factors
     assert "about.factors" in str(caught.value)
 
 
+def test_what_stands_beside_a_prediction_is_not_proposed_as_its_outcome(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("patient_id,prob_yT0,low_yT0,near_threshold\na,0.4,0,\nb,0.6,1,yT0\n")
+    with pytest.raises(PredictionsError, match="no outcome is known") as caught:
+        read_table(path)
+    assert "did you mean" not in str(caught.value)
+
+
 def test_what_stands_beside_a_prediction_is_no_covariate(tmp_path):
     table = tmp_path / "predictions.csv"
     rows = [

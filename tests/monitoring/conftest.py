@@ -28,12 +28,12 @@ def baseline():
 def write_log(baseline, tmp_path):
     """Write a log of n patients whose series are shifted by so many deviations."""
 
-    def write(n, shift=None, labels=None, bundle="b" * 64, seed=0):
+    def write(n, shift=None, labels=None, bundle="b" * 64, seed=0, definition="ypT0"):
         generator = np.random.default_rng(seed)
         z = generator.multivariate_normal(np.zeros(4), baseline.correlation, n)
         z += [(shift or {}).get(name, 0.0) for name in baseline.names]
         values = baseline.mean + baseline.deviation * z
-        records = [baseline_record(bundle, baseline)]
+        records = [baseline_record(bundle, baseline, definition)]
         for number, row in enumerate(values):
             series = dict(zip(baseline.names, map(float, row), strict=True))
             series["prob_yT0yN0"] = float(np.clip(series["prob_yT0yN0"], 0.01, 0.99))

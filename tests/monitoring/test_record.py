@@ -26,13 +26,18 @@ def _table(names):
 
 
 def test_each_run_adds_its_patients_and_the_first_the_baseline(tmp_path, baseline):
-    bundle = SimpleNamespace(sha256="f" * 64, applicability=SimpleNamespace(baseline=baseline))
+    bundle = SimpleNamespace(
+        sha256="f" * 64,
+        applicability=SimpleNamespace(baseline=baseline),
+        manifest=SimpleNamespace(outcome=SimpleNamespace(definition="ypT0/is")),
+    )
     path = tmp_path / "use.jsonl"
     log_predictions(path, _table(["P1", "P2"]), bundle)
     log_predictions(path, _table(["P3"]), bundle)
     kinds = [json.loads(line)["kind"] for line in path.read_text().splitlines()]
     assert kinds.count("baseline") == 1
     log = read_log(path)
+    assert log.definitions == {"ypT0/is"}
     assert [one.patient for one in log.predictions] == ["P1", "P2", "P3"]
     assert log.predictions[0].unlike == ("a.pet",)
     assert log.predictions[0].label == {"yT0": 1.0}

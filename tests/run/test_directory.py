@@ -75,12 +75,16 @@ def test_another_configuration_under_the_same_name_is_refused_with_its_keys(
         "data.workers=2",
         "training.parallel_fits=2",
         "tracking.wandb=disabled",
+        "evaluation.bootstrap_draws=500",
+        "evaluation.seed=7",
+        "evaluation.protocol=protocol.yaml",
+        "evaluation.answers=answers.yaml",
     ],
 )
-def test_where_and_how_fast_a_run_computes_may_change(tmp_path: Path, setting: str) -> None:
+def test_what_decides_no_fit_may_change(tmp_path: Path, setting: str) -> None:
     run = RunDirectory(tmp_path / "run")
     with run.opened(load_experiment([])):
-        pass
+        run.splits.touch()
     with run.opened(load_experiment([setting])):
         assert load_experiment([str(run.config)]) == load_experiment([setting])
 

@@ -40,6 +40,13 @@ def columns(path: Path) -> list[str]:
         return next(csv.reader(stream))
 
 
+def test_answers_that_are_not_there_are_missed_before_the_first_fit(tiny_trial, tmp_path) -> None:
+    experiment = tiny_trial.experiment(tmp_path, "evaluation.answers=nowhere.yaml")
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        train(experiment)
+    assert not experiment.run.directory.exists()
+
+
 def test_a_run_leaves_every_file_of_the_contract(finished_run) -> None:
     found = {path.relative_to(finished_run.directory) for path in finished_run.directory.rglob("*")}
     assert {

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from pcrnet.applicability.certainty import ProbInterval
+from pcrnet.applicability.judgement import Likeness
+from pcrnet.applicability.scrutiny import Scrutiny
+from pcrnet.cohort.outcome import HEADS
 from pcrnet.deploy.manifest import bundle_digest
 from pcrnet.deploy.prediction.predictor import Predictor, load_predictor
 from pcrnet.errors import BundleError, InsufficientScansError, PcrnetError
@@ -59,6 +63,24 @@ def test_the_answer_is_that_of_the_bundle_and_stays_in_its_folder(
     assert found["bundle_sha256"] == predictor.bundle.sha256
     assert found["intervals"] == dict.fromkeys(found["calls"])
     assert json.loads(json.dumps(found)) == found
+
+
+class Certain:
+    """What knows the interval of every probability: from 0 to a third."""
+
+    def scrutinise(self, *_: object, **__: object) -> Scrutiny:
+        interval = ProbInterval(0.0, 1 / 3)
+        return Scrutiny(Likeness(0.0, ()), dict.fromkeys(HEADS, interval), (), {})
+
+
+def test_an_interval_that_begins_at_0_is_one(
+    predictor: Predictor, scans, question: str, make_zip, tmp_path: Path
+) -> None:
+    (tmp_path / UPLOAD_FILE).write_bytes(make_zip(scans))
+    certain: Any = Certain()
+    knowing = Predictor(replace(predictor.bundle, applicability=certain))
+    found = answer(knowing, tmp_path, question, Limits())
+    assert found["intervals"] == {head: [0.0, 0.3333] for head in HEADS}
 
 
 def test_a_patient_with_too_few_scans_is_refused(

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,7 @@ from pcrnet.simulation import trial
 from pcrnet.simulation.enrolment import CHANNELS, enrol
 from pcrnet.simulation.trial import CELL_NAMES, COVARIATES, make_patient, simulate_trial
 from pcrnet.source_code import digest_of_sources
+from pcrnet.storage import draft_of
 
 # Coarse MRI keeps it quick; the grids of PET and diffusion are those of the default.
 CONFIG = SimulationConfig(patients=12, seed=7, mri_spacing_mm=5.0, missing_scan_fraction=0.15)
@@ -147,7 +150,9 @@ def test_an_interrupted_simulation_continues_to_the_same_result(folder, tmp_path
     assert not (tmp_path / "cut" / "cohort.csv").exists()
     # A patient whose files are not all there is made again; a killed writer leaves a temporary.
     (tmp_path / "cut" / "SIM-0002" / "baseline_pet.nii.gz").unlink()
-    (tmp_path / "cut" / "SIM-0003" / ".99.partial.baseline_pet.nii.gz").write_bytes(b"half")
+    half = draft_of(tmp_path / "cut" / "SIM-0003" / "baseline_pet.nii.gz")
+    dead = half.with_name(half.name.replace(f"-{os.getpid()}-", f"-{_ended_process()}-"))
+    dead.write_bytes(b"half")
 
     monkeypatch.setattr(trial, "make_patient", make_patient)
     reports: list[tuple[int, int]] = []
@@ -155,6 +160,21 @@ def test_an_interrupted_simulation_continues_to_the_same_result(folder, tmp_path
     assert reports[0] == (4, 12)
     assert reports[-1] == (12, 12)
     assert _contents(tmp_path / "cut") == _contents(folder)
+
+
+def test_what_another_run_is_writing_in_the_same_folder_stays(tmp_path, folder):
+    shutil.copytree(folder, tmp_path / "cut")
+    (tmp_path / "cut" / "simulation.json").rename(tmp_path / "cut" / "simulation.unfinished.json")
+    half = draft_of(tmp_path / "cut" / "SIM-0003" / "baseline_pet.nii.gz")
+    half.write_bytes(b"half")
+    simulate_trial(tmp_path / "cut", CONFIG)
+    assert half.read_bytes() == b"half"
+
+
+def _ended_process() -> int:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
 
 
 def test_a_complete_simulation_is_used_as_it_is(folder, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import pcrnet
+from pcrnet.data import warp_compiled
 from pcrnet.source_code import digest_of_sources
 from pcrnet.training import fit_code
 from pcrnet.training.fit_code import code_digest, fit_sources
@@ -22,6 +23,7 @@ def test_every_model_its_training_and_its_data_decide_a_fit() -> None:
     assert {"loop", "module", "losses", "callbacks", "trainer", "resume", "fit"} <= {
         path.stem for path in fit_sources() if path.is_relative_to(_ROOT / "training")
     }
+    assert warp_compiled.SOURCE in fit_sources()
     assert {"augment", "clinical", "datamodule", "dataset", "seeds"} <= {
         path.stem for path in fit_sources() if path.parent.name == "data"
     }

@@ -132,6 +132,7 @@ def test_the_public_configuration_holds_neither_paths_nor_names_of_columns() -> 
             "data.cache=/home/jane/cache",
             "data.covariates=[jane_age]",
             "evaluation.protocol=/home/jane/protocol.yaml",
+            "evaluation.answers=/home/jane/answers.yaml",
         ]
     )
     shown = public_config(experiment)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pcrnet.run.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    from pcrnet.cohort.table import Patient
     from pcrnet.deploy.prediction.predictor import PredictionTable, Predictor
 
 
@@ -50,10 +51,10 @@ def opened(
     )
 
 
-def predicted(predictor: Predictor, cohort: Path) -> PredictionTable:
-    """The predictions of a cohort table, with what has to be said of them."""
+def predicted(predictor: Predictor, patients: Sequence[Patient]) -> PredictionTable:
+    """The predictions of patients, with what has to be said of them."""
     with ProgressBar("predicting") as bar:
-        table = predictor.predict_table(cohort, progress=bar.update)
+        table = predictor.predict_patients(patients, progress=bar.update)
     say_of(table, predictor)
     return table
 

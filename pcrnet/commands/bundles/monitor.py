@@ -6,8 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from pcrnet.cohort.outcome import OutcomeDefinition
 from pcrnet.commands.registry import Commands
 from pcrnet.disk_room import require_writable
+from pcrnet.errors import ConfigError
 
 
 def register(commands: Commands) -> None:
@@ -28,8 +30,7 @@ def register(commands: Commands) -> None:
     monitor.add_argument(
         "--definition",
         choices=("ypT0", "ypT0/is"),
-        default="ypT0",
-        help="of the outcomes in TABLE.csv: the bundle's (default: ypT0)",
+        help="of the outcomes in TABLE.csv (default: that of the bundles in the log)",
     )
     monitor.add_argument(
         "--bundle-sha256",
@@ -48,7 +49,8 @@ def _monitor(options: argparse.Namespace) -> None:
     from pcrnet.monitoring.watch import watch
 
     if options.outcomes is not None:
-        added = add_outcomes(options.log, options.outcomes, options.definition)
+        definition = _definition(options.definition, read_log(options.log).definitions)
+        added = add_outcomes(options.log, options.outcomes, definition)
         sys.stderr.write(f"outcomes of {added} patients added to the log\n")
     log = read_log(options.log)
     found = watch(log, options.sha256)
@@ -56,3 +58,18 @@ def _monitor(options: argparse.Namespace) -> None:
     for one in found.alarms:
         sys.stderr.write(f"alarm at patient {one.alarm}: {one.chart.words}\n")
     sys.stdout.write(f"{page}\n")
+
+
+def _definition(given: OutcomeDefinition | None, known: frozenset[str]) -> OutcomeDefinition:
+    """What the stages in a table of outcomes are read by: what the bundles were trained on."""
+    if given is None and len(known) < 2:
+        return "ypT0/is" if "ypT0/is" in known else "ypT0"
+    if given is None or (known and given not in known):
+        raise ConfigError(
+            f"the bundles of the log define complete response as {' and '.join(sorted(known))}",
+            field="--definition",
+            remedy="name the one that the outcomes are to be read by"
+            if given is None
+            else "leave it out, or watch a log of bundles of that definition",
+        )
+    return given

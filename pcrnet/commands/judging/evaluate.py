@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet.commands.bundles.bundle_use import add_bundle_checks, opened, predicted, took_part
-from pcrnet.commands.judging.validated_bundle import identity_of, write_patients_beside
+from pcrnet.commands.judging.validated_bundle import (
+    flow_of,
+    identity_of,
+    require_outcomes,
+    write_patients_beside,
+)
 from pcrnet.commands.registry import Commands
 from pcrnet.config.layers import load_experiment
 from pcrnet.disk_room import require_writable
@@ -18,6 +23,7 @@ from pcrnet.run_layout import PREDICTIONS_FILE, ReportLayout, RunLayout
 
 if TYPE_CHECKING:
     from pcrnet.deploy.bundle import Bundle
+    from pcrnet.evaluation.sources import FlowStep
 
 
 def register(commands: Commands) -> None:
@@ -43,6 +49,7 @@ def register(commands: Commands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
+    from pcrnet.evaluation.given_files import require_given_files
 
     columns = columns_of(options)
     runs = [Path(word) for word in options.words if not _is_setting(word)]
@@ -53,6 +60,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             "name one thing to evaluate",
             remedy="give a run folder, or --predictions P.csv, or --bundle B --cohort COHORT.csv",
         )
+    _refuse_idle(options, of_run=bool(runs), of_bundle=external)
     if runs:
         settings = [str(RunLayout(runs[0]).config), *overrides]
         report = evaluate_run(runs[0], load_experiment(settings).evaluation, progress=_say)
@@ -60,11 +68,13 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise PcrnetError("no folder for the report", field="--out", remedy="add --out DIR")
     else:
         config = load_experiment(overrides).evaluation
+        require_given_files(config)
         require_writable(ReportLayout(options.out).page)
         tables = options.predictions or [options.out / PREDICTIONS_FILE]
         bundle = patients = None
+        flow: tuple[FlowStep, ...] = ()
         if external:
-            bundle = _predict_others(options, tables[0])
+            bundle, flow = _predict_others(options, tables[0])
             patients = write_patients_beside(options.cohort, bundle, tables[0])
         report = evaluate_table(
             tables[0],
@@ -74,19 +84,41 @@ def _evaluate(options: argparse.Namespace) -> None:
             columns=columns,
             patients=patients,
             bundle=None if bundle is None else identity_of(bundle),
+            flow=flow,
             progress=_say,
         )
     sys.stdout.write(f"report: {report}\n")
 
 
-def _predict_others(options: argparse.Namespace, out: Path) -> Bundle:
+def _refuse_idle(options: argparse.Namespace, *, of_run: bool, of_bundle: bool) -> None:
+    """Refuse what would be left aside in silence: somebody believes that it was heeded."""
+    given = {
+        "--bundle": options.bundle,
+        "--cohort": options.cohort,
+        "--bundle-sha256": options.sha256,
+        "--key": options.key,
+    }
+    idle = [] if of_bundle else [name for name, value in given.items() if value is not None]
+    idle += ["--out"] * (of_run and options.out is not None)
+    if idle:
+        what = "a run, whose report lies in its own folder" if of_run else "a table"
+        raise PcrnetError(
+            f"plays no part where {what} is evaluated",
+            field=", ".join(idle),
+            remedy="leave it out; --bundle B --cohort COHORT.csv --out DIR judge a bundle",
+        )
+
+
+def _predict_others(options: argparse.Namespace, out: Path) -> tuple[Bundle, tuple[FlowStep, ...]]:
     """Predict patients who took no part in training, for an external validation."""
     from pcrnet.deploy.prediction.prediction_files import check_destination, write_record
 
     cohort: Path = options.cohort
     check_destination(out)
     predictor = opened(options)
-    table = predicted(predictor, cohort)
+    patients = predictor.read_patients(cohort)
+    require_outcomes(patients, cohort)
+    table = predicted(predictor, patients)
     if table.trained_on:
         raise PcrnetError(
             took_part(table.trained_on),
@@ -95,7 +127,7 @@ def _predict_others(options: argparse.Namespace, out: Path) -> Bundle:
         )
     table.write(out)
     write_record(out, bundle_sha256=predictor.bundle.sha256, cohort=cohort, device="cpu")
-    return predictor.bundle
+    return predictor.bundle, flow_of(table)
 
 
 def _say(message: str) -> None:

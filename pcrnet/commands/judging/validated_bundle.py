@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pcrnet.cohort.outcome import Outcome
 from pcrnet.csv_text import csv_text
-from pcrnet.errors import PcrnetError
+from pcrnet.errors import CohortError, PcrnetError
 from pcrnet.evaluation.population.case_mix import BundleIdentity, read_case_mix
+from pcrnet.evaluation.sources import FlowStep
 from pcrnet.run_layout import RunLayout
 from pcrnet.storage import write_text
 from pcrnet.table_file import is_unknown, read_text_table
 
 if TYPE_CHECKING:
+    from pcrnet.cohort.table import Patient
     from pcrnet.deploy.bundle import Bundle
+    from pcrnet.deploy.prediction.predictor import PredictionTable
 
 _SITE = "site"
 
@@ -38,6 +43,29 @@ def identity_of(bundle: Bundle) -> BundleIdentity:
         inputs=f"{branches} at {', '.join(manifest.data.timepoints)}{covariates}",
         simulated=manifest.simulated,
         training=read_case_mix(manifest.case_mix),
+    )
+
+
+def require_outcomes(patients: Sequence[Patient], cohort: Path) -> None:
+    """Find out before anything is predicted whether there is anything to hold predictions against.
+
+    Raises:
+        CohortError: Nobody's outcome is known.
+    """
+    if all(patient.outcome == Outcome() for patient in patients):
+        raise CohortError(
+            "no outcome of its patients is known, so predictions cannot be judged",
+            file=cohort.name,
+            remedy="add what pathology found, in the columns ypT and ypN; predict needs none",
+        )
+
+
+def flow_of(table: PredictionTable) -> tuple[FlowStep, ...]:
+    """How many of the cohort are judged: who was refused is in no figure of the report."""
+    judged = 0 if table.predictions is None else len(table.predictions)
+    return (
+        FlowStep("rows in the cohort table", judged + len(table.refused), ""),
+        FlowStep("patients predicted", judged, "refused by the bundle"),
     )
 
 

@@ -26,6 +26,7 @@ _LARGEST = 65504.0  # scans are kept in half precision
 _SCALE: dict[ChannelKind, str] = {
     "suv": "standardised uptake value; 0 outside the scan",
     "adc": "apparent diffusion coefficient; 0 outside the scan",
+    "hu": "thousands of Hounsfield units; -1, air, outside the scan",
     "dce": "over the median of the body before contrast, one scale for all phases of a visit; 0 "
     "outside the scan",
     "ratio": "unchanged; 0 outside the scan",
@@ -35,6 +36,7 @@ _SCALE: dict[ChannelKind, str] = {
 _USUAL: dict[ChannelKind, tuple[float, float]] = {
     "suv": (0.0, 50.0),
     "adc": (0.0, 5.0),
+    "hu": (-1.0, 3.0),
     "dce": (0.0, 20.0),
     "ratio": (0.0, 10.0),
     "zscore": (-10.0, 20.0),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from pcrnet.errors import OutputError
-from pcrnet.storage import make_folder, writing_to
+from pcrnet.storage import draft_of, is_abandoned, make_folder, writing_to
 
 
 @contextmanager
@@ -19,10 +20,14 @@ def new_folder(path: Path) -> Iterator[Path]:
         OutputError: Something stands there already, or nothing can be written there.
     """
     require_free(path)
-    partial = path.absolute().with_name(f".partial.{path.absolute().name}")
+    for leftover in path.absolute().parent.glob(f".*.partial.{escape(path.absolute().name)}"):
+        if is_abandoned(leftover):  # by a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+    # Of this process alone: of two that make the same folder, one finds that it came too late.
+    partial = draft_of(path.absolute())
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         yield make_folder(partial)
+        require_free(path)
         with writing_to(path):
             if path.is_dir():
                 path.rmdir()

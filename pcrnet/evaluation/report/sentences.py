@@ -15,6 +15,7 @@ from pcrnet.config.evaluation import (
 )
 from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.population.patients import listed
+from pcrnet.evaluation.report.caution_sentences import cautions
 from pcrnet.evaluation.report.consequence_sentences import level_sentence, net_benefit_sentence
 from pcrnet.evaluation.report.estimate_words import with_interval
 from pcrnet.evaluation.report.refit_sentences import (
@@ -23,7 +24,7 @@ from pcrnet.evaluation.report.refit_sentences import (
     sites_sentence,
 )
 from pcrnet.evaluation.report.rival_sentences import rival_sentences
-from pcrnet.evaluation.results import HEAD_LABELS, Analysis, Confirmation, HeadResult
+from pcrnet.evaluation.results import HEAD_LABELS, Analysis, HeadResult
 from pcrnet.evaluation.statistics.intervals import Estimate
 
 SURGERY: Mapping[Head, str] = {
@@ -98,7 +99,7 @@ def write_words(analysis: Analysis) -> Words:
         caution=" ".join(cautions(analysis)),
         operating_point=_operating_point(main),
         level=level_sentence(main),
-        verdicts=_verdicts(analysis.confirmation, folds=analysis.folds),
+        verdicts=_verdicts(analysis),
         rivals=rival_sentences(analysis),
         facts=_facts(analysis),
         calibration=_calibration(main),
@@ -110,32 +111,6 @@ def write_words(analysis: Analysis) -> Words:
         conditional=_conditional(analysis),
         together=_together(analysis),
     )
-
-
-def cautions(analysis: Analysis) -> tuple[str, ...]:
-    """Why the results are not to be believed as they stand."""
-    experiment = analysis.sources.experiment
-    if experiment is not None:
-        return (experiment.evaluation.caution,) if experiment.evaluation.caution else ()
-    reversed_heads = [head for head in analysis.heads if _looks_reversed(head)]
-    if not reversed_heads:
-        return ()
-    areas = listed(
-        [f"{head.label} {with_interval(head.metrics['auc'])}" for head in reversed_heads]
-    )
-    return (
-        f"The coding looks reversed: the AUC is below 0.5 for {areas}. Check that the label 1 "
-        "means complete response (--positive names another one), and that the probability is that "
-        "of complete response and not 1 − p.",
-    )
-
-
-def _looks_reversed(head: HeadResult) -> bool:
-    auc = head.metrics["auc"]
-    if auc.value is None:
-        return False
-    perfectly = auc.value == 0.0 and min(head.responders, head.n - head.responders) >= 3
-    return perfectly or (auc.high is not None and auc.high < 0.5)
 
 
 def meaning(head: Head, definition: str | None) -> str:
@@ -190,8 +165,9 @@ def _operating_point(main: HeadResult) -> str:
     )
 
 
-def _verdicts(confirmation: Confirmation | None, *, folds: int | None) -> tuple[Verdict, ...]:
-    """Under cross-validation a verdict holds for the judged thresholds, and says so."""
+def _verdicts(analysis: Analysis) -> tuple[Verdict, ...]:
+    """Where there is more than one threshold a verdict holds for those alone, and says so."""
+    confirmation, folds = analysis.confirmation, analysis.folds
     if confirmation is None:
         return ()
     kinds = {"met": "met", "not met": "failed"}
@@ -207,6 +183,8 @@ def _verdicts(confirmation: Confirmation | None, *, folds: int | None) -> tuple[
         text = f"Co-primary endpoint {name}, {timepoints}: {result.status}"
         if folds and result.status in kinds:
             text += f" by the {folds} thresholds and fits as they are, in cross-validation"
+        elif analysis.thresholds_differ and result.status in kinds:
+            text += " by thresholds that differ between patients, for which no level is claimed"
         text += f" ({result.reason or limits})."
         verdicts.append(Verdict(kinds.get(result.status, "open"), text))
     return tuple(verdicts)

@@ -24,7 +24,7 @@ GRID: FloatArray = np.linspace(0.0, 1.0, 101)
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve over :data:`GRID` with its pointwise band; arrays of shape ``(T,)``."""
+    """A curve with its pointwise band; arrays of shape ``(T,)``."""
 
     x: FloatArray
     y: FloatArray

@@ -7,6 +7,7 @@ taken: which outcome they state, and which way round, is for the user to say.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,14 +79,25 @@ class ColumnMap:
         """From words ``HEAD=COLUMN``, or ``COLUMN`` alone for yT0yN0, as the command line has them.
 
         Raises:
-            PredictionsError: One head is given twice.
+            PredictionsError: One head is given twice, or a threshold is no number.
         """
-        cuts = _by_head("--threshold", threshold)
+        cuts = {
+            head: _number_or_column(word)
+            for head, word in _by_head("--threshold", threshold).items()
+        }
+        for head, cut in cuts.items():
+            if isinstance(cut, float) and not math.isfinite(cut):
+                raise PredictionsError(
+                    f"the threshold of {head} is no number",
+                    field="--threshold",
+                    remedy="give a number, or the name of a column; leave it out where none was "
+                    "locked",
+                )
         return cls(
             identifier=identifier,
             prob=_by_head("--prob", prob),
             label=_by_head("--label", label),
-            threshold={head: _number_or_column(word) for head, word in cuts.items()},
+            threshold=cuts,
             positive=positive,
             scale=scale,
         )
@@ -198,7 +210,7 @@ def near_columns(
     """Columns that may be meant: by their names first, then by what they hold; at most three."""
     synonyms = set(_SYNONYMS[kind].split())
     by_name = [name for name in columns if compact(name) in synonyms or _head_in(name, kind)]
-    holds = {"id": _holds_names, "prob": _holds_probabilities, "label": _holds_two_values}[kind]
+    holds = {"id": _holds_names, "prob": holds_probabilities, "label": _holds_two_values}[kind]
     by_cells = [name for name, cells in columns.items() if name not in by_name and holds(cells)]
     # What names the other class is proposed last, if at all.
     found = sorted([*by_name, *by_cells], key=lambda name: bool(_OF_RESIDUE.search(name)))
@@ -216,10 +228,11 @@ def _head_in(name: str, kind: str) -> bool:
 
 
 def _holds_names(cells: Sequence[str]) -> bool:
-    return len(set(cells)) == len(cells) > 1 and not _holds_probabilities(cells)
+    return len(set(cells)) == len(cells) > 1 and not holds_probabilities(cells)
 
 
-def _holds_probabilities(cells: Sequence[str]) -> bool:
+def holds_probabilities(cells: Sequence[str]) -> bool:
+    """Whether all known cells are numbers from 0 to 1, and more than two of them differ."""
     known = {decimal_point(cell) for cell in cells if not is_unknown(cell)}
     try:
         return len(known) > 2 and all(0.0 <= float(cell) <= 1.0 for cell in known)

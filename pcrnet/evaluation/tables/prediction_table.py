@@ -20,6 +20,7 @@ from pcrnet.evaluation.tables.column_map import (
     ColumnMap,
     Scale,
     find_columns,
+    holds_probabilities,
     missing_columns,
 )
 from pcrnet.table_file import decimal_point, is_unknown, read_text_table
@@ -90,6 +91,7 @@ def read_prediction_table(path: Path, wanted: ColumnMap) -> PredictionColumns:
         for head in wanted.threshold
         if f"{PROB}{head}" not in found and not problems
     ]
+    problems += _scale_problems(taken, wanted)
     if problems:
         raise PredictionsListError(f"{path.name} is no table of predictions", problems)
 
@@ -148,6 +150,35 @@ def _parse_probabilities(cells: Sequence[str], scale: Scale) -> FloatArray:
         bare = [cell.rstrip().removesuffix("%").rstrip() for cell in cells]
         return _on_scale(parse_numbers(bare), "percent")
     return _on_scale(parse_numbers(cells), scale)
+
+
+def _scale_problems(
+    taken: Mapping[str, Sequence[str]], wanted: ColumnMap
+) -> list[PredictionsError]:
+    """Numbers that are on no such scale as the user says, found before they are converted."""
+    if wanted.scale == "probability":
+        return []
+    found = [
+        PredictionsError(
+            f"all its numbers lie between 0 and 1, as probabilities do and {wanted.scale} numbers "
+            "hardly would",
+            field=name,
+            remedy="leave --scale out; if they are what it says, convert them yourself",
+        )
+        for name, cells in taken.items()
+        if name.startswith(PROB) and holds_probabilities(cells)
+    ]
+    if wanted.scale == "percent":
+        found += [
+            PredictionsError(
+                f"a threshold of {cut:g} per cent calls nearly everybody a complete responder",
+                field=f"--threshold {head}",
+                remedy="with --scale percent a threshold is one, too: 30 for 0.30",
+            )
+            for head, cut in wanted.threshold.items()
+            if isinstance(cut, float) and 0.0 < cut <= 1.0
+        ]
+    return found
 
 
 def _on_scale(values: FloatArray, scale: Scale) -> FloatArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -273,9 +273,6 @@ def _transformer(name: str) -> str:
     for pattern, replacement in _TRANSFORMER:
         name = re.sub(pattern, replacement, name)
     return name
-
-
-Rename = Callable[[str], str]
 
 
 def _refused(path: Path, problem: str, remedy: str) -> ConfigError:

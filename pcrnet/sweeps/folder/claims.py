@@ -9,7 +9,7 @@ what it makes meanwhile lies where nobody looks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,3 @@ class Claims:
     def _create(self, folder: Path, name: str, generation: int) -> Claim | None:
         made = create_once(folder / f"{name}.{generation}", self._worker.encode())
         return Claim(folder, name, generation) if made else None
-
-
-Alive = Callable[[], None]
-"""Raises where the worker has lost what it is at."""

@@ -68,13 +68,11 @@ class FitNote:
     Attributes:
         seconds: That it took.
         early: Of each fold that it left out, the value of the objective before calibration.
-        worker: Who made it.
         losses: Mean training loss of each epoch, network after network.
     """
 
     seconds: float
     early: tuple[float | None, ...]
-    worker: str = ""
     losses: tuple[float, ...] = ()
 
 
@@ -137,7 +135,6 @@ def read_note(path: Path) -> FitNote:
         return FitNote(
             float(record["seconds"]),
             tuple(record["early"]),
-            str(record["worker"]),
             tuple(record["losses"]),
         )
 

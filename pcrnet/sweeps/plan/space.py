@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pcrnet.config.evaluation import ASKED_AFTER_TRAINING
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.schema import all_keys
 from pcrnet.errors import ConfigError
@@ -23,9 +24,10 @@ _FIXED = {
     "evaluation.group": "trials must be judged alike",
     "evaluation.mode": "trials must be judged alike",
     "evaluation.repeats": "trials must be judged alike",
-    "evaluation.seed": "changes no number that could be searched",
-    "evaluation.bootstrap_draws": "changes no number that could be searched",
-    "evaluation.protocol": "changes no number that could be searched",
+    **{
+        f"evaluation.{key}": "changes no number that could be searched"
+        for key in sorted(ASKED_AFTER_TRAINING)
+    },
     "evaluation.variants": "changes no number that could be searched",
     "evaluation.rivals": "changes no number that could be searched",
     "outcome": "trials must have the same outcome",

@@ -56,6 +56,18 @@ def estimate_memory(job: FitJob) -> MemoryNeed:
     return memory_need(network, batch, job.training, networks, len(job.patients))
 
 
+def images_alone(config: TrainingConfig, voxels: int) -> int:
+    """Bytes that the images of one fit take, or of the one patient by whom the rest is found out.
+
+    Args:
+        config: Batch size and device.
+        voxels: Of one patient, in all visits and channels.
+    """
+    # A patient is made as float32 and halved; a GPU's batches lie on the GPU.
+    one = 6 * voxels
+    return one if uses_gpu(config) else max(one, config.batch_size * _COPIES_OF_INPUT * 4 * voxels)
+
+
 def memory_need(
     network: nn.Module, batch: Batch, config: TrainingConfig, networks: int, patients: int
 ) -> MemoryNeed:

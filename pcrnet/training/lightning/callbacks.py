@@ -39,6 +39,7 @@ class AveragedWeights(WeightAveraging):
         super().__init__(multi_avg_fn=average, use_buffers=False)
         self._decay = decay
         self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
+        self._statistics: tuple[list[Tensor], list[Tensor]] = ([], [])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The first average of all is a copy; Lightning makes it."""
@@ -57,7 +58,7 @@ class AveragedWeights(WeightAveraging):
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Average all weights in one operation.
+        """Average all weights in one operation; statistics of batch norms are copied, as by torch.
 
         Lightning's own looks for every parameter anew in each step, and asks the device how many
         steps there were: on a CPU that takes a tenth of a step, and a GPU waits for it.
@@ -70,6 +71,8 @@ class AveragedWeights(WeightAveraging):
             average = self._average_model
             assert average is not None  # noqa: S101
             torch._foreach_lerp_(*self._pairs, 1.0 - self._decay)
+            if self._statistics[0]:
+                torch._foreach_copy_(*self._statistics)
             average.n_averaged += 1
             self._latest_update_step = trainer.global_step
 
@@ -79,6 +82,12 @@ class AveragedWeights(WeightAveraging):
         self._pairs = (
             [parameter.detach() for parameter in average.module.parameters()],
             [parameter.detach() for parameter in pl_module.parameters()],
+        )
+        # A buffer that no checkpoint holds is a constant.
+        kept = [name for name, _ in pl_module.named_buffers() if name in pl_module.state_dict()]
+        self._statistics = (
+            [average.module.get_buffer(name) for name in kept],
+            [pl_module.get_buffer(name) for name in kept],
         )
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from pcrnet.cohort.table import Patient
@@ -22,7 +23,7 @@ from pcrnet.data.splits import make_splits
 from pcrnet.errors import IntegrityError, RunError
 from pcrnet.models.blueprint import NetworkBlueprint
 from pcrnet.models.contract import FitPart
-from pcrnet.storage import atomic_path, sha256_file
+from pcrnet.storage import sha256_file, write_bytes
 from pcrnet.training.devices import computing_device, require_deterministic_layers
 from pcrnet.training.events import FitEvent, Remark
 from pcrnet.training.lightning.finite import require_finite
@@ -222,10 +223,8 @@ def _keep_trained(network: nn.Module, folder: Path, fingerprint: str) -> None:
     state = {
         name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
     }
-    draft = folder / f".{_TRAINED}.partial.safetensors"
-    save_file(state, draft)
-    with atomic_path(folder / _trained_name(fingerprint, sha256_file(draft))) as temporary:
-        draft.replace(temporary)
+    data = save(state)
+    write_bytes(folder / _trained_name(fingerprint, hashlib.sha256(data).hexdigest()), data)
 
 
 def _take_trained(network: nn.Module, folder: Path, fingerprint: str) -> bool:

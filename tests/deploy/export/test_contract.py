@@ -1,9 +1,13 @@
 """The contract says what the graph takes, in the words of the configuration."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
+from pcrnet.config.imaging import ChannelKind
 from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.export import contract as contract_module
 from pcrnet.deploy.export.contract import describe_contract
 from pcrnet.deploy.export.spec import GraphSpec
 
@@ -17,6 +21,11 @@ def bundle(network_bundle):
 def contract(bundle):
     inputs = GraphSpec.of(bundle).inputs()
     return describe_contract(bundle, inputs, files={}, graph={"file": "m"}, agreements=())
+
+
+def test_every_kind_of_channel_has_its_words_and_its_usual_range():
+    assert set(contract_module._SCALE) == set(get_args(ChannelKind))
+    assert set(contract_module._USUAL) == set(get_args(ChannelKind))
 
 
 def test_shapes_follow_from_the_names(contract):

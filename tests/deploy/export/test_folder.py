@@ -1,9 +1,13 @@
 """An export appears whole, and takes nobody's place."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pcrnet.deploy.export.folder import new_folder
 from pcrnet.errors import OutputError
+from pcrnet.storage import draft_of, make_folder
 
 
 def test_a_folder_appears_when_the_block_has_succeeded(tmp_path):
@@ -32,6 +36,45 @@ def test_what_stands_there_is_not_replaced(tmp_path):
         with pytest.raises(OutputError, match="replaces nothing"), new_folder(out):
             pass
     assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_of_two_that_make_the_same_folder_the_first_is_whole_and_the_second_refused(tmp_path):
+    out = tmp_path / "out"
+
+    def late():
+        with new_folder(out) as second:
+            (second / "graph").write_text("of the second")
+            with new_folder(out) as first:
+                (first / "graph").write_text("of the first")
+                (first / "contract").write_text("of the first")
+
+    with pytest.raises(OutputError, match="replaces nothing"):
+        late()
+    assert {path.name: path.read_text() for path in out.iterdir()} == {
+        "graph": "of the first",
+        "contract": "of the first",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_process_has_left_goes_and_what_a_living_one_makes_stays(tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, sys, pathlib; from pcrnet.storage import draft_of, make_folder\n"
+            "make_folder(draft_of(pathlib.Path(sys.argv[1]))).joinpath('file').touch()\n"
+            "os._exit(9)",
+            str(tmp_path / "out"),
+        ],
+        check=False,
+    )
+    assert done.returncode == 9
+    assert len(list(tmp_path.iterdir())) == 1
+    mine = make_folder(draft_of(tmp_path / "out"))
+    with new_folder(tmp_path / "out"):
+        assert mine.is_dir()
+        assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_empty_folder_may_be_named(tmp_path):

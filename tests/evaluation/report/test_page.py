@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -113,6 +114,24 @@ def test_openings_and_endpoints_are_shown(analysis: Analysis, protocol_file: Pat
     assert "Openings of the locked test set" in page
     again = replace(table, digests={"predictions.csv": "1" * 64})
     assert "was opened 2 times" in page_of(analyse(again, config))
+
+
+def test_an_exact_level_is_claimed_for_one_locked_threshold_alone(
+    analysis: Analysis, protocol_file: Path
+) -> None:
+    config = FEW.model_copy(update={"protocol": str(protocol_file)})
+    exact = "The limits are exact"
+    assert exact not in page_of(analyse(analysis.sources, config))
+    external = replace(analysis.sources.predictions, fold=None)
+    page = page_of(analyse(replace(analysis.sources, predictions=external), config))
+    assert exact not in page
+    assert "never less than the stated level" not in page
+    assert "by thresholds that differ between patients, for which no level is claimed" in page
+    one = {head: np.full(len(external), 0.4) for head in external.heads}
+    locked = replace(analysis.sources, predictions=replace(external, threshold=one))
+    page = page_of(analyse(locked, config))
+    assert exact in page
+    assert "no level is claimed" not in page
 
 
 def test_a_comparison_without_variance_has_no_p(analysis: Analysis) -> None:

@@ -6,22 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pcrnet.config.evaluation import EvaluationConfig
 from pcrnet.config.experiment import Experiment
-from pcrnet.evaluation.analysis import analyse
 from pcrnet.evaluation.population.case_mix import BundleIdentity
 from pcrnet.evaluation.report.sentences import (
-    cautions,
     meaning,
     p_short,
     with_interval,
     write_words,
 )
 from pcrnet.evaluation.results import Analysis
-from pcrnet.evaluation.sources import Sources
 from pcrnet.evaluation.statistics.intervals import Estimate
 from pcrnet.evaluation.statistics.net_benefit import consequences
-from pcrnet.evaluation.tables.predictions import Predictions
 
 
 def with_experiment(analysis: Analysis, **sections: object) -> Analysis:
@@ -120,26 +115,6 @@ def test_a_slope_that_does_not_exist_leaves_the_level(analysis: Analysis) -> Non
     text = write_words(replace(analysis, heads=(main,))).calibration
     assert "not defined (perfect separation)" in text
     assert "of the slope nothing can be said" in text
-
-
-@pytest.mark.parametrize("count", [3, 40])
-def test_reversed_coding_is_pointed_out(count: int) -> None:
-    def judged(prob: np.ndarray) -> tuple[str, ...]:
-        label = np.repeat([0.0, 1.0], count)
-        table = Predictions(tuple(map(str, range(2 * count))), {"yT0": prob}, {"yT0": label})
-        sources = Sources(name="table", predictions=table, covariates=())
-        return cautions(analyse(sources, EvaluationConfig(bootstrap_draws=200)))
-
-    prob = np.linspace(0.1, 0.9, 2 * count)
-    assert judged(prob) == ()
-    (caution,) = judged(1 - prob)
-    assert "The coding looks reversed" in caution
-    assert "yT0 0.00" in caution
-    assert judged(np.full(2 * count, 0.5)) == ()
-
-
-def test_a_run_of_our_own_is_not_taken_for_reversed(analysis: Analysis) -> None:
-    assert cautions(with_metric(analysis, "auc", 0.1, 0.3)) == ()
 
 
 @pytest.mark.parametrize(("p", "text"), [(0.0, "< 0.001"), (0.0009, "< 0.001"), (0.0312, "0.031")])

@@ -33,6 +33,12 @@ def test_a_head_given_twice_is_refused():
         ColumnMap.of_words(prob=["a", "yT0yN0=b"])
 
 
+@pytest.mark.parametrize("word", ["nan", "yT0=inf", "yN0=-inf"])
+def test_a_threshold_that_is_no_number_is_refused(word):
+    with pytest.raises(PredictionsError, match="is no number"):
+        ColumnMap.of_words(threshold=[word])
+
+
 @pytest.mark.parametrize(
     "name", ["PATIENT_ID", "Patient ID", "patient.id", "PatientID", "ｐatient-id"]
 )

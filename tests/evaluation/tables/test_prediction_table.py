@@ -34,6 +34,25 @@ def test_a_positive_label_is_named_whatever_its_form(tmp_path, cells):
     np.testing.assert_array_equal(table.label["yT0"], [1.0, 0.0, np.nan])
 
 
+@pytest.mark.parametrize("scale", ["percent", "logit"])
+def test_probabilities_that_are_said_to_be_something_else_are_not_converted(tmp_path, scale):
+    text = "patient_id,prob_yT0\na,0.1\nb,0.5\nc,0.9\n"
+    with pytest.raises(PredictionsListError, match="all its numbers lie between 0 and 1"):
+        read(tmp_path, text, scale=scale)
+    assert read(tmp_path, text).prob["yT0"].tolist() == [0.1, 0.5, 0.9]
+
+
+@pytest.mark.parametrize(("cut", "refused"), [("0.3", True), ("30", False)])
+def test_a_threshold_has_the_scale_of_the_probabilities(tmp_path, cut, refused):
+    text = "patient_id,prob_yT0\na,10\nb,50\nc,90\n"
+    words = {"scale": "percent", "threshold": [f"yT0={cut}"]}
+    if refused:
+        with pytest.raises(PredictionsListError, match="calls nearly everybody"):
+            read(tmp_path, text, **words)
+    else:
+        assert read(tmp_path, text, **words).threshold["yT0"].tolist() == [0.3] * 3
+
+
 @pytest.mark.parametrize("unknown", ["?", "Unknown", "missing", "n.a."])
 def test_an_outcome_that_is_said_to_be_unknown_is(tmp_path, unknown):
     table = read(tmp_path, f"patient_id,yT0,prob_yT0\na,1,0.1\nb,{unknown},0.2\n")

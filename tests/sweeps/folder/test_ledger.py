@@ -64,10 +64,10 @@ def test_a_fit_is_done_when_its_folder_is_there(known):
     ledger, place = Ledger(sweep, layout), TrialLayout(layout.trials / first.trial)
     assert not ledger.is_done(place, "without-0")
     make_folder(place.fit("without-0"))
-    write_note(place.note("without-0"), FitNote(2.0, (0.5, None), "me", (1.0,)))
+    write_note(place.note("without-0"), FitNote(2.0, (0.5, None), (1.0,)))
     assert ledger.is_done(place, "without-0")
     assert not ledger.is_done(place, "without-1")
-    assert ledger.note(place, "without-0") == FitNote(2.0, (0.5, None), "me", (1.0,))
+    assert ledger.note(place, "without-0") == FitNote(2.0, (0.5, None), (1.0,))
 
 
 def test_the_experiment_of_a_trial_has_its_values(known):

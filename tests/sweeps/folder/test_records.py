@@ -27,7 +27,7 @@ def test_what_is_written_is_read_back(tmp_path):
     result = TrialResult("complete", 0.5, 6, 1.5, {"yT0": {"auc": None}}, (0.1, None))
     write_result(tmp_path / "r", result)
     assert read_result(tmp_path / "r") == result
-    note = FitNote(1.5, (0.25, None), "w", (0.5,))
+    note = FitNote(1.5, (0.25, None), (0.5,))
     write_note(tmp_path / "n", note)
     assert read_note(tmp_path / "n") == note
 

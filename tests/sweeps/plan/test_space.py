@@ -87,6 +87,7 @@ def test_a_range_without_a_step_is_no_grid():
         ("data.simulation.patients", "the same patients"),
         ("outcome.definition", "the same outcome"),
         ("tracking.project", "changes no number"),
+        ("evaluation.answers", "changes no number"),
         ("model.widht", "did you mean model.width"),
     ],
 )

@@ -198,3 +198,42 @@ def test_averaging_is_an_exponential_moving_average_of_the_weights() -> None:
     for step, weight in enumerate([0.0, 1.0, 2.0, 3.0, 4.0]):
         expected = weight if step <= 1 else 0.5 * expected + 0.5 * weight
     assert model.weight.item() == pytest.approx(expected)
+
+
+def test_statistics_of_batch_norms_are_those_of_the_last_step() -> None:
+    """Not averaged, as by torch's own AveragedModel, and not left as they were after one step."""
+    from pytorch_lightning import LightningModule, Trainer
+    from torch.utils.data import DataLoader
+
+    from pcrnet.training.lightning.trainer import quiet_lightning
+
+    class Normalised(LightningModule):
+        """A batch norm that is shown 1, 2, 3 and so on, two of each."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(1, momentum=0.5)
+
+        def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
+            return self.norm(batch).sum()
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    model = Normalised()
+    shown = torch.arange(1.0, 7.0).repeat_interleave(2)[:, None]
+    with quiet_lightning():
+        Trainer(
+            max_epochs=1,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[AveragedWeights(0.5)],
+        ).fit(model, DataLoader(shown, batch_size=2))
+    expected = 0.0
+    for value in range(1, 7):
+        expected = 0.5 * expected + 0.5 * value
+    assert model.norm.running_mean.item() == pytest.approx(expected)
+    assert model.norm.num_batches_tracked.item() == 6

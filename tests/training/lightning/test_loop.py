@@ -17,7 +17,7 @@ from pcrnet.config.training import EarlyStopping
 from pcrnet.data.clinical import ClinicalEncoding
 from pcrnet.data.datamodule import AheadLoader, FitDataModule
 from pcrnet.data.seeds import derive_seed
-from pcrnet.errors import RunError
+from pcrnet.errors import OutputError, RunError
 from pcrnet.models.contract import FitPart, FitRequest
 from pcrnet.models.encoders.resnet import ResNetConfig
 from pcrnet.models.kinds import KINDS, fit_model
@@ -108,6 +108,18 @@ def test_a_finished_network_is_taken_whole_or_not_at_all(tmp_path: Path) -> None
     before = [value.clone() for value in other.state_dict().values()]
     assert not _take_trained(other, tmp_path, "a" * 64)
     assert all(map(torch.equal, before, other.state_dict().values()))
+
+
+def test_what_cannot_be_kept_is_said_in_words_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))  # no file may be longer
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            _keep_trained(nn.Linear(200, 3), tmp_path, "a" * 64)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
 
 
 def test_offsets_are_part_of_the_loss(make_job: MakeJob, tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
+from pcrnet.data.dataset import Batch
 from pcrnet.training.lightning.module import PcrModule, learning_rate_factor, parameter_groups
 
 
@@ -83,3 +88,75 @@ def test_gradients_are_clipped_by_value_or_by_norm(algorithm: str | None, larges
         assert found.norm().item() == pytest.approx(0.5, rel=1e-4)
     module.configure_gradient_clipping(None, None, algorithm)
     assert network.weight.grad is found
+
+
+class _Slope(nn.Module):
+    """Logits that hang on the days alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(1, 3)
+
+    def forward(self, image: Any, present: Any, days: torch.Tensor, *_: Any) -> torch.Tensor:
+        logits: torch.Tensor = self.linear(days)
+        return logits
+
+
+def _batch(patients: int, seed: int) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    allowed = torch.eye(4, dtype=torch.bool)[torch.arange(patients) % 4]
+    nothing = torch.zeros(patients, 0)
+    days = torch.randn(patients, 1, generator=generator)
+    number = torch.arange(patients)
+    return Batch(
+        nothing, nothing, days, nothing, nothing, allowed, torch.zeros(patients, 3), number
+    )
+
+
+class _Losses(pl.Callback):
+    """What was shown since the epoch began, and what Lightning says at its end."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after = stop_after
+        self.seen: list[tuple[float, int]] = []
+        self.told: list[tuple[float, float]] = []
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, _: Any, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self.seen.append((float(outputs["loss"]), len(batch.patient)))
+        if trainer.global_step == self.stop_after:
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, _: Any) -> None:
+        patients = sum(number for _, number in self.seen)
+        mean = sum(loss * number for loss, number in self.seen) / patients
+        self.told.append((mean, float(trainer.callback_metrics["train/loss"])))
+        self.seen = []
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pytorch_lightning")
+@pytest.mark.parametrize(
+    ("steps", "stop_after", "limit", "epochs"),
+    [(-1, None, None, 2), (4, None, None, 2), (-1, 2, None, 1), (-1, None, 2, 2)],
+)
+def test_the_loss_of_an_epoch_is_the_mean_over_its_patients_however_it_ends(
+    steps: int, stop_after: int | None, limit: int | None, epochs: int
+) -> None:
+    losses = _Losses(stop_after)
+    trainer = pl.Trainer(
+        max_epochs=2,
+        max_steps=steps,
+        limit_train_batches=limit,
+        callbacks=[losses],
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    batches: Any = DataLoader([_batch(8, 0), _batch(5, 1), _batch(3, 2)], batch_size=None)  # type: ignore[arg-type]
+    trainer.fit(PcrModule({}, {}, 0, built=_Slope()), batches)
+    assert len(losses.told) == epochs
+    for mean, told in losses.told:
+        assert told == pytest.approx(mean, rel=1e-6)

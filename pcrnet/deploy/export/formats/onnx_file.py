@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -13,8 +12,6 @@ from pcrnet.errors import ExportError
 
 OPSET = 18
 """Attention is one operator from 23 on, which few runtimes have yet."""
-
-Quantisation = Literal["int8", "fp16"]
 
 
 def write_onnx(path: Path, graph: DecisionGraph) -> None:
