@@ -221,7 +221,7 @@ def information_by_chance(joint: NDArray[np.float64]) -> float:
     return float(cells / (2 * joint.sum()))
 
 
-class Likeness:
+class VisitPair:
     """How like the first visit a later one is; the first is sampled once.
 
     Args:

@@ -19,8 +19,8 @@ from pcrnet.config.imaging import RegistrationEngine, RigidAlignment
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration.likeness import (
     COMPARING_MM,
-    Likeness,
     Transform,
+    VisitPair,
     WorkingScan,
     front_difference_mm,
     prepare_scan,
@@ -154,7 +154,7 @@ def _engine(name: RegistrationEngine) -> Engine:
 
 
 def _align(fixed: WorkingScan, moving: WorkingScan, climb: Engine) -> Alignment:
-    comparison = Likeness(fixed, moving)
+    comparison = VisitPair(fixed, moving)
     found, after = _best_climb(fixed, moving, climb, comparison)
     before = comparison.similarity(np.eye(4))
     if before >= after:
@@ -173,7 +173,7 @@ def _align(fixed: WorkingScan, moving: WorkingScan, climb: Engine) -> Alignment:
 
 
 def _best_climb(
-    fixed: WorkingScan, moving: WorkingScan, climb: Engine, comparison: Likeness
+    fixed: WorkingScan, moving: WorkingScan, climb: Engine, comparison: VisitPair
 ) -> tuple[Transform, float]:
     """Where the climb from the best start ends, and how alike the two are there.
 
@@ -184,7 +184,7 @@ def _best_climb(
         RegistrationError: The scans do not overlap enough.
     """
     spacing = _starting_mm(fixed)
-    similarity = Likeness(fixed, moving, spacing).similarity
+    similarity = VisitPair(fixed, moving, spacing).similarity
     ranked = sorted(_starts(fixed, moving), key=similarity, reverse=True)
     ends: list[tuple[Transform, float]] = []
     problem: RegistrationError | None = None

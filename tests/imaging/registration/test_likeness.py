@@ -6,7 +6,7 @@ from scipy.ndimage import uniform_filter
 
 from pcrnet.errors import RegistrationError
 from pcrnet.imaging.registration.likeness import (
-    Likeness,
+    VisitPair,
     _box_blur,
     front_difference_mm,
     information_by_chance,
@@ -78,14 +78,14 @@ def test_similarity_is_highest_where_the_bodies_coincide():
     for shift in (0.0, 4.0, 8.0, 12.0):
         transform = np.eye(4)
         transform[0, 3] = shift
-        found.append(Likeness(fixed, moving).similarity(transform))
+        found.append(VisitPair(fixed, moving).similarity(transform))
     assert int(np.argmax(found)) == 2
 
 
 def test_scans_that_hardly_overlap_have_no_similarity():
     away = np.eye(4)
     away[0, 3] = 150.0
-    assert Likeness(prepare_scan(_block()), prepare_scan(_block())).similarity(away) == 0.0
+    assert VisitPair(prepare_scan(_block()), prepare_scan(_block())).similarity(away) == 0.0
 
 
 @pytest.mark.parametrize("voxels", [0, 3, 6])
