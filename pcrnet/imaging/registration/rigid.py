@@ -209,8 +209,8 @@ def _one_of_each_turn(ranked: list[Transform]) -> list[Transform]:
 
 def _starting_mm(fixed: WorkingScan) -> float:
     """How far apart the points lie at which starts are compared: closer in a small field."""
-    field_mm3 = float(np.prod(fixed.grid.shape)) * fixed.spacing_mm**3
-    return min(_STARTING_MM, max(COMPARING_MM, (field_mm3 / _STARTING_POINTS) ** (1 / 3)))
+    edge_mm = fixed.spacing_mm * math.cbrt(math.prod(fixed.grid.shape) / _STARTING_POINTS)
+    return min(_STARTING_MM, max(COMPARING_MM, edge_mm))
 
 
 def _starts(fixed: WorkingScan, moving: WorkingScan) -> list[Transform]:
