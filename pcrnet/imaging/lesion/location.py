@@ -27,8 +27,9 @@ class LesionLocation:
         timepoint: The visit in whose frame it lies; None without one.
         mask: Label image; None without one.
         quality: Of a found lesion, 0 to 1; NaN elsewhere.
-        centre: What the first visit was searched around, as
-            :func:`~pcrnet.imaging.lesion.framing.find_centre` says it; None where it was not.
+        centre: RAS millimetres, shape (3,), that the first visit was searched around, and what they
+            are the centre of (:func:`~pcrnet.imaging.lesion.framing.find_centre`); None where it
+            was not searched.
     """
 
     source: LesionSource

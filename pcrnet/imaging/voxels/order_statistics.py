@@ -23,7 +23,7 @@ class Ranked:
 
     Args:
         values: Without NaN, of any shape.
-        above: Only values above this count; all by default.
+        above: Only values above this, in their unit, count; all by default.
 
     Attributes:
         size: How many values count.
@@ -40,7 +40,7 @@ class Ranked:
         self.size = self._values.size - self._left_out
 
     def percentile(self, percent: float) -> float:
-        """Linear interpolation between the two values next to it, as numpy does.
+        """Linear interpolation between the two values next to it, in their unit, as numpy does.
 
         Args:
             percent: 0 to 100; at least one value must count.
@@ -55,7 +55,7 @@ class Ranked:
         return float(high - apart * np.float32(1 - share))
 
     def median(self) -> float:
-        """The middle value; the mean of both where their number is even."""
+        """The middle value, in the values' unit; the mean of both where their number is even."""
         low, high = self._pair((self.size - 1) // 2 + self._left_out)
         return float(low if self.size % 2 else (low + high) / 2)
 
