@@ -39,7 +39,7 @@ class Table:
         moments: (n, m) moments of the maps of the cropped tensor; see :func:`moments_of`.
         biology: (n, b) the true biology.
         cells: (n, 4) bool, the outcome.
-        learned: (n, 46) what the pretrained measurer tells; no columns without its weights.
+        learned: (n, 30) what the pretrained measurer tells; no columns without its weights.
         features: (n, 192) what it pools before it tells them; likewise.
         fields: The pair of fields; None without weights.
     """

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.fields import CHANNELS, Fields
-from benchmarks.pretraining import Measurer, moments_of_map, stacked
+from benchmarks.pretraining import Measurer, stacked
 from pcrnet.models.dual_branch.joint_head import joint_log_cells
 
 FloatArray = NDArray[np.float64]
@@ -206,7 +206,8 @@ def told_and_pooled(fields: Fields, weights: Weights) -> tuple[FloatArray, Float
     """What the pretrained measurer tells of patients; NaN for a channel that a visit lacks.
 
     Returns:
-        (n, 2·23) targets and moments of the map of what is left, and (n, 2·96) its features.
+        (n, 2·15) targets, in standard deviations of the lesions it was trained on, and (n, 2·96)
+        its features.
     """
     model = Measurer().to(memory_format=torch.channels_last_3d)
     model.load_state_dict(weights)
@@ -215,14 +216,11 @@ def told_and_pooled(fields: Fields, weights: Weights) -> tuple[FloatArray, Float
     for first in range(0, len(fields.lesion), 32):
         seen = Seen.of(fields, slice(first, first + 32))
         pairs = seen.pairs.flatten(0, 1).contiguous(memory_format=torch.channels_last_3d)
-        pooled, targets, logits = model(pairs)
-        drawn, inside = functional.avg_pool3d(pairs[:, 2:4], 2).unbind(1)
-        moments = moments_of_map(torch.sigmoid(logits), inside, drawn)
+        pooled, targets, _ = model(pairs)
         absent = torch.where(seen.known > 0, 0.0, torch.nan)[..., None]
-        both = [torch.cat([targets, moments], dim=1), pooled]
-        of_all, of_pooled = (each.view(*seen.known.shape, -1) + absent for each in both)
-        told.append(of_all.flatten(1))
-        features.append(of_pooled.flatten(1))
+        both = (each.view(*seen.known.shape, -1) + absent for each in (targets, pooled))
+        for kept, each in zip((told, features), both, strict=True):
+            kept.append(each.flatten(1))
     return torch.cat(told).double().numpy(), torch.cat(features).double().numpy()
 
 
