@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,7 +47,6 @@ TARGETS = (
     "change50",
     "change90",
 )
-MAP_EDGE = EDGE // 2
 INPUTS = 5
 """Input maps: both visits, the outline, what lies inside it, and 1."""
 
@@ -63,8 +61,7 @@ class Tissue:
 
     def __init__(self, batch: int, seed: int) -> None:
         self._batch, self._made = batch, torch.Generator().manual_seed(seed)
-        steps = (torch.arange(EDGE) + 0.5) / EDGE * 2 - 1
-        self._points = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"))
+        self._points = _places(EDGE)
         whole, half = torch.fft.fftfreq(EDGE), torch.fft.rfftfreq(EDGE)
         wave = torch.meshgrid(whole, whole, half, indexing="ij")
         self._wave = torch.stack(wave) * 2 * math.pi  # radians a voxel
@@ -148,17 +145,12 @@ class Tissue:
         size = lesion.flatten(1).sum(1)
         mass = left.flatten(1).sum(1).clamp(min=1e-3)
         share = mass / size
-        at = torch.einsum("bxyz,ixyz->bi", left, self._points) / mass[:, None]
-        of_lesion = torch.einsum("bxyz,ixyz->bi", lesion, self._points) / size[:, None]
-        away = (self._points - at[..., None, None, None]).pow(2).sum(1)
-        gyration = ((left * away).flatten(1).sum(1) / mass).sqrt()
-        voxel = (2.0 / EDGE) ** 3
-        radius = (3.0 * mass * voxel / (4.0 * math.pi)) ** (1 / 3)
-        bed_radius = (3.0 * size * voxel / (4.0 * math.pi)) ** (1 / 3)
+        at, of_lesion = _centre(left, mass), _centre(lesion, size)
+        gyration = _gyration_squared(left, mass, at).sqrt()
+        radius, bed_radius = _ball_radius(mass, EDGE), _ball_radius(size, EDGE)
         deep = (left * depth).flatten(1).sum(1) / mass
         spread = ((left * depth**2).flatten(1).sum(1) / mass - deep**2).clamp(min=0).sqrt()
-        edges = sum(left.diff(dim=axis).abs().flatten(1).sum(1) for axis in (1, 2, 3))
-        rough = (edges / mass ** (2 / 3)).clamp(min=1e-2).log()
+        rough = (_edges(left) / mass ** (2 / 3)).clamp(min=1e-2).log()
         loss = second - first
         tenths = [_quantile(loss, lesion, torch.full((len(size),), q)) for q in (0.1, 0.5, 0.9)]
         strength = weight.abs().sum(1)
@@ -339,21 +331,13 @@ def moments_of_map(left: Tensor, within: Tensor, drawn: Tensor) -> Tensor:
     """Of a map (B, m, m, m) of what is left: ln share, ln gyration over a ball's, distance of its
     centre from the outline's, mean depth, spread of depth, ln edges, its own sureness, its largest.
     """
-    m = left.shape[-1]
-    steps = (torch.arange(m) + 0.5) / m * 2 - 1
-    points = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")).to(left)
     mass = left.flatten(1).sum(1).clamp(min=0.05)
     size = within.flatten(1).sum(1).clamp(min=1.0)
-    at = torch.einsum("bxyz,ixyz->bi", left, points) / mass[:, None]
-    of_lesion = torch.einsum("bxyz,ixyz->bi", within, points) / size[:, None]
-    away = (points - at[..., None, None, None]).pow(2).sum(1)
-    gyration = ((left * away).flatten(1).sum(1) / mass + 1e-6).sqrt()
-    voxel = (2.0 / m) ** 3
-    radius = (3.0 * mass * voxel / (4.0 * math.pi)) ** (1 / 3)
-    bed_radius = (3.0 * size * voxel / (4.0 * math.pi)) ** (1 / 3)
+    at, of_lesion = _centre(left, mass), _centre(within, size)
+    gyration = (_gyration_squared(left, mass, at) + 1e-6).sqrt()
+    radius, bed_radius = (_ball_radius(each, left.shape[-1]) for each in (mass, size))
     deep = (left * drawn).flatten(1).sum(1) / mass
     spread = ((left * drawn**2).flatten(1).sum(1) / mass - deep**2).clamp(min=1e-6).sqrt()
-    edges = sum(left.diff(dim=axis).abs().flatten(1).sum(1) for axis in (1, 2, 3))
     sure = (left * (1 - left)).flatten(1).sum(1) / mass
     columns = [
         (mass / size).log(),
@@ -361,11 +345,39 @@ def moments_of_map(left: Tensor, within: Tensor, drawn: Tensor) -> Tensor:
         ((at - of_lesion).pow(2).sum(1) + 1e-6).sqrt() / bed_radius,
         deep,
         spread,
-        (edges / mass ** (2 / 3) + 1e-3).log(),
+        (_edges(left) / mass ** (2 / 3) + 1e-3).log(),
         sure,
         left.flatten(1).amax(1),
     ]
     return torch.stack(columns, dim=1)
+
+
+def _places(edge: int) -> Tensor:
+    """Where the voxels of a cube from -1 to 1 lie, (3, edge, edge, edge)."""
+    steps = (torch.arange(edge) + 0.5) / edge * 2 - 1
+    return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"))
+
+
+def _centre(maps: Tensor, mass: Tensor) -> Tensor:
+    """Centre of mass (B, 3) of maps (B, m, m, m)."""
+    points = _places(maps.shape[-1]).to(maps)
+    return torch.einsum("bxyz,ixyz->bi", maps, points) / mass[:, None]
+
+
+def _gyration_squared(maps: Tensor, mass: Tensor, at: Tensor) -> Tensor:
+    """Mean square distance (B,) from a centre (B, 3)."""
+    away = (_places(maps.shape[-1]).to(maps) - at[..., None, None, None]).pow(2).sum(1)
+    return (maps * away).flatten(1).sum(1) / mass
+
+
+def _ball_radius(voxels: Tensor, edge: int) -> Tensor:
+    """Radius of a ball of so many voxels of a cube."""
+    return (3.0 * voxels * (2.0 / edge) ** 3 / (4.0 * math.pi)) ** (1 / 3)
+
+
+def _edges(maps: Tensor) -> Tensor:
+    """Sum (B,) of the differences between neighbours."""
+    return torch.stack([maps.diff(dim=d).abs().flatten(1).sum(1) for d in (1, 2, 3)]).sum(0)
 
 
 def _mean(maps: Tensor, weight: Tensor) -> Tensor:
@@ -456,5 +468,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    assert np.isclose(EDGE % 4, 0)
     main()

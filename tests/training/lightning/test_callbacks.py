@@ -164,11 +164,27 @@ def test_the_state_of_early_stopping_survives_a_checkpoint() -> None:
     assert again.weights["weight"].item() == 1.0
 
 
-def test_averaging_is_an_exponential_moving_average_of_the_weights() -> None:
-    from pytorch_lightning import LightningModule, Trainer
-    from torch.utils.data import DataLoader
+def _fit_averaged(model: Any, batches: Any) -> None:
+    """One epoch, averaged with a decay of a half."""
+    from pytorch_lightning import Trainer
 
     from pcrnet.training.lightning.trainer import quiet_lightning
+
+    with quiet_lightning():
+        Trainer(
+            max_epochs=1,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[AveragedWeights(0.5)],
+        ).fit(model, batches)
+
+
+def test_averaging_is_an_exponential_moving_average_of_the_weights() -> None:
+    from pytorch_lightning import LightningModule
+    from torch.utils.data import DataLoader
 
     class Climber(LightningModule):
         """Its weight rises by one a step."""
@@ -184,16 +200,7 @@ def test_averaging_is_an_exponential_moving_average_of_the_weights() -> None:
             return torch.optim.SGD(self.parameters(), lr=1.0)
 
     model = Climber()
-    with quiet_lightning():
-        Trainer(
-            max_epochs=1,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=[AveragedWeights(0.5)],
-        ).fit(model, DataLoader(torch.zeros(4, 1)))
+    _fit_averaged(model, DataLoader(torch.zeros(4, 1)))
     expected = 0.0
     for step, weight in enumerate([0.0, 1.0, 2.0, 3.0, 4.0]):
         expected = weight if step <= 1 else 0.5 * expected + 0.5 * weight
@@ -202,10 +209,8 @@ def test_averaging_is_an_exponential_moving_average_of_the_weights() -> None:
 
 def test_statistics_of_batch_norms_are_those_of_the_last_step() -> None:
     """Not averaged, as by torch's own AveragedModel, and not left as they were after one step."""
-    from pytorch_lightning import LightningModule, Trainer
+    from pytorch_lightning import LightningModule
     from torch.utils.data import DataLoader
-
-    from pcrnet.training.lightning.trainer import quiet_lightning
 
     class Normalised(LightningModule):
         """A batch norm that is shown 1, 2, 3 and so on, two of each."""
@@ -222,16 +227,7 @@ def test_statistics_of_batch_norms_are_those_of_the_last_step() -> None:
 
     model = Normalised()
     shown = torch.arange(1.0, 7.0).repeat_interleave(2)[:, None]
-    with quiet_lightning():
-        Trainer(
-            max_epochs=1,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=[AveragedWeights(0.5)],
-        ).fit(model, DataLoader(shown, batch_size=2))
+    _fit_averaged(model, DataLoader(shown, batch_size=2))
     expected = 0.0
     for value in range(1, 7):
         expected = 0.5 * expected + 0.5 * value
