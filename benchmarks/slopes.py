@@ -28,7 +28,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.ablation import Features, parts_of
+from benchmarks.ablation_rows import Features, parts_of
 from benchmarks.ceiling import truth
 from benchmarks.harness import commit, describe_machine, publish
 from benchmarks.learning import JUDGED, expected
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--noise", nargs="+", type=float, default=[0.0, 1.0])
     parser.add_argument("--fresh", type=int, default=2000)
     options = parser.parse_args()
-    config, records = EvaluationConfig(), []
+    config, records = EvaluationConfig().settled(moderated=True), []
     for world in ("amount", "pattern"):
         fresh = truth(world, options.fresh, FRESH_SEED)
         everybody = truth(world, options.cohorts * max(options.sizes), TRAIN_SEED)
