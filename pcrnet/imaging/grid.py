@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.imaging.volume import Volume
+from pcrnet.imaging.voxels.contraction import Weights, contract
 from pcrnet.imaging.voxels.interpolation import Interpolator
 
 _ALIGNED_VOXELS = 1e-3  # a drift across the grid that is only rounding of the header
-_BAND_ROWS = 12  # of a matrix at a time: fewer are no faster than the zeros that they save
 _KNOWN_AXES = 96  # of a patient's scans and the grids that they are brought to
 
 
@@ -104,7 +104,7 @@ def _resample_aligned(
         for axis, along in enumerate(axes)
     ]
     order = np.argsort(axes)
-    result = np.ascontiguousarray(_contract(array, [of.weights for of in known]).transpose(order))
+    result = np.ascontiguousarray(contract(array, [of.weights for of in known]).transpose(order))
     x, y, z = (known[axis].inside for axis in order)
     for part in (~x, (slice(None), ~y), (..., ~z)):
         result[part] = 0.0
@@ -112,40 +112,10 @@ def _resample_aligned(
 
 
 @dataclass(frozen=True, eq=False)
-class _Weights:
-    """How much each sample of an image along one axis counts in each of a grid, m by n.
-
-    Attributes:
-        matrix: float32 (m, n), n only from the first sample that counts at all to the last.
-        first: Which sample of the image that is.
-        starts, stops: (m,) columns of ``matrix`` between which a row is not 0.
-    """
-
-    matrix: NDArray[np.float32]
-    first: int
-    starts: NDArray[np.intp]
-    stops: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, matrix: NDArray[np.float32]) -> _Weights:
-        """From weights of all samples of the image."""
-        used = np.flatnonzero(matrix.any(axis=0))
-        part = np.ascontiguousarray(matrix[:, used[0] : used[-1] + 1])
-        weighty = part != 0
-        stops = part.shape[1] - weighty[:, ::-1].argmax(axis=1)
-        return cls(part, int(used[0]), weighty.argmax(axis=1), stops)
-
-    @property
-    def part(self) -> slice:
-        """The samples of the image that count."""
-        return slice(self.first, self.first + self.matrix.shape[1])
-
-
-@dataclass(frozen=True, eq=False)
 class _Axis:
     """An axis of a grid along one of an image: weights, and which samples (m,) lie within it."""
 
-    weights: _Weights
+    weights: Weights
     inside: NDArray[np.bool_]
 
 
@@ -160,7 +130,7 @@ def _aligned_axis(middle: float, step: float, count: int, size: int, *, nearest:
         matrix = _nearest_weights(centres, size)
     else:
         matrix = _box_weights(centres, math.sqrt(max(0.0, step**2 - 1.0)), size)
-    return _Axis(_Weights.of(matrix), _within(centres, size))
+    return _Axis(Weights.of(matrix), _within(centres, size))
 
 
 def _resample_oblique(
@@ -180,7 +150,7 @@ def _resample_oblique(
     corners = np.array(np.meshgrid(*([0, n - 1] for n in shape), indexing="ij")).reshape(3, -1)
     reach = index[:3, :3] @ corners + index[:3, 3:]
     to_averaged = np.eye(4)
-    weights: list[_Weights] = []
+    weights: list[Weights] = []
     for axis, size in enumerate(array.shape):
         coarseness = float(np.linalg.norm(index[axis, :3]))
         step = 1.0 if nearest else max(1.0, coarseness / 2)
@@ -189,10 +159,10 @@ def _resample_oblique(
         samples = max(2, math.ceil((high - low) / step) + 1)
         centres = low + step * np.arange(samples, dtype=np.float64)
         width = math.sqrt(coarseness**2 - 1.0) if step > 1.0 else 0.0
-        weights.append(_Weights.of(_box_weights(centres, width, size)))
+        weights.append(Weights.of(_box_weights(centres, width, size)))
         to_averaged[axis, axis] = 1 / step
         to_averaged[axis, 3] = -low / step
-    averaged = _contract(array, weights)
+    averaged = contract(array, weights)
     matrix = to_averaged @ index
     if nearest:
         parts = matrix[:3, :3], matrix[:3, 3]
@@ -212,50 +182,6 @@ def _resample_oblique(
 
 def _within(centres: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
     return np.asarray((centres > -0.5) & (centres < size - 0.5))
-
-
-def _contract(array: NDArray[np.float32], weights: list[_Weights]) -> NDArray[np.float32]:
-    """Apply one matrix to each axis, touching only the part of the image that has weight.
-
-    The axis that memory walks slowest comes first: its planes are added up where they lie, and
-    the other axes have the fewer left to go through. Zeros beside a matrix's band are left out.
-    """
-    order = sorted(range(3), key=lambda axis: -abs(array.strides[axis]))
-    slow, middle, fast = (weights[axis] for axis in order)
-    block = array.transpose(order)
-    rows = fast.part
-    if block.flags.c_contiguous and 2 * fast.matrix.shape[1] > block.shape[2]:
-        # Whole rows follow each other in memory, so that nothing need be copied.
-        block = block[slow.part, middle.part]
-    else:
-        block = np.ascontiguousarray(block[slow.part, middle.part, rows])
-        rows = slice(None)
-    first = _banded(slow, block.reshape(len(block), -1), rows=1).reshape(-1, *block.shape[1:])
-    second = _banded(middle, first[..., rows], rows=_BAND_ROWS)
-    result = (second.reshape(-1, second.shape[-1]) @ np.ascontiguousarray(fast.matrix.T)).reshape(
-        *second.shape[:-1], -1
-    )
-    return np.asarray(result.transpose(np.argsort(order)))
-
-
-def _banded(weights: _Weights, block: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
-    """``weights.matrix @ block`` by a few rows at a time, of each only the columns with weight.
-
-    Args:
-        weights: Of m by n samples.
-        block: (..., n, p).
-        rows: How many at a time.
-
-    Returns:
-        (..., m, p).
-    """
-    matrix = weights.matrix
-    result = np.empty((*block.shape[:-2], len(matrix), block.shape[-1]), dtype=np.float32)
-    for start in range(0, len(matrix), rows):
-        some = slice(start, start + rows)
-        band = slice(weights.starts[some].min(), weights.stops[some].max())
-        np.matmul(matrix[some, band], block[..., band, :], out=result[..., some, :])
-    return result
 
 
 def _nearest_weights(centres: NDArray[np.float64], size: int) -> NDArray[np.float32]:

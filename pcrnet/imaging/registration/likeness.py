@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ _PET_BODY_SUV = 0.2
 _FRONT_PERCENTILE = 75
 _LEAST_COLUMNS = 100
 _AHEAD_MM = 40.0
+_KNOWN_BLURS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,14 +201,18 @@ def _box_blur(array: Array, width: int, times: int) -> Array:
         width: Of the box in voxels.
         times: How often.
     """
-    from scipy.ndimage import uniform_filter1d
-
-    def once(size: int) -> NDArray[np.float64]:
-        return np.asarray(uniform_filter1d(np.eye(size), width, axis=0))
-
-    x, y, z = (np.linalg.matrix_power(once(size), times).astype(np.float32) for size in array.shape)
+    x, y, z = (_blur(size, width, times) for size in array.shape)
     planes = (x @ array.reshape(len(x), -1)).reshape(array.shape)
     return np.asarray(np.matmul(y, planes) @ z.T)
+
+
+@lru_cache(_KNOWN_BLURS)
+def _blur(size: int, width: int, times: int) -> Array:
+    """The matrix of that filter along an axis of ``size`` voxels; both visits mostly have one."""
+    from scipy.ndimage import uniform_filter1d
+
+    once = np.asarray(uniform_filter1d(np.eye(size), width, axis=0))
+    return np.linalg.matrix_power(once, times).astype(np.float32)
 
 
 def joint_histogram(first: Array, second: Array, bins: int = BINS) -> NDArray[np.float64]:
