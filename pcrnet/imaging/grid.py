@@ -125,7 +125,7 @@ def _aligned_axis(middle: float, step: float, count: int, size: int, *, nearest:
 
     Kept, since the scans of a visit mostly lie alike.
     """
-    centres = middle + step * (np.arange(count) - (count - 1) / 2)
+    centres = middle + step * (np.arange(count, dtype=np.float64) - (count - 1) / 2)
     if nearest:
         matrix = _nearest_weights(centres, size)
     else:

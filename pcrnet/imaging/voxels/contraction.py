@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BAND_ROWS = 12  # of a matrix at a time: fewer are no faster than the zeros that they save
-_BAND_COLUMNS = 16  # the same along memory, where a processor takes so many numbers at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +69,7 @@ def contract(array: NDArray[np.float32], weights: Sequence[Weights]) -> NDArray[
         rows = slice(None)
     first = _banded(slow, block.reshape(len(block), -1), rows=1).reshape(-1, *block.shape[1:])
     second = _banded(middle, first[..., rows], rows=_BAND_ROWS)
-    result = _within_rows(fast, second.reshape(-1, second.shape[-1]))
+    result = second.reshape(-1, second.shape[-1]) @ np.ascontiguousarray(fast.matrix.T)
     return result.reshape(*second.shape[:-1], -1).transpose(np.argsort(order))
 
 
@@ -91,23 +90,4 @@ def _banded(weights: Weights, block: NDArray[np.float32], rows: int) -> NDArray[
         some = slice(start, start + rows)
         band = slice(weights.starts[some].min(), weights.stops[some].max())
         np.matmul(matrix[some, band], block[..., band, :], out=result[..., some, :])
-    return result
-
-
-def _within_rows(weights: Weights, block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``block @ weights.matrix.T`` by a few columns at a time, of each only the rows with weight.
-
-    Args:
-        weights: Of m by n samples.
-        block: (p, n).
-
-    Returns:
-        (p, m).
-    """
-    across = np.ascontiguousarray(weights.matrix.T)
-    result = np.empty((len(block), across.shape[1]), dtype=np.float32)
-    for start in range(0, across.shape[1], _BAND_COLUMNS):
-        some = slice(start, start + _BAND_COLUMNS)
-        band = slice(weights.starts[some].min(), weights.stops[some].max())
-        np.matmul(block[:, band], across[band, some], out=result[:, some])
     return result
