@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
+from pcrnet.data.held import MOST_BYTES
 from pcrnet.training.demands import memory
 from pcrnet.training.demands.memory import (
     MemoryNeed,
@@ -54,6 +55,26 @@ def test_the_finished_networks_of_a_fit_stay_in_memory_until_the_last_is(make_jo
     one, three = (estimate_memory(make_job(f"model.networks={n}")).fit for n in (1, 3))
     network, _ = rehearse(make_job(), 1)
     assert three - one == 2 * 4 * sum(weight.numel() for weight in network.parameters())
+
+
+def test_on_a_gpu_they_stay_where_they_have_predicted(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "uses_gpu", lambda config: True)
+    one, three = (estimate_memory(make_job(f"model.networks={n}")) for n in (1, 3))
+    network, _ = rehearse(make_job(), 1)
+    assert three.gpu - one.gpu == 2 * 4 * sum(weight.numel() for weight in network.parameters())
+    assert three.fit == one.fit
+
+
+def test_tensors_that_a_process_holds_count_for_each_of_them_up_to_their_limit() -> None:
+    batch = Batch(torch.ones(1000, dtype=torch.float16), *[torch.empty(0)] * 7)
+
+    def fit(patients: int) -> int:
+        return memory.memory_need(Squares(), batch, TrainingConfig(), 1, patients).fit
+
+    assert fit(8) - fit(5) == 3 * 2 * 1000
+    assert fit(10 * MOST_BYTES) - fit(0) == MOST_BYTES
 
 
 @pytest.mark.parametrize(
