@@ -130,6 +130,7 @@ def fits_of_a_gpu(need: MemoryNeed, config: TrainingConfig) -> int:
     if config.trainer.devices > 1:
         return 1
     gpus = range(torch.cuda.device_count())
+    torch.cuda.empty_cache()  # what a rehearsal has left is room for other processes
     free = min(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus)
     each = need.gpu + _CONTEXT_BYTES + (need.cohort if config.resident else 0)
     cores = available_cores() // len(gpus)

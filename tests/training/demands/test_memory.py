@@ -129,11 +129,26 @@ def test_small_fits_share_each_gpu(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: ((80 - gpu) * 10**9, 80 * 10**9))
     monkeypatch.setattr(memory, "available_cores", lambda: cores)
     monkeypatch.setattr("pcrnet.training.devices.available_cores", lambda: cores)
     small = MemoryNeed(fit=10**9, cohort=10**8, gpu=10**8)
     assert fits_wanted(small, TrainingConfig.model_validate(changes)) == expected
+
+
+def test_room_on_a_gpu_is_asked_for_once_what_was_rehearsed_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = [30 * 10**9]  # by this process, of nothing that it still needs
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "empty_cache", kept.clear)
+    free = lambda gpu: (40 * 10**9 - sum(kept), 40 * 10**9)  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "mem_get_info", free)
+    monkeypatch.setattr(memory, "available_cores", lambda: 16)
+    need = MemoryNeed(fit=10**9, cohort=0, gpu=7_000_000_000)
+    assert fits_wanted(need, TrainingConfig()) == 4
 
 
 def test_large_fits_share_a_gpu_as_far_as_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
