@@ -28,7 +28,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.ablation import Features, parts_of
+from benchmarks.ablation_rows import Features, parts_of
 from benchmarks.ceiling import truth
 from benchmarks.harness import commit, describe_machine, publish
 from benchmarks.learning import JUDGED, expected
