@@ -77,9 +77,7 @@ class Tracker:
 
 
 @contextmanager
-def tracking(
-    experiment: Experiment, listen: Listener = lambda event: None
-) -> Iterator[Tracker]:
+def tracking(experiment: Experiment, listen: Listener = lambda event: None) -> Iterator[Tracker]:
     """Open the loggers that the configuration asks for, and close them whatever happens.
 
     A run that comes through leaves what ``tracking.artifacts`` names with those that keep files. A

@@ -51,9 +51,7 @@ def test_each_image_is_sent_once_for_all_fits(patients, source):
     assert len(shelf.filled) == 3
 
 
-def test_what_another_process_was_quicker_to_take_is_no_end_of_a_fit(
-    patients, source, monkeypatch
-):
+def test_what_another_process_was_quicker_to_take_is_no_end_of_a_fit(patients, source, monkeypatch):
     def refuse(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 

@@ -87,7 +87,7 @@ def test_a_file_without_a_sweep_is_refused(tmp_path):
 def test_a_file_of_other_letters_is_told_how_a_sweep_is_named(tmp_path):
     file = tmp_path / "größere netze.yaml"
     file.write_text("sweep: {space: {model.width: [16, 32]}}\n")
-    with pytest.raises(ConfigError, match="sweep.name") as caught:
+    with pytest.raises(ConfigError, match=r"sweep\.name") as caught:
         load_sweep(file)
     assert "set sweep.name" in caught.value.remedy
     assert load_sweep(file, ["sweep.name=larger"]).config.name == "larger"
