@@ -131,12 +131,19 @@ def apply(
 
 def _rotations(angles: Tensor) -> Tensor:
     """Rotation matrices (B, 3, 3) of angles (B, 3) in radians, about x, then y, then z."""
-    matrix = torch.eye(3).expand(len(angles), 3, 3)
-    for axis in range(3):
-        first, second = (axis + 1) % 3, (axis + 2) % 3
-        cosine, sine = torch.cos(angles[:, axis]), torch.sin(angles[:, axis])
-        turn = torch.eye(3).repeat(len(angles), 1, 1)
-        turn[:, first, first] = turn[:, second, second] = cosine
-        turn[:, first, second], turn[:, second, first] = -sine, sine
-        matrix = turn @ matrix
-    return matrix
+    cos_x, cos_y, cos_z = torch.cos(angles).unbind(1)
+    sin_x, sin_y, sin_z = torch.sin(angles).unbind(1)
+    entries = (
+        (
+            cos_z * cos_y,
+            cos_z * sin_y * sin_x - sin_z * cos_x,
+            cos_z * sin_y * cos_x + sin_z * sin_x,
+        ),
+        (
+            sin_z * cos_y,
+            sin_z * sin_y * sin_x + cos_z * cos_x,
+            sin_z * sin_y * cos_x - cos_z * sin_x,
+        ),
+        (-sin_y, cos_y * sin_x, cos_y * cos_x),
+    )
+    return torch.stack([entry for row in entries for entry in row], dim=1).view(-1, 3, 3)

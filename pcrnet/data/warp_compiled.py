@@ -1,10 +1,10 @@
 """The warp of a batch on a CPU, compiled where there is a C compiler.
 
 torch's own operations write where each voxel looks, its weights and its neighbours to memory, and
-read them again: compiled, a column of voxels stays in the first cache, gain and noise included, and
-all takes a third of the time. The bits are the same (:mod:`pcrnet.data.warp`). It is compiled anew in each process
-that augments, in a folder of that moment's, so that nothing stale or strange can be loaded, and it
-is used only if it agrees with torch.
+read them again: compiled, a column of voxels stays in the first cache until gain and noise have
+come to it, and all takes a third of the time. The bits are the same (:mod:`pcrnet.data.warp`). It
+is compiled anew in each process that augments, in a folder of that moment's, so that nothing stale
+or strange can be loaded, and it is used only if it agrees with torch.
 
 Shapes: N visits, B patients, C channels, X Y Z voxels.
 """
@@ -184,7 +184,7 @@ def _warped(
 
 @lru_cache(maxsize=8)
 def _shares(nodes: int, size: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """What voxels take of n control points: (X, n), (Y, n), and (n, Z) with rows that are padded."""
+    """What voxels take of n control points: (X, n), (Y, n), and (n, Z), its rows padded."""
     across_x, across_y, across_z = (
         shares_of_nodes(nodes, length, torch.device("cpu")) for length in size
     )
