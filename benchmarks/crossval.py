@@ -7,12 +7,13 @@ The same simulated patients, tensors and folds; one run gives each fit all cores
 fits share them (`training.parallel_fits`), in turns. Told are the seconds of the fits alone, of
 these the seconds until the first of them began to train (``start``: workers), and whether both runs
 give the same logits. ``parallel_vs_sequential`` counts the start, ``training_vs_sequential`` does
-not. ``--one-thread`` lets fits take a third turn, one after the other on one thread: over that,
-``parallel_vs_one_thread`` says what a fit loses to the one beside it, and ``sequential_vs_one_thread``
-what a second thread gains a fit that is alone. ``--quick`` shows that all of it works, in fits of seconds; ``--brief`` has six fits of some 20
-seconds, all but equal in length, so that neither starts nor a last fit that runs alone decide.
-``seconds_for_460_patients`` is what the fits of a trial of
-that size would take at the measured rate; on a GPU with the settings of ``configs/trial.yaml``.
+not. ``--one-thread`` lets fits take a third turn, one after the other on one thread:
+``parallel_vs_one_thread`` is what all cores together gain over one of them, which the memory that
+they share and the start of workers keep below their number; ``sequential_vs_one_thread`` is what
+more threads gain a fit that is alone. ``--quick`` shows that all of it works, in fits of seconds;
+``--brief`` has six fits of some 20 seconds, all but equal in length, so that neither starts nor a
+last fit that runs alone decide. ``seconds_for_460_patients`` is what the fits of a trial of that
+size would take at the measured rate; on a GPU with the settings of ``configs/trial.yaml``.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def ratio(
     over: str = "sequential",
     under: str = "parallel",
 ) -> float:
-    """Median over turns: how many times as long fits take one after the other."""
+    """Median over turns: how many times as long fits take in one form as in another."""
     pairs = zip(clocks[over], clocks[under], strict=True)
     return round(statistics.median(of(alone) / of(together) for alone, together in pairs), 3)
 

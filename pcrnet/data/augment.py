@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.data.noise import add_noise, noise_of
+from pcrnet.data.random_fields import add_noise, noise_of
 from pcrnet.data.warp import warp
 
 _NOISE = 1 << 62  # the bit that parts the stream of the noise from that of the other numbers

@@ -20,8 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.data.bend import displacement
-from pcrnet.data.noise import Noise, add_noise
+from pcrnet.data.random_fields import NoiseField, add_noise, displacement
 from pcrnet.data.warp_compiled import compiled_warp
 from pcrnet.machine import compiles_kernels
 
@@ -34,7 +33,7 @@ def warp(
     elastic_mm: Tensor,
     imaging: ImagingConfig,
     gain: Tensor | None = None,
-    noise: Noise | None = None,
+    noise: NoiseField | None = None,
 ) -> Tensor:
     """Sample every visit where its transform looks, linearly; beyond the border lies the border.
 

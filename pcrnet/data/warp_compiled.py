@@ -25,8 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pcrnet.data.bend import shares_of_nodes
-from pcrnet.data.noise import Noise, add_noise
+from pcrnet.data.random_fields import NoiseField, add_noise, shares_of_nodes
 from pcrnet.machine import c_compiler
 
 SOURCE = Path(__file__).with_name("warp.c")
@@ -112,7 +111,7 @@ def _agrees(library: Any) -> bool:  # noqa: ANN401 - as above
     bend = torch.randn(1, 3, 4, 4, 4, generator=generator)
     gain = torch.rand(2, 9, generator=generator)
     row = torch.randn(visits.numel() + 7, generator=generator)
-    noise = Noise(row, (7,), 0.1, torch.arange(9) < 4)
+    noise = NoiseField(row, (7,), 0.1, torch.arange(9) < 4)
     everywhere = functional.interpolate(bend, size=size, mode="trilinear", align_corners=True)
     grid = torch.stack(torch.meshgrid(*(torch.arange(n) * 1.0 for n in size), indexing="ij"))
     looks = torch.einsum("nij,jxyz->nixyz", moves[..., :3], grid) + moves[..., 3, None, None, None]
@@ -133,7 +132,7 @@ def _warped(
     moves: Tensor,
     bend: Tensor | None = None,
     gain: Tensor | None = None,
-    noise: Noise | None = None,
+    noise: NoiseField | None = None,
 ) -> Tensor:
     half = visits.dtype == torch.float16
     visits = (visits if half else visits.float()).contiguous()

@@ -11,7 +11,7 @@ from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data import warp as plain
 from pcrnet.data import warp_compiled as module
 from pcrnet.data.augment import draw
-from pcrnet.data.noise import noise_of
+from pcrnet.data.random_fields import noise_of
 from pcrnet.machine import c_compiler
 
 _STRONG = AugmentationConfig(rotation_degrees=40, translation_mm=30, elastic_mm=4, visit_shift_mm=9)

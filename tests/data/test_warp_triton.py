@@ -16,7 +16,7 @@ import torch
 from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data import warp as module
-from pcrnet.data.bend import displacement
+from pcrnet.data.random_fields import displacement
 from pcrnet.data.augment import draw
 from pcrnet.data.warp_triton import warp_visits
 config = AugmentationConfig(rotation_degrees=40, translation_mm=30, elastic_mm=4, visit_shift_mm=9)

@@ -1,8 +1,10 @@
-"""Noise against its formula, and against what it must not depend on."""
+"""Displacements against torch's trilinear interpolation; noise against its formula."""
 
+import pytest
 import torch
+from torch.nn import functional
 
-from pcrnet.data.noise import add_noise, noise_of
+from pcrnet.data.random_fields import add_noise, displacement, noise_of, shares_of_nodes
 
 _GROWS = torch.tensor([True, False, False])
 
@@ -39,3 +41,26 @@ def test_the_numbers_are_normal_and_patients_get_others():
     assert (image.std() - 1).abs() < 0.02
     correlation = torch.corrcoef(image.flatten(1))[0, 1]
     assert correlation.abs() < 0.03
+
+
+@pytest.mark.parametrize("size", [(8, 10, 12), (2, 3, 2), (17, 1, 5)])
+@pytest.mark.parametrize("nodes", [2, 5])
+def test_displacements_are_linear_between_control_points(size, nodes):
+    bend = torch.randn(2, 3, nodes, nodes, nodes, generator=torch.Generator().manual_seed(0))
+    expected = functional.interpolate(bend, size=size, mode="trilinear", align_corners=True)
+    torch.testing.assert_close(displacement(bend, size), expected, atol=1e-5, rtol=0)
+
+
+def test_a_patients_displacements_are_the_same_bits_in_any_company():
+    bend = torch.randn(4, 3, 5, 5, 5, generator=torch.Generator().manual_seed(0))
+    together = displacement(bend, (24, 24, 16))
+    for patient in range(4):
+        alone = displacement(bend[patient : patient + 1], (24, 24, 16))
+        assert torch.equal(alone[0], together[patient])
+
+
+def test_a_voxel_takes_of_two_control_points_at_most_and_one_in_all():
+    shares = shares_of_nodes(5, 24, torch.device("cpu"))
+    assert shares.shape == (24, 5)
+    assert ((shares > 0).sum(dim=1) <= 2).all()
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(24))
