@@ -179,17 +179,6 @@ class FitDataModule(LightningDataModule):
         )
         return _pinned(drawn) if self._feeds_gpu() else drawn
 
-    def transfer_batch_to_device(
-        self,
-        batch: Any,  # noqa: ANN401 - as Lightning has it
-        device: torch.device,
-        dataloader_idx: int,
-    ) -> Any:  # noqa: ANN401
-        """Lightning's own, where there is a way to go: it looks through every tuple of a batch."""
-        if device.type == "cpu":
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     def on_after_batch_transfer(self, batch: Batch | AugmentedBatch, dataloader_idx: int) -> Batch:
         """Augment where the batch is trained on."""
         return self._augmented(batch)

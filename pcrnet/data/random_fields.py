@@ -1,6 +1,6 @@
 """Random fields over the voxels of a batch: smooth displacements, and normal noise.
 
-Displacements are random at control points that span the crop, and linear between two of them. NoiseField
+Displacements are random at control points that span the crop, and linear between two of them. Noise
 is a stretch of one long row of normal numbers, from a place that the patient's own seed chooses:
 drawing it afresh would take a tenth of a training step on a CPU.
 
@@ -39,7 +39,14 @@ class NoiseField(NamedTuple):
 
 
 def noise_of(image: Tensor, seeds: Sequence[int], amount: float, grows: Tensor) -> NoiseField:
-    """The noise of a batch (B, T, C, X, Y, Z), by the seed of each of its B patients."""
+    """The noise of a batch, by the seed of each of its patients.
+
+    Args:
+        image: (B, T, C, X, Y, Z), on the device that trains.
+        seeds: One for each of the B patients.
+        amount: Standard deviation, in network input units.
+        grows: bool (C,), on the CPU; see :class:`NoiseField`.
+    """
     row = _normal_row(image[0].numel() + _STRETCHES, image.device)
     return NoiseField(row, tuple(seed % _STRETCHES for seed in seeds), amount, grows)
 
