@@ -1,15 +1,19 @@
 """A whole nested cross-validation, fits side by side against one after the other.
 
-python benchmarks/crossval.py [--quick | --brief] [--device cpu|cuda] [--fits N] [--json FILE.json]
+python benchmarks/crossval.py [--quick | --brief] [--one-thread] [--device cpu|cuda] [--fits N]
+    [--json FILE.json]
 
 The same simulated patients, tensors and folds; one run gives each fit all cores in turn, one lets
 fits share them (`training.parallel_fits`), in turns. Told are the seconds of the fits alone, of
 these the seconds until the first of them began to train (``start``: workers), and whether both runs
 give the same logits. ``parallel_vs_sequential`` counts the start, ``training_vs_sequential`` does
-not. ``--quick`` shows that all of it works, in fits of seconds; ``--brief`` has six fits of some 20
-seconds, all but equal in length, so that neither starts nor a last fit that runs alone decide.
-``seconds_for_460_patients`` is what the fits of a trial of
-that size would take at the measured rate; on a GPU with the settings of ``configs/trial.yaml``.
+not. ``--one-thread`` lets fits take a third turn, one after the other on one thread:
+``parallel_vs_one_thread`` is what all cores together gain over one of them, which the memory that
+they share and the start of workers keep below their number; ``sequential_vs_one_thread`` is what
+more threads gain a fit that is alone. ``--quick`` shows that all of it works, in fits of seconds;
+``--brief`` has six fits of some 20 seconds, all but equal in length, so that neither starts nor a
+last fit that runs alone decide. ``seconds_for_460_patients`` is what the fits of a trial of that
+size would take at the measured rate; on a GPU with the settings of ``configs/trial.yaml``.
 """
 
 from __future__ import annotations
@@ -19,7 +23,8 @@ import csv
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,10 +134,26 @@ def middle(clocks: list[FitsClock], of: Callable[[FitsClock], float]) -> float:
     return round(statistics.median(map(of, clocks)), 2)
 
 
-def ratio(clocks: dict[str, list[FitsClock]], of: Callable[[FitsClock], float]) -> float:
-    """Median over turns: how many times as long fits take one after the other."""
-    pairs = zip(clocks["sequential"], clocks["parallel"], strict=True)
+def ratio(
+    clocks: dict[str, list[FitsClock]],
+    of: Callable[[FitsClock], float],
+    over: str = "sequential",
+    under: str = "parallel",
+) -> float:
+    """Median over turns: how many times as long fits take in one form as in another."""
+    pairs = zip(clocks[over], clocks[under], strict=True)
     return round(statistics.median(of(alone) / of(together) for alone, together in pairs), 3)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One of torch's threads for fits of this process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def main() -> None:
@@ -142,6 +163,9 @@ def main() -> None:
     size.add_argument("--quick", action="store_true", help="24 patients: under three minutes")
     size.add_argument("--brief", action="store_true", help="six longer fits: under five minutes")
     parser.add_argument("--fits", type=int, default=None, help="side by side (default: cores)")
+    parser.add_argument(
+        "--one-thread", action="store_true", help="also one after the other on one thread (CPU)"
+    )
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
@@ -156,12 +180,22 @@ def main() -> None:
             many, together = run(shared, f"parallel-{turn}", fits)
             clocks["sequential"].append(alone)
             clocks["parallel"].append(together)
+            if options.one_thread:
+                with one_thread():
+                    clocks.setdefault("one_thread", []).append(
+                        run(shared, f"one-thread-{turn}", 1)[1]
+                    )
         first, second = logits(one), logits(many)
         record = read_record(many.run.directory / "folds" / THROUGHPUT_FILE)
     whole = load_experiment([str(ROOT / "configs" / "trial.yaml")]) if device == "cuda" else many
     result = {
         "parallel_vs_sequential": ratio(clocks, lambda clock: clock.seconds),
         "training_vs_sequential": ratio(clocks, lambda clock: clock.seconds - clock.start),
+        **{
+            f"{name}_vs_one_thread": ratio(clocks, lambda clock: clock.seconds, "one_thread", name)
+            for name in ("parallel", "sequential")
+            if options.one_thread
+        },
         "fits_at_a_time": fits,
         "seconds": {
             name: middle(all_, lambda clock: clock.seconds) for name, all_ in clocks.items()

@@ -9,8 +9,6 @@ Shapes: B patients, T timepoints, C channels, R branches, X Y Z voxels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -18,10 +16,10 @@ from torch import Tensor
 
 from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
+from pcrnet.data.random_fields import add_noise, noise_of
 from pcrnet.data.warp import warp
 
 _NOISE = 1 << 62  # the bit that parts the stream of the noise from that of the other numbers
-_STRETCHES = 1 << 17  # places where a patient's noise can begin
 _ELASTIC_NODES = 5  # control points along each axis: displacements smooth over a fifth of the crop
 
 
@@ -97,7 +95,7 @@ def apply(
     imaging: ImagingConfig,
     branch_of_channel: Tensor,
     is_suv: Tensor,
-    distort: Callable[[Tensor], Tensor] = lambda moved: moved,
+    distort: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch.
 
@@ -116,54 +114,36 @@ def apply(
         The augmented image, float32, and the presence after hiding channels. A patient never
         loses the last channel.
     """
-    moved = warp(image, parameters.transform, parameters.elastic_mm, imaging)
-    moved *= parameters.gain[:, :, branch_of_channel][..., None, None, None]
-    moved = distort(moved)
+    gain = parameters.gain[:, :, branch_of_channel]
+    noise = None
     if config.noise > 0:
-        _add_noise(moved, parameters.noise_seeds, config.noise, is_suv)
+        noise = noise_of(image, parameters.noise_seeds, config.noise, is_suv)
+    if distort is None:
+        moved = warp(image, parameters.transform, parameters.elastic_mm, imaging, gain, noise)
+    else:
+        moved = distort(warp(image, parameters.transform, parameters.elastic_mm, imaging, gain))
+        if noise is not None:
+            add_noise(moved, noise)
     kept = present & parameters.keep
     nothing_left = ~kept.flatten(1).any(dim=1)
     return moved, torch.where(nothing_left[:, None, None], present, kept)
 
 
-def _add_noise(image: Tensor, seeds: Sequence[int], noise: float, is_suv: Tensor) -> None:
-    """Add normal numbers, each patient's by the patient's own seed wherever it stands.
-
-    They are a stretch of one long row of normal numbers, from a place that the seed chooses:
-    drawing them afresh would take a tenth of a training step on a CPU.
-    """
-    row = _normal_row(image[0].numel() + _STRETCHES, image.device)
-    # Runs of neighbouring channels that take it alike: (SUV or not, from, to).
-    runs = [
-        (suv, list(places))
-        for suv, places in groupby(range(len(is_suv)), is_suv.tolist().__getitem__)
-    ]
-    for own, seed in zip(image, seeds, strict=True):
-        begin = seed % _STRETCHES
-        stretch = row[begin : begin + own.numel()].view(own.shape)
-        for suv, places in runs:
-            channels = slice(places[0], places[-1] + 1)
-            values, numbers = own[:, channels], stretch[:, channels]
-            if suv:  # d log(1 + SUV) = d SUV / (1 + SUV)
-                values.addcmul_(numbers, values.clamp(min=0.0).add_(1.0), value=noise)
-            else:
-                values.add_(numbers, alpha=noise)
-
-
-@lru_cache(maxsize=2)
-def _normal_row(length: int, device: torch.device) -> Tensor:
-    generator = torch.Generator().manual_seed(_NOISE)
-    return torch.randn(length, generator=generator).to(device)
-
-
 def _rotations(angles: Tensor) -> Tensor:
     """Rotation matrices (B, 3, 3) of angles (B, 3) in radians, about x, then y, then z."""
-    matrix = torch.eye(3).expand(len(angles), 3, 3)
-    for axis in range(3):
-        first, second = (axis + 1) % 3, (axis + 2) % 3
-        cosine, sine = torch.cos(angles[:, axis]), torch.sin(angles[:, axis])
-        turn = torch.eye(3).repeat(len(angles), 1, 1)
-        turn[:, first, first] = turn[:, second, second] = cosine
-        turn[:, first, second], turn[:, second, first] = -sine, sine
-        matrix = turn @ matrix
-    return matrix
+    cos_x, cos_y, cos_z = torch.cos(angles).unbind(1)
+    sin_x, sin_y, sin_z = torch.sin(angles).unbind(1)
+    entries = (
+        (
+            cos_z * cos_y,
+            cos_z * sin_y * sin_x - sin_z * cos_x,
+            cos_z * sin_y * cos_x + sin_z * sin_x,
+        ),
+        (
+            sin_z * cos_y,
+            sin_z * sin_y * sin_x + cos_z * cos_x,
+            sin_z * sin_y * cos_x - cos_z * sin_x,
+        ),
+        (-sin_y, cos_y * sin_x, cos_y * cos_x),
+    )
+    return torch.stack([entry for row in entries for entry in row], dim=1).view(-1, 3, 3)

@@ -195,9 +195,8 @@ class FitDataModule(LightningDataModule):
         physics = self._placed
 
         def distort(image: Tensor) -> Tensor:
-            return (
-                image if artefacts is None else apply_artefacts(image, artefacts, imaging, physics)
-            )
+            assert artefacts is not None  # noqa: S101
+            return apply_artefacts(image, artefacts, imaging, physics)
 
         image, present = apply(
             plain.image,
@@ -207,7 +206,7 @@ class FitDataModule(LightningDataModule):
             imaging,
             physics.branch,
             self._physics.suv,
-            distort,
+            None if artefacts is None else distort,
         )
         return plain._replace(image=image, present=present)
 

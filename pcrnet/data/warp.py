@@ -20,14 +20,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from pcrnet.config.imaging import ImagingConfig
+from pcrnet.data.random_fields import NoiseField, add_noise, displacement
 from pcrnet.data.warp_compiled import compiled_warp
 from pcrnet.machine import compiles_kernels
 
 _VOXELS_AT_ONCE = 200_000  # what is computed of them fits the caches of a core
 
 
-def warp(image: Tensor, transform: Tensor, elastic_mm: Tensor, imaging: ImagingConfig) -> Tensor:
+def warp(
+    image: Tensor,
+    transform: Tensor,
+    elastic_mm: Tensor,
+    imaging: ImagingConfig,
+    gain: Tensor | None = None,
+    noise: NoiseField | None = None,
+) -> Tensor:
     """Sample every visit where its transform looks, linearly; beyond the border lies the border.
+
+    What was sampled is amplified, and noise added to it: at once, where the warp is compiled.
 
     Args:
         image: float (B, T, C, X, Y, Z).
@@ -35,6 +45,8 @@ def warp(image: Tensor, transform: Tensor, elastic_mm: Tensor, imaging: ImagingC
         elastic_mm: float32 (B, 3, n, n, n), displacements of the patient at control points that
             span the crop; n = 0 leaves them out.
         imaging: The grid.
+        gain: float32 (B, T, C), a factor of each channel.
+        noise: Of the B patients.
 
     Returns:
         float32 (B, T, C, X, Y, Z).
@@ -42,24 +54,41 @@ def warp(image: Tensor, transform: Tensor, elastic_mm: Tensor, imaging: ImagingC
     gathers = image.device.type == "cpu" and min(imaging.size) > 1
     visits = image.flatten(0, 1)
     moves = _in_voxels(transform.flatten(0, 1), imaging)
-    bend = _displacement(elastic_mm, imaging) if elastic_mm.shape[-1] else None
-    if compiles_kernels(image.device):
+    bend = None  # at control points
+    if elastic_mm.shape[-1]:
+        bend = elastic_mm / _placed(imaging.spacing_mm, image.device)[:, None, None, None]
+    if gathers and (compiled := compiled_warp()) is not None:
+        gains = None if gain is None else gain.flatten(0, 1)
+        return compiled(visits, moves, bend, gains, noise).view(image.shape)
+    everywhere = None if bend is None else displacement(bend, imaging.size)
+    moved = _moved(visits, moves, everywhere, imaging, gathers=gathers).view(image.shape)
+    if gain is not None:
+        moved *= gain[..., None, None, None]
+    if noise is not None:
+        add_noise(moved, noise)
+    return moved
+
+
+def _moved(
+    visits: Tensor, moves: Tensor, bend: Tensor | None, imaging: ImagingConfig, *, gathers: bool
+) -> Tensor:
+    """Visits (N, C, X, Y, Z) seen by moves (N, 3, 4) and bend (B, 3, X, Y, Z), in voxels."""
+    if compiles_kernels(visits.device):
         from pcrnet.data.warp_triton import warp_visits
 
-        return warp_visits(visits, moves, bend).view(image.shape)
-    if gathers and (compiled := compiled_warp()) is not None:
-        return compiled(visits, moves, bend).view(image.shape)
+        return warp_visits(visits, moves, bend)
     at_once = max(1, _VOXELS_AT_ONCE // math.prod(imaging.size)) if gathers else len(visits)
-    moved = torch.empty(visits.shape, device=image.device)
+    of_patient = 1 if bend is None else len(visits) // len(bend)
+    moved = torch.empty(visits.shape, device=visits.device)
     for first in range(0, len(visits), at_once):
         chosen = slice(first, min(first + at_once, len(visits)))
-        whose = [visit // image.shape[1] for visit in range(chosen.start, chosen.stop)]
+        whose = [visit // of_patient for visit in range(chosen.start, chosen.stop)]
         looks = _looks(moves[chosen], None if bend is None else bend[whose], imaging.size)
         if gathers:
             _gather(visits[chosen], looks, out=moved[chosen])
         else:
             moved[chosen] = _sample(visits[chosen], looks)
-    return moved.view(image.shape)
+    return moved
 
 
 def _in_voxels(transform: Tensor, imaging: ImagingConfig) -> Tensor:
@@ -75,18 +104,6 @@ def _in_voxels(transform: Tensor, imaging: ImagingConfig) -> Tensor:
 def _placed(values: tuple[float, ...], device: torch.device) -> Tensor:
     """Numbers on a device: sent once, for a GPU stops for what it is sent."""
     return torch.tensor(values, dtype=torch.float32, device=device)
-
-
-def _displacement(elastic_mm: Tensor, imaging: ImagingConfig) -> Tensor:
-    """Control points to voxels (B, 3, X, Y, Z), in voxels: linear along one axis after another."""
-    bend = elastic_mm / _placed(imaging.spacing_mm, elastic_mm.device)[:, None, None, None]
-    nodes = elastic_mm.shape[-1]
-    for length in imaging.size:
-        place = torch.linspace(0, nodes - 1, length, device=bend.device)
-        node = torch.arange(nodes, device=bend.device)
-        share = (1 - (place[:, None] - node).abs()).clamp(min=0)  # (length, n)
-        bend = torch.tensordot(bend, share, dims=([2], [1]))  # the axis goes to the end
-    return bend
 
 
 def _looks(moves: Tensor, bend: Tensor | None, size: Sequence[int]) -> list[Tensor]:

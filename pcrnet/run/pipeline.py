@@ -300,7 +300,7 @@ def _write_bundle(
         data=experiment.data,
         imaging=experiment.imaging,
         left_out_logits=judged.logits,
-        calibration=experiment.evaluation.calibration,
+        calibration=experiment.judging.calibration,
         prob=judged.predictions.prob,
     )
     write_bundle(run.bundle, manifest, model, applicability)

@@ -11,6 +11,7 @@ from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data import warp as plain
 from pcrnet.data import warp_compiled as module
 from pcrnet.data.augment import draw
+from pcrnet.data.random_fields import noise_of
 from pcrnet.machine import c_compiler
 
 _STRONG = AugmentationConfig(rotation_degrees=40, translation_mm=30, elastic_mm=4, visit_shift_mm=9)
@@ -26,6 +27,13 @@ def _case(size, timepoints, channels, elastic=True, dtype=torch.float16):
     return image, drawn.transform, drawn.elastic_mm, imaging
 
 
+def _intensities(image):
+    generator = torch.Generator().manual_seed(2)
+    gain = 0.5 + torch.rand(image.shape[:3], generator=generator)
+    grows = torch.arange(image.shape[2]) % 3 == 0
+    return gain, noise_of(image, [8, 9, 131_071], 0.1, grows)
+
+
 def _by_operations(monkeypatch, *case):
     with monkeypatch.context() as patch:
         patch.setattr(plain, "compiled_warp", lambda: None)
@@ -39,6 +47,7 @@ def test_a_compiler_that_is_there_is_used():
 
 @_needs_compiler
 @pytest.mark.parametrize("elastic", [True, False])
+@pytest.mark.parametrize("intense", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize(
     ("size", "timepoints", "channels"),
@@ -51,9 +60,10 @@ def test_a_compiler_that_is_there_is_used():
     ],
 )
 def test_its_voxels_are_those_of_torchs_operations(
-    monkeypatch, size, timepoints, channels, elastic, dtype
+    monkeypatch, size, timepoints, channels, elastic, intense, dtype
 ):
     case = _case(size, timepoints, channels, elastic, dtype)
+    case += _intensities(case[0]) if intense else ()
     expected = _by_operations(monkeypatch, *case)
     found = plain.warp(*case)
     # The same bits where the processor multiplies and adds in one step, as torch's kernels then do.
@@ -66,6 +76,7 @@ def test_its_voxels_are_those_of_torchs_operations(
 @_needs_compiler
 def test_threads_change_no_bit():
     case = _case((8, 10, 12), 2, 3)
+    case += _intensities(case[0])
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -81,8 +92,8 @@ def test_a_place_that_is_no_number_is_looked_for_within_the_image():
     warp = module.compiled_warp()
     visits = torch.rand(1, 2, 4, 4, 4)
     moves = torch.full((1, 3, 4), torch.nan)
-    assert torch.equal(warp(visits, moves, None), visits[..., :1, :1, :1].expand_as(visits))
-    assert torch.isfinite(warp(visits, torch.full((1, 3, 4), 1e30), None)).all()
+    assert torch.equal(warp(visits, moves), visits[..., :1, :1, :1].expand_as(visits))
+    assert torch.isfinite(warp(visits, torch.full((1, 3, 4), 1e30))).all()
 
 
 @_needs_compiler
@@ -92,7 +103,7 @@ def test_what_lies_beyond_the_image_is_never_read():
     around[1] = torch.rand(2, 3, 4, 5, 6)
     moves = torch.eye(3, 4).repeat(2, 1, 1)
     moves[..., 3] = torch.tensor([[9.0, 9.0, 9.0], [-9.0, 3.5, 5.0]])
-    assert torch.isfinite(module.compiled_warp()(around[1], moves, None)).all()
+    assert torch.isfinite(module.compiled_warp()(around[1], moves)).all()
 
 
 @pytest.fixture
@@ -117,9 +128,11 @@ def test_without_a_compiler_that_works_torch_warps(monkeypatch, compiler):
 @pytest.mark.usefixtures("forgetting")
 def test_a_library_that_sees_something_else_is_not_used(monkeypatch, tmp_path):
     source = module.SOURCE.read_text(encoding="utf-8")
-    assert "1.0f - share_x" in source
+    assert "in_all(1.0f) - share_x" in source
     wrong = tmp_path / "warp.c"
-    wrong.write_text(source.replace("1.0f - share_x", "1.1f - share_x"), encoding="utf-8")
+    wrong.write_text(
+        source.replace("in_all(1.0f) - share_x", "in_all(1.1f) - share_x"), encoding="utf-8"
+    )
     monkeypatch.setattr(module, "SOURCE", wrong)
     assert module.compiled_warp() is None
 

@@ -16,6 +16,7 @@ import torch
 from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data import warp as module
+from pcrnet.data.random_fields import displacement
 from pcrnet.data.augment import draw
 from pcrnet.data.warp_triton import warp_visits
 config = AugmentationConfig(rotation_degrees=40, translation_mm=30, elastic_mm=4, visit_shift_mm=9)
@@ -25,7 +26,8 @@ for size in ((8, 10, 12), (2, 3, 2), (1, 6, 4)):
         drawn = draw(config.model_copy(update={"elastic_mm": elastic}), [3, 4], 2, 3, 1)
         image = torch.randn(2, 2, 3, *size).half()
         expected = module.warp(image, drawn.transform, drawn.elastic_mm, imaging)
-        bend = module._displacement(drawn.elastic_mm, imaging) if elastic else None
+        spacing = torch.tensor(imaging.spacing_mm)[:, None, None, None]
+        bend = displacement(drawn.elastic_mm / spacing, imaging.size) if elastic else None
         moves = module._in_voxels(drawn.transform.flatten(0, 1), imaging)
         found = warp_visits(image.flatten(0, 1), moves, bend).view(expected.shape)
         torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)

@@ -20,6 +20,7 @@ from pcrnet.errors import NotFiniteError
 from pcrnet.storage import write_text
 from pcrnet.training.events import EpochReport
 from pcrnet.training.lightning.finite import first_not_finite, not_finite
+from pcrnet.training.lightning.module import PcrModule
 from pcrnet.training.lightning.resume import keep
 
 _STEPS_BETWEEN_LOOKS = 25
@@ -248,6 +249,8 @@ class FiniteNumbers(Callback):
         self._names = tuple(name for name, _ in named)
         norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named]))
         self.norm = torch.linalg.vector_norm(norms)
+        if isinstance(pl_module, PcrModule):
+            pl_module.gradient_norm = self.norm  # to find it twice takes a hundredth of a step
         bad = ~torch.isfinite(norms)
         before = self._first_bad
         if before is None or len(before) != len(bad):

@@ -73,6 +73,8 @@ class PcrModule(LightningModule):
         self._monai = [part for part in self.network.modules() if isinstance(part, MonaiEncoder)]
         self._captured: CapturedNetwork | None = None
         self._weights: tuple[nn.Parameter, ...] = ()
+        self.gradient_norm: Tensor | None = None
+        """Of this step's gradients, where a callback has found it; else clipping does."""
         self._untold: tuple[Tensor, int] | None = None  # loss times patients, and patients
 
     @classmethod
@@ -182,6 +184,7 @@ class PcrModule(LightningModule):
         """
         if not self._is_frozen():
             return
+        self.gradient_norm = None
         frozen = pretrained_names(self.network)
         for name, parameter in self.network.named_parameters():
             if name in frozen:
@@ -201,13 +204,16 @@ class PcrModule(LightningModule):
         Lightning refuses to do so for a fused optimiser under mixed precision, lest scaled
         gradients are clipped; bf16 scales none.
         """
+        norm, self.gradient_norm = self.gradient_norm, None
         if gradient_clip_val is None:
             return
         weights = self._weights or self.parameters()
         if gradient_clip_algorithm == "value":
             nn.utils.clip_grad_value_(weights, gradient_clip_val)
-        else:
+        elif norm is None:
             nn.utils.clip_grad_norm_(weights, gradient_clip_val)
+        else:
+            nn.utils.clip_grads_with_norm_(weights, gradient_clip_val, norm)
 
     def configure_optimizers(self) -> dict[str, object]:
         """AdamW; warm-up, then a cosine to zero over the planned number of steps."""

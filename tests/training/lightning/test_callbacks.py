@@ -19,6 +19,7 @@ from pcrnet.training.lightning.callbacks import (
     History,
     ResumePoint,
 )
+from pcrnet.training.lightning.module import PcrModule
 
 
 def trainer(epoch: int = 0, **metrics: float) -> Any:
@@ -52,6 +53,26 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step_and_is_named() -> N
     first[0, 1] = float("nan")
     with pytest.raises(NotFiniteError, match=r"fit without-0, epoch 5: the gradient of 0\.weight"):
         watch.on_before_optimizer_step(trainer(4), network, None)
+
+
+def test_gradients_are_clipped_by_the_norm_that_was_looked_at_as_torch_clips_them() -> None:
+    def with_gradients() -> nn.Module:
+        network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+        generator = torch.Generator().manual_seed(0)
+        for parameter in network.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        return network
+
+    expected, network = with_gradients(), with_gradients()
+    norm = nn.utils.clip_grad_norm_(expected.parameters(), 0.5)
+    module, watch = PcrModule({}, {}, 0, built=network), FiniteNumbers("without-0")
+    watch.on_before_optimizer_step(trainer(), module, None)
+    assert module.gradient_norm is not None
+    assert torch.equal(module.gradient_norm, norm)
+    module.configure_gradient_clipping(None, 0.5, "norm")
+    for own, other in zip(network.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(own.grad, other.grad)
+    assert module.gradient_norm is None  # the next step has a norm of its own
 
 
 def test_a_failed_save_leaves_the_point_before_it(tmp_path: Path) -> None:

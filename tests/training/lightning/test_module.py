@@ -90,6 +90,20 @@ def test_gradients_are_clipped_by_value_or_by_norm(algorithm: str | None, larges
     assert network.weight.grad is found
 
 
+def test_what_is_frozen_counts_in_no_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.ModuleDict({"old": nn.Linear(2, 1), "new": nn.Linear(2, 1)})
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    module = PcrModule({}, {"freeze_epochs": 1}, 0, built=network)
+    module.gradient_norm = torch.tensor(6.0).sqrt()  # of all
+    names = frozenset({"old.weight", "old.bias"})
+    monkeypatch.setattr("pcrnet.training.lightning.module.pretrained_names", lambda _: names)
+    module.on_before_optimizer_step(None)
+    module.configure_gradient_clipping(None, 1.0, "norm")
+    kept = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    assert torch.cat([one.flatten() for one in kept]).norm().item() == pytest.approx(1.0, abs=1e-4)
+
+
 class _Slope(nn.Module):
     """Logits that hang on the days alone."""
 
