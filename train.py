@@ -24,7 +24,7 @@ def main() -> None:
     from pcrnet.run.pipeline import train
     from pcrnet.training.tracking import tracking
 
-    with RunConsole() as console, tracking(experiment) as tracker:
+    with RunConsole() as console, tracking(experiment, console) as tracker:
         result = train(experiment, console, tracker)
         tracker.summarise(result.metrics)
         console.finish(result)

@@ -1,6 +1,7 @@
 """How often do the intervals cover: of the judged models, and for what ships?
 
-python benchmarks/shipping.py [--trials N] [--patients N] [--seed S] [--out FILE.json]
+python benchmarks/shipping.py [--trials N] [--patients N] [--seed S] [--prior-patients N]
+    [--out FILE.json]
 
 Each trial goes through pcrnet's own scheme with the learners of ``toy_learners.py``, a threshold by
 each of four rules. The truth of what ships is what the fit on everybody does, with its calibrator
@@ -29,6 +30,7 @@ from scipy.stats.qmc import Sobol
 from toy_learners import COVARIATES, FOLDS, WORLDS, Trial, World, chance_of_both, run_trial
 
 from pcrnet.config.evaluation import (
+    ChainCalibration,
     EvaluationConfig,
     OperatingPointConfig,
     PrevalenceRule,
@@ -100,11 +102,14 @@ class Found:
     limit: float | None
 
 
-def one_trial(trial: Trial, others: Others, seed: int) -> Iterator[Found]:
+def one_trial(
+    trial: Trial, others: Others, seed: int, prior_patients: float = 0.0
+) -> Iterator[Found]:
     """Every metric, those that no threshold enters under the first rule alone."""
     fold, allowed = trial.fold, trial.patients.allowed
     label = head_labels(allowed, HEAD)
-    config = EvaluationConfig(folds=FOLDS)
+    calibration = ChainCalibration(prior_patients=prior_patients)
+    config = EvaluationConfig(folds=FOLDS, calibration=calibration)
     of_first = nested_estimate(fold, allowed, trial.logits, config)
     final_of_first = final_decision(fold, allowed, trial.logits, config)
     fits = see_fits(fold, allowed, trial.logits, config, of_first, final_of_first)[HEAD]
@@ -234,14 +239,22 @@ def draw_others(world: World, generator: np.random.Generator) -> Others:
     return Others(covariates, chance_of_both(covariates, world.effect))
 
 
-def study(n: int, trials: int, name: str, world: World, seed: int, kept: list[dict]) -> list[dict]:
+def study(
+    n: int,
+    trials: int,
+    name: str,
+    world: World,
+    seed: int,
+    kept: list[dict],
+    prior_patients: float,
+) -> list[dict]:
     """One record a trial, those that are kept not made again."""
     number = list(WORLDS).index(name)
     others = draw_others(world, np.random.default_rng([seed, n, number]))
     for at in range(len(kept), trials):
         generator = np.random.default_rng([seed, n, number, at])
         record = {}
-        for found in one_trial(run_trial(n, world, generator), others, at):
+        for found in one_trial(run_trial(n, world, generator), others, at, prior_patients):
             numbers = (found.of_judged, *_told(found.judged), found.of_shipped)
             numbers += (*_told(found.shipped), found.limit)
             record[found.name] = [None if x is None else round(x, 4) for x in numbers]
@@ -295,10 +308,17 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=120)
     parser.add_argument("--seed", type=int, default=2024)
     parser.add_argument("--worlds", nargs="*", default=list(WORLDS), choices=list(WORLDS))
+    parser.add_argument(
+        "--prior-patients",
+        type=float,
+        default=0.0,
+        help="evaluation.calibration.prior_patients: as moderated models have it, 60",
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     part = None if options.out is None else options.out.with_suffix(".trials.json")
     kept = json.loads(part.read_text()) if part is not None and part.is_file() else {}
+    worth = options.prior_patients
     start = time.perf_counter()
     worlds = {}
     for name in options.worlds:
@@ -306,7 +326,7 @@ def main() -> None:
         done = kept.setdefault(name, [])
         # In slices, so that a study that is stopped loses little.
         for until in [*range(len(done) + 25, options.trials, 25), options.trials]:
-            study(options.patients, until, name, world, options.seed, done)
+            study(options.patients, until, name, world, options.seed, done, worth)
             if part is not None:
                 write_text(part, json.dumps(kept))
         worlds[name] = summary(done[: options.trials])
@@ -316,6 +336,7 @@ def main() -> None:
         "patients": options.patients,
         "folds": FOLDS,
         "seed": options.seed,
+        "prior_patients": worth,
         "worlds": worlds,
         "seconds": round(time.perf_counter() - start, 1),
         "commit": commit(),

@@ -28,7 +28,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.ablation import Features, parts_of
+from benchmarks.ablation_rows import Features, parts_of
 from benchmarks.ceiling import truth
 from benchmarks.harness import commit, describe_machine, publish
 from benchmarks.learning import JUDGED, expected
@@ -85,16 +85,16 @@ def shipped(
 
 
 def scored(
-    said: Mapping[str, FloatArray], head: Head, fresh: Truth
+    said: Mapping[str, FloatArray], head: Head, fresh: Truth, reference: str = "none"
 ) -> dict[str, dict[str, float | None]]:
-    """Expected slope and log-loss of a head, and what a calibrator adds to the latter."""
+    """Expected slope and log-loss of a head, and the latter less that of the reference."""
     true_prob = fresh.prob(head)
     found = {
         kind: expected(head_probabilities(cells)[head], true_prob) for kind, cells in said.items()
     }
-    alone = found["none"]["expected_log_loss"]
+    alone = found[reference]["expected_log_loss"]
     return {
-        kind: {**scores, "log_loss_less_none": scores["expected_log_loss"] - alone}
+        kind: {**scores, f"log_loss_less_{reference}": scores["expected_log_loss"] - alone}
         for kind, scores in found.items()
     }
 
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--noise", nargs="+", type=float, default=[0.0, 1.0])
     parser.add_argument("--fresh", type=int, default=2000)
     options = parser.parse_args()
-    config, records = EvaluationConfig(), []
+    config, records = EvaluationConfig().settled(moderated=True), []
     for world in ("amount", "pattern"):
         fresh = truth(world, options.fresh, FRESH_SEED)
         everybody = truth(world, options.cohorts * max(options.sizes), TRAIN_SEED)

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
+from sysconfig import get_path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,13 +69,18 @@ def keep_freed_memory() -> bool:
 
 
 def compiles_kernels(device: torch.device) -> bool:
-    """Whether kernels of our own can be compiled for a device: a GPU, Triton and a C compiler."""
+    """Whether kernels of our own can be compiled for a device.
+
+    That takes a GPU, Triton, a C compiler and the headers of Python.
+    """
     return device.type == "cuda" and _has_compilers()
 
 
 @cache
 def _has_compilers() -> bool:
-    return find_spec("triton") is not None and c_compiler() is not None
+    # What Triton compiles includes Python's own headers, which many containers leave out.
+    headers = Path(get_path("include")) / "Python.h"
+    return find_spec("triton") is not None and c_compiler() is not None and headers.is_file()
 
 
 def c_compiler() -> str | None:

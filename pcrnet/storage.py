@@ -11,6 +11,7 @@ import math
 import os
 import platform
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ MAX_RECORD_BYTES = 16 << 20
 """A record is a page of facts, or at most a line for each of some ten thousand patients."""
 MAX_RECORD_DEPTH = 32
 _ABANDONED_S = 24 * 3600.0
+_PARTIAL = ".*.partial.*"
 _RESTORE = "restore the file from where it was written, or delete what it belongs to and begin anew"
 
 
@@ -66,15 +68,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush_folder(target.parent)
 
 
-def sweep_abandoned(folder: Path) -> None:
-    """Remove what processes that were killed had half written below a folder that several may use.
+def sweep_abandoned(folder: Path, *, below: bool = True) -> None:
+    """Remove what processes that were killed had half written in a folder that several may use.
 
-    A file of a process of this machine goes once the process is no longer there. Of other
+    A file or folder of a process of this machine goes once the process is no longer there. Of other
     machines and containers nothing is known: theirs goes when a day old.
+
+    Args:
+        folder: Where it may lie.
+        below: Whether folders within are looked through, too.
     """
-    for leftover in folder.rglob(".*.partial.*"):
+    found = folder.rglob(_PARTIAL) if below else folder.glob(_PARTIAL)
+    for leftover in list(found):
         with suppress(OSError):  # another process has swept it
-            if is_abandoned(leftover):
+            if not is_abandoned(leftover):
+                continue
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
                 leftover.unlink()
 
 

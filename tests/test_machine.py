@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from pcrnet import machine
 from pcrnet.machine import available_cores, available_memory, in_words, peak_memory
@@ -123,3 +124,18 @@ def test_the_compiler_that_cc_names_comes_first_and_one_that_is_not_there_is_pas
         assert machine.c_compiler() == str(tmp_path / expected)
     (tmp_path / "gcc").unlink()
     assert machine.c_compiler() is None
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_kernels_are_compiled_only_where_pythons_headers_are(there, monkeypatch, tmp_path):
+    if there:
+        (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(machine, "find_spec", lambda name: object())
+    monkeypatch.setattr(machine, "c_compiler", lambda: "/usr/bin/cc")
+    monkeypatch.setattr(machine, "get_path", lambda name: str(tmp_path))
+    machine._has_compilers.cache_clear()
+    try:
+        assert machine.compiles_kernels(torch.device("cuda")) is there
+        assert not machine.compiles_kernels(torch.device("cpu"))
+    finally:
+        machine._has_compilers.cache_clear()

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from pcrnet.config.model import Rival
-from pcrnet.config.section import Distinct, Fraction, Positive, Section
+from pcrnet.config.section import Distinct, Fraction, NonNegative, Positive, Section
 
 _FEWEST_DRAWS = 200
+_WORTH_OF_MODERATED = 60.0
 
 
 class PrevalenceRule(Section):
@@ -62,6 +63,10 @@ class ChainCalibration(Section):
     kind: Literal["chain"] = "chain"
     shrinkage: Positive = 0.25
     """Standard deviation of a₂ − a₁."""
+    prior_patients: NonNegative | None = None
+    """How many patients it is worth that the model's own slopes are right: each a is drawn toward
+    1, the less the more patients tell otherwise. null: 60 for ridges and networks that start from
+    one, whose probabilities allow for how little the fit knows, and 0 for any other model."""
 
 
 class TemperatureCalibration(Section):
@@ -128,6 +133,14 @@ class EvaluationConfig(Section):
     answers: str | None = None
     """YAML file of what only the investigators know (dates, eligibility, ethics), as
     "TRIPOD 17: text", for the open items of the report's checklist."""
+
+    def settled(self, *, moderated: bool) -> EvaluationConfig:
+        """With what the calibrator leaves to the model: whether its own slopes can be believed."""
+        calibration = self.calibration
+        if not isinstance(calibration, ChainCalibration) or calibration.prior_patients is not None:
+            return self
+        worth = {"prior_patients": _WORTH_OF_MODERATED if moderated else 0.0}
+        return self.model_copy(update={"calibration": calibration.model_copy(update=worth)})
 
     @property
     def caution(self) -> str:

@@ -56,6 +56,11 @@ class Experiment(Section):
         """Folder of the preprocessed tensors, shared by all runs below the same root."""
         return Path(self.data.cache) if self.data.cache else Path(self.run.root) / "cache"
 
+    @property
+    def judging(self) -> EvaluationConfig:
+        """``evaluation``, with what it leaves to the model settled."""
+        return self.evaluation.settled(moderated=self.model.moderated)
+
     def reseeded(self, seed: int) -> Experiment:
         """The same experiment under another seed, 0 to 2³¹ − 1."""
         return self.model_copy(update={"run": self.run.model_copy(update={"seed": seed})})

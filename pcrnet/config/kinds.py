@@ -52,6 +52,11 @@ class ModelSettings(Section):
     title: ClassVar[str]
     kind: str = ""
 
+    @property
+    def moderated(self) -> bool:
+        """Whether its probabilities allow for how little the fit knows."""
+        return False
+
 
 @dataclass(frozen=True)
 class EncoderKind:

@@ -116,6 +116,11 @@ class NetworkConfig(ModelSettings):
     fusion: FusionConfig = TransformerFusionConfig()
     """What turns the tokens that are present into one vector."""
 
+    @property
+    def moderated(self) -> bool:
+        """As what it starts from: what it adds has helped patients left out of it."""
+        return self.start == "quantitative"
+
     def encoder_of(self, branch: str) -> EncoderConfig:
         """The settings of a branch's encoder."""
         return self.encoders.get(branch, self.encoder)

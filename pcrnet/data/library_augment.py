@@ -308,6 +308,16 @@ def _plain(found: Any, like: Tensor, index: int, name: str) -> Tensor:  # noqa: 
     return tensor.float()
 
 
+def nothing_varied(config: AugmentationConfig | LibraryAugmentation) -> str | None:
+    """Says so where a library is asked for and none of its transforms; None otherwise."""
+    if isinstance(config, AugmentationConfig) or not config.enabled or config.transforms:
+        return None
+    return (
+        f"augmentation.kind={config.kind} varies no image, since augmentation.transforms names "
+        f"nothing; scans are hidden with a chance of {config.channel_dropout:.0%}"
+    )
+
+
 def library_augmenter(
     config: AugmentationConfig | LibraryAugmentation, data: DataConfig, imaging: ImagingConfig
 ) -> LibraryAugmenter | None:

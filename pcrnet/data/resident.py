@@ -122,6 +122,9 @@ def _shelf(device: torch.device, keys: tuple[str, ...], shape: tuple[int, ...]) 
         free, _ = torch.cuda.mem_get_info(device)
         if 2 * len(keys) * int(np.prod(shape)) > SHARE_OF_FREE_MEMORY * free:
             raise _NoRoomError
-        images = torch.empty((len(keys), *shape), dtype=torch.float16, device=device)
+        try:
+            images = torch.empty((len(keys), *shape), dtype=torch.float16, device=device)
+        except torch.OutOfMemoryError as error:  # another process was quicker
+            raise _NoRoomError from error
         _shelves[wanted] = Shelf(images, {key: row for row, key in enumerate(keys)})
     return _shelves[wanted]

@@ -186,7 +186,9 @@ def fit_calibrator(config: CalibrationConfig, logits: FloatArray, allowed: BoolA
         check_enough_patients(config, allowed)
         return IsotonicCalibrator(fit_isotonic(logits, allowed))
     if isinstance(config, ChainCalibration):
-        slopes, intercepts = fit_chain(logits, allowed, config.shrinkage)
+        slopes, intercepts = fit_chain(
+            logits, allowed, config.shrinkage, config.prior_patients or 0.0
+        )
         a1, a2, a3 = (float(slope) for slope in slopes)
         b1, b2, b3 = (float(intercept) for intercept in intercepts)
         return ChainCalibrator((a1, a2, a3), (b1, b2, b3))

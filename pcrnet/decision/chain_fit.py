@@ -25,7 +25,7 @@ _TIGHTEST_TIE = 1e-3
 
 
 def fit_chain(
-    logits: FloatArray, allowed: BoolArray, shrinkage: float
+    logits: FloatArray, allowed: BoolArray, shrinkage: float, prior_patients: float = 0.0
 ) -> tuple[FloatArray, FloatArray]:
     """Slopes a ≥ 0 and intercepts b, three each, of the chain.
 
@@ -34,6 +34,9 @@ def fit_chain(
     (Greenland & Mansournia 2015, Stat Med 34:3133) on each c and on a₁ times the spread of ℓ₁. Each
     of these weighs like one further patient, half responder and half not, so it fades with n,
     ignores the scale of the logits, and keeps the fit finite with nine patients or one class.
+
+    ``prior_patients`` adds for each slope a Gaussian prior of mean 1, the model's own slope, with
+    as much information as so many patients would give of it. It fades with n, too; levels are free.
 
     The composite (Varin, Reid & Firth 2011, Stat Sinica 21:5) gives nineteen twentieths of a
     patient's weight to the probabilities of yT0, yN0 and yT0yN0, each scored on its own, in equal
@@ -54,6 +57,7 @@ def fit_chain(
     ties = np.array([[-1.0, second, 0.0, 0.0, 0.0, 0.0], [-1.0, 0.0, third, 0.0, 0.0, 0.0]])
     ties /= max(shrinkage * spread[0], _TIGHTEST_TIE)
     drawn = np.array([0, 3, 4, 5])
+    strength = prior_patients * _information(logits, centred)
 
     def objective(parameters: FloatArray) -> Derivatives:
         a, c = parameters[:3], parameters[3:]
@@ -67,6 +71,11 @@ def fit_chain(
         hessian[drawn, drawn] += prior_curvature
         gap = ties @ parameters
         value += float(prior.sum() + gap @ gap / 2)
+        # A slope of 1 in the logits' own units.
+        away = a - spread
+        value += float(strength @ away**2 / 2)
+        gradient[:3] += strength * away
+        hessian[range(3), range(3)] += strength
         return value, gradient + ties.T @ gap, hessian + ties.T @ ties
 
     lower = np.array([0.0, 0.0, 0.0, -np.inf, -np.inf, -np.inf])
@@ -76,6 +85,16 @@ def fit_chain(
     best = minimise(objective, starts, lower)
     slopes = best[:3] / spread
     return slopes, best[3:] - slopes * mean
+
+
+def _information(logits: FloatArray, centred: FloatArray) -> FloatArray:
+    """What one patient tells, on average, of the slope (3,) of each link, where the model is right.
+
+    Fisher's information in the patients whom a link concerns, at the probabilities of the model.
+    """
+    prob = expit(logits.T)
+    concerned = np.stack([np.ones(len(logits)), prob[0], 1.0 - prob[0]])
+    return np.asarray((concerned * prob * (1.0 - prob) * centred.T**2).mean(axis=1))
 
 
 def _scored(allowed: BoolArray) -> tuple[IntArray, BoolArray, FloatArray]:

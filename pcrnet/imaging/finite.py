@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.errors import ImageError
-
-_AT_ONCE = 1 << 20
+from pcrnet.imaging.voxels.parts import parts_of
 
 
 def require_finite(values: NDArray[np.float32]) -> None:
@@ -19,13 +20,29 @@ def require_finite(values: NDArray[np.float32]) -> None:
     Raises:
         ImageError: With the number of such voxels.
     """
-    flat = values.ravel(order="K")
-    bad = sum(
-        part.size - int(np.count_nonzero(np.isfinite(part)))
-        for part in (flat[start : start + _AT_ONCE] for start in range(0, flat.size, _AT_ONCE))
-    )
+    refuse_not_finite(sum(map(not_finite, parts_of(values))), values.size)
+
+
+def not_finite(values: NDArray[np.float32]) -> int:
+    """How many values, at least one of any shape, are NaN or infinite."""
+    # The extremes are found faster, and tell of most images that there is none.
+    if math.isfinite(values.min()) and math.isfinite(values.max()):
+        return 0
+    return values.size - int(np.count_nonzero(np.isfinite(values)))
+
+
+def refuse_not_finite(bad: int, of: int) -> None:
+    """Refuse an image of which some voxels are no finite numbers.
+
+    Args:
+        bad: How many.
+        of: Of how many.
+
+    Raises:
+        ImageError: If there are any.
+    """
     if bad:
         raise ImageError(
-            f"{bad} of {values.size} voxels are not finite numbers",
+            f"{bad} of {of} voxels are not finite numbers",
             remedy="write the background (0 for PET) where nothing was measured",
         )

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.imaging.volume import Volume
-from pcrnet.imaging.voxels.interpolation import interpolate
+from pcrnet.imaging.voxels.contraction import Weights, contract
+from pcrnet.imaging.voxels.interpolation import Interpolator
 
 _ALIGNED_VOXELS = 1e-3  # a drift across the grid that is only rounding of the header
-_BAND_ROWS = 12  # of a matrix at a time: fewer are no faster than the zeros that they save
+_KNOWN_AXES = 96  # of a patient's scans and the grids that they are brought to
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,25 +91,46 @@ def _resample_aligned(
     *,
     nearest: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    inside: list[NDArray[np.bool_]] = []
-    weights: list[NDArray[np.float32]] = []
-    for axis, along in enumerate(axes):
-        # The drift that remains is halved by taking it at the middle of the grid.
-        middle = index[axis, :3] @ ((np.array(shape) - 1) / 2) + index[axis, 3]
-        steps = np.arange(shape[along]) - (shape[along] - 1) / 2
-        centres = middle + index[axis, along] * steps
-        inside.append(_within(centres, array.shape[axis]))
-        if nearest:
-            weights.append(_nearest_weights(centres, array.shape[axis]))
-        else:
-            width = math.sqrt(max(0.0, index[axis, along] ** 2 - 1.0))
-            weights.append(_box_weights(centres, width, array.shape[axis]))
+    # The drift that remains is halved by taking it at the middle of the grid.
+    middles = index[:3, :3] @ ((np.array(shape) - 1) / 2) + index[:3, 3]
+    known = [
+        _aligned_axis(
+            float(middles[axis]),
+            float(index[axis, along]),
+            shape[along],
+            array.shape[axis],
+            nearest=nearest,
+        )
+        for axis, along in enumerate(axes)
+    ]
     order = np.argsort(axes)
-    result = np.ascontiguousarray(_contract(array, weights).transpose(order))
-    x, y, z = (inside[axis] for axis in order)
+    result = np.ascontiguousarray(contract(array, [of.weights for of in known]).transpose(order))
+    x, y, z = (known[axis].inside for axis in order)
     for part in (~x, (slice(None), ~y), (..., ~z)):
         result[part] = 0.0
     return result, x[:, None, None] & y[None, :, None] & z[None, None, :]
+
+
+@dataclass(frozen=True, eq=False)
+class _Axis:
+    """An axis of a grid along one of an image: weights, and which samples (m,) lie within it."""
+
+    weights: Weights
+    inside: NDArray[np.bool_]
+
+
+@lru_cache(_KNOWN_AXES)
+def _aligned_axis(middle: float, step: float, count: int, size: int, *, nearest: bool) -> _Axis:
+    """``count`` samples, ``step`` voxels apart around ``middle``, of an image of ``size`` voxels.
+
+    Kept, since the scans of a visit mostly lie alike.
+    """
+    centres = middle + step * (np.arange(count, dtype=np.float64) - (count - 1) / 2)
+    if nearest:
+        matrix = _nearest_weights(centres, size)
+    else:
+        matrix = _box_weights(centres, math.sqrt(max(0.0, step**2 - 1.0)), size)
+    return _Axis(Weights.of(matrix), _within(centres, size))
 
 
 def _resample_oblique(
@@ -127,7 +150,7 @@ def _resample_oblique(
     corners = np.array(np.meshgrid(*([0, n - 1] for n in shape), indexing="ij")).reshape(3, -1)
     reach = index[:3, :3] @ corners + index[:3, 3:]
     to_averaged = np.eye(4)
-    weights: list[NDArray[np.float32]] = []
+    weights: list[Weights] = []
     for axis, size in enumerate(array.shape):
         coarseness = float(np.linalg.norm(index[axis, :3]))
         step = 1.0 if nearest else max(1.0, coarseness / 2)
@@ -136,10 +159,10 @@ def _resample_oblique(
         samples = max(2, math.ceil((high - low) / step) + 1)
         centres = low + step * np.arange(samples, dtype=np.float64)
         width = math.sqrt(coarseness**2 - 1.0) if step > 1.0 else 0.0
-        weights.append(_box_weights(centres, width, size))
+        weights.append(Weights.of(_box_weights(centres, width, size)))
         to_averaged[axis, axis] = 1 / step
         to_averaged[axis, 3] = -low / step
-    averaged = _contract(array, weights)
+    averaged = contract(array, weights)
     matrix = to_averaged @ index
     if nearest:
         parts = matrix[:3, :3], matrix[:3, 3]
@@ -147,7 +170,7 @@ def _resample_oblique(
             affine_transform(averaged, *parts, output_shape=shape, order=0, mode="nearest")
         )
     else:
-        result = interpolate(averaged, matrix, shape)
+        result = Interpolator(averaged)(matrix, shape)
     x, y, z = np.ogrid[tuple(slice(n) for n in shape)]
     coverage = np.ones(shape, dtype=bool)
     for axis, size in enumerate(array.shape):
@@ -159,52 +182,6 @@ def _resample_oblique(
 
 def _within(centres: NDArray[np.float64], size: int) -> NDArray[np.bool_]:
     return np.asarray((centres > -0.5) & (centres < size - 0.5))
-
-
-def _contract(
-    array: NDArray[np.float32], weights: list[NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """Apply one matrix to each axis, touching only the part of the image that has weight.
-
-    The axis that memory walks slowest comes first: its planes are added up where they lie, and
-    the other axes have the fewer left to go through. Zeros beside a matrix's band are left out.
-    """
-    used = [np.flatnonzero(matrix.any(axis=0)) for matrix in weights]
-    part = [slice(axis[0], axis[-1] + 1) for axis in used]
-    order = sorted(range(3), key=lambda axis: -abs(array.strides[axis]))
-    slow, middle, fast = (weights[axis][:, part[axis]] for axis in order)
-    block = np.ascontiguousarray(array[tuple(part)].transpose(order))
-    planes = block.reshape(len(block), -1)
-    first = _banded(slow, planes, rows=1).reshape(-1, *block.shape[1:])
-    second = _banded(middle, first, rows=_BAND_ROWS)
-    result = (second.reshape(-1, second.shape[-1]) @ np.ascontiguousarray(fast.T)).reshape(
-        *second.shape[:-1], -1
-    )
-    return np.asarray(result.transpose(np.argsort(order)))
-
-
-def _banded(
-    matrix: NDArray[np.float32], block: NDArray[np.float32], rows: int
-) -> NDArray[np.float32]:
-    """``matrix @ block`` by a few rows at a time, of each only the columns that have weight.
-
-    Args:
-        matrix: (m, n).
-        block: (..., n, p).
-        rows: How many at a time.
-
-    Returns:
-        (..., m, p).
-    """
-    shape = (*block.shape[:-2], len(matrix), block.shape[-1])
-    result = np.empty(shape, dtype=np.float32)
-    weighty = matrix != 0
-    lows, ends = weighty.argmax(axis=1), weighty.shape[1] - weighty[:, ::-1].argmax(axis=1)
-    for start in range(0, len(matrix), rows):
-        some = slice(start, start + rows)
-        band = slice(lows[some].min(), ends[some].max())
-        np.matmul(matrix[some, band], block[..., band, :], out=result[..., some, :])
-    return result
 
 
 def _nearest_weights(centres: NDArray[np.float64], size: int) -> NDArray[np.float32]:

@@ -116,8 +116,8 @@ def tissue_threshold(volume: Volume) -> float:
 
 def _standardised(volume: Volume) -> Scaling:
     sample = _sample(volume.array)
-    body = sample[sample > _contrasting_threshold(volume)]
-    mean, deviation = float(body.mean(dtype=np.float64)), float(body.std(dtype=np.float64))
+    body = sample[sample > _contrasting_threshold(volume)].astype(np.float64)
+    mean, deviation = float(body.mean()), float(body.std())
     if not deviation > 1e-6 * max(abs(mean), 1e-6):
         raise _no_contrast()
     darkest = Ranked(sample).percentile(1)

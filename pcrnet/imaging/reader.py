@@ -13,6 +13,7 @@ from pcrnet.imaging.scan import Provenance, Scan
 from pcrnet.imaging.units import require_nifti_unit
 from pcrnet.imaging.volume import Volume
 from pcrnet.imaging.voxels.order_statistics import Ranked
+from pcrnet.imaging.voxels.parts import extremes
 
 _AS_STORED = Provenance("as stored in the NIfTI file")
 MASK = "mask"
@@ -99,7 +100,7 @@ def check_values(volume: Volume, kind: ChannelKind) -> None:
         ImageError: All voxels are equal.
         UnitError: Implausible values; the likely factor is named where there is one.
     """
-    lowest, highest = float(volume.array.min()), float(volume.array.max())
+    lowest, highest = extremes(volume.array)
     if lowest == highest:
         raise ImageError(
             f"every voxel is {lowest:g}: the image is empty",

@@ -57,21 +57,21 @@ def check_calibration(job: FitJob) -> None:
 
 def judge(job: FitJob, scans: ScansByPatient) -> Judged:
     """The out-of-fold table of the job's model; the fits that are judged are finished."""
-    config = job.experiment.evaluation
+    config = job.experiment.judging
     plans = judged_fits(job.splits.folds, config.mode)
     return _judge(job, collect_logits(job, plans, _names(job)), scans)
 
 
 def ship(job: FitJob) -> FittedDecision:
     """Calibrator and thresholds of the model that ships, from what the judged fits left out."""
-    config = job.experiment.evaluation
+    config = job.experiment.judging
     logits = collect_logits(job, judged_fits(job.splits.folds, config.mode), _names(job))
     return final_decision(*_fold_and_allowed(job), logits, config)
 
 
 def describe(job: FitJob, final: FittedDecision) -> dict[Head, ShippedHead]:
     """What the fits tell of the model that ships, by head; nothing in ``crossfit``."""
-    config = job.experiment.evaluation
+    config = job.experiment.judging
     logits = collect_logits(job, judged_fits(job.splits.folds, config.mode), _names(job))
     fold, allowed = _fold_and_allowed(job)
     estimate = nested_estimate(fold, allowed, logits, config)
@@ -118,7 +118,7 @@ def decisions_record(
 
 def _judge(job: FitJob, logits: LogitsByFit, scans: ScansByPatient) -> Judged:
     fold, allowed = _fold_and_allowed(job)
-    estimate = nested_estimate(fold, allowed, logits, job.experiment.evaluation)
+    estimate = nested_estimate(fold, allowed, logits, job.experiment.judging)
     threshold = {
         head: np.array([_number(estimate.decisions[own].thresholds[head]) for own in fold])
         for head in HEADS

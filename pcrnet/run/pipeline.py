@@ -12,7 +12,7 @@ from pcrnet.cohort.outcome import HEADS
 from pcrnet.cohort.table import label_column
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import RIVALS, rival_config
-from pcrnet.data.library_augment import library_augmenter
+from pcrnet.data.library_augment import library_augmenter, nothing_varied
 from pcrnet.decision.nested import FittedDecision
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.evaluation.given_files import require_given_files
@@ -21,7 +21,7 @@ from pcrnet.evaluation.population.patients import read_covariates
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
 from pcrnet.imaging.known_scans import marks_of_all
 from pcrnet.models.dual_branch.pretraining import weight_tables
-from pcrnet.models.kinds import read_model
+from pcrnet.models.kinds import KINDS, read_model
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.example_pictures import write_example_pictures
 from pcrnet.run.judging import (
@@ -90,7 +90,7 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
     run = RunDirectory(experiment.run.directory)
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)
-        _tell_weights(experiment, listen)
+        _tell_beginnings(experiment, listen)
         job, scans, simulated = prepare(experiment, run, listen)
         evaluation = experiment.evaluation
         listen(StageStarted("Training"))
@@ -153,7 +153,7 @@ def cross_validate(experiment: Experiment, *listeners: Listener) -> CrossValidat
     evaluation = experiment.evaluation
     with heeding_interrupts() as check_interrupt, run.opened(experiment):
         listen = _told_to_all(listeners, check_interrupt)
-        _tell_weights(experiment, listen)
+        _tell_beginnings(experiment, listen)
         job, scans, _ = prepare(experiment, run, listen)
         listen(StageStarted("Training"))
         _fit(job, judged_fits(evaluation.folds, evaluation.mode), listen)
@@ -178,9 +178,13 @@ def _told_to_all(listeners: Sequence[Listener], check_interrupt: Callable[[], No
     return listen
 
 
-def _tell_weights(experiment: Experiment, listen: Listener) -> None:
+def _tell_beginnings(experiment: Experiment, listen: Listener) -> None:
+    """Which weights networks begin with, and that images are not varied where nobody said how."""
     for table in weight_tables(experiment.model, experiment.data, experiment.imaging):
         listen(Remark(table))
+    unvaried = nothing_varied(experiment.augmentation)
+    if unvaried is not None and KINDS[experiment.model.kind].trains:
+        listen(Remark(unvaried))
 
 
 def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
@@ -296,7 +300,7 @@ def _write_bundle(
         data=experiment.data,
         imaging=experiment.imaging,
         left_out_logits=judged.logits,
-        calibration=experiment.evaluation.calibration,
+        calibration=experiment.judging.calibration,
         prob=judged.predictions.prob,
     )
     write_bundle(run.bundle, manifest, model, applicability)

@@ -19,12 +19,14 @@ from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.imaging.tensors.preprocess import scans_present
+from pcrnet.models.kinds import KINDS
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.judging import check_calibration
 from pcrnet.run_layout import RunLayout
 from pcrnet.simulation.trial import COVARIATES, code_digest, is_simulated, simulate_trial
 from pcrnet.storage import sha256_json, write_json
 from pcrnet.training.demands.precision import settle_precision
+from pcrnet.training.devices import lightning_precision
 from pcrnet.training.events import (
     Listener,
     Progressed,
@@ -112,9 +114,15 @@ def settle(
         experiment,
         simulated=material.simulated,
         splits_sha256=splits.sha256,
-        precision=job.precision,
+        precision=_precision(job),
     )
     return job
+
+
+def _precision(job: FitJob) -> str:
+    """What the run's own fits are computed in, in Lightning's words; numpy's fits are in double."""
+    trains = KINDS[job.experiment.model.kind].trains
+    return lightning_precision(job.training) if trains else "64-true"
 
 
 def _cohort(experiment: Experiment, listen: Listener) -> tuple[Path, tuple[str, ...], bool]:

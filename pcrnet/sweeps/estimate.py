@@ -196,9 +196,10 @@ def _inner_scores(sweep: Sweep, job: FitJob, evaluation: EvaluationConfig) -> li
     logits = collect_logits(job, judged_fits(job.splits.folds, "nested"), names)
     fold = np.array([job.splits.fold_of[name] for name in names], dtype=np.int64)
     allowed = allowed_cells(job.patients)
+    settled = evaluation.settled(moderated=job.experiment.model.moderated)
     return [
         objective_value(
-            inner_predictions(fold, allowed, logits, outer, evaluation),
+            inner_predictions(fold, allowed, logits, outer, settled),
             sweep.config.objective,
             evaluation,
         )

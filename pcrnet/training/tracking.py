@@ -12,10 +12,19 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import without_weights
 from pcrnet.config.training import LoggerName, TrackingConfig
 from pcrnet.disk_room import require_writable
+from pcrnet.errors import ConfigError, PcrnetError
 from pcrnet.run_layout import RunLayout
 from pcrnet.storage import make_folder
-from pcrnet.training.events import EpochReport, FitsPlanned, Measured, RunEvent
+from pcrnet.training.events import (
+    EpochReport,
+    FitsPlanned,
+    Listener,
+    Measured,
+    Remark,
+    RunEvent,
+)
 from pcrnet.training.trackers.artifacts import artifact
+from pcrnet.training.trackers.forgiving import Forgiving
 from pcrnet.training.trackers.sink import Sink
 
 TrackingMode = Literal["online", "offline", "disabled"]
@@ -68,30 +77,52 @@ class Tracker:
 
 
 @contextmanager
-def tracking(experiment: Experiment) -> Iterator[Tracker]:
+def tracking(experiment: Experiment, listen: Listener = lambda event: None) -> Iterator[Tracker]:
     """Open the loggers that the configuration asks for, and close them whatever happens.
 
-    A run that comes through leaves what ``tracking.artifacts`` names with those that keep files.
+    A run that comes through leaves what ``tracking.artifacts`` names with those that keep files. A
+    logger that fails once the run has begun ends nothing.
+
+    Args:
+        experiment: The configuration.
+        listen: Told what a logger has missed.
+
+    Raises:
+        ConfigError: A logger is not installed, or does not take the run.
     """
-    tracker = Tracker(_sinks(experiment))
+    tracker = Tracker(_sinks(experiment, listen))
     try:
         yield tracker
-        _attach(tracker, experiment)
+        _attach(tracker, experiment, listen)
     except BaseException:
         _close(tracker, failed=True)
         raise
     _close(tracker, failed=False)
 
 
-def _sinks(experiment: Experiment) -> list[Sink]:
+def _sinks(experiment: Experiment, listen: Listener) -> list[Sink]:
     opened: list[Sink] = []
     try:
         for name in experiment.tracking.loggers:
-            opened += _sink(name, experiment)
+            opened += [Forgiving(name, sink, listen) for sink in _opened(name, experiment)]
     except BaseException:
         _close(Tracker(opened), failed=True)
         raise
     return opened
+
+
+def _opened(name: LoggerName, experiment: Experiment) -> list[Sink]:
+    """Before a run begins a logger may still refuse it, in words."""
+    try:
+        return _sink(name, experiment)
+    except (PcrnetError, OSError):
+        raise
+    except Exception as error:  # of whatever kind the library has made it
+        raise ConfigError(
+            f"{name} does not take the run ({type(error).__name__})",
+            field="tracking.loggers",
+            remedy=f"check that you are logged in and that its server answers, or leave {name} out",
+        ) from error
 
 
 def _sink(name: LoggerName, experiment: Experiment) -> list[Sink]:
@@ -147,10 +178,14 @@ def _wandb(experiment: Experiment) -> list[Sink]:
     return [WandbSink(run, experiment.run.name)]
 
 
-def _attach(tracker: Tracker, experiment: Experiment) -> None:
+def _attach(tracker: Tracker, experiment: Experiment, listen: Listener) -> None:
     run = RunLayout(experiment.run.directory)
     for name in experiment.tracking.artifacts:
-        path = artifact(name, run, run.path / TRACKING_FOLDER / "shared")
+        try:
+            path = artifact(name, run, run.path / TRACKING_FOLDER / "shared")
+        except (PcrnetError, OSError) as error:
+            listen(Remark(f"the {name} is not left with the loggers ({type(error).__name__})"))
+            continue
         if path is not None:
             tracker.attach(name, path)
 

@@ -12,7 +12,7 @@ from pcrnet.config.augmentation import (
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.config.layers import load_experiment
-from pcrnet.data.library_augment import LibraryAugmenter, library_augmenter
+from pcrnet.data.library_augment import LibraryAugmenter, library_augmenter, nothing_varied
 from pcrnet.errors import ConfigError
 
 _SIZE = (10, 12, 8)
@@ -200,3 +200,22 @@ def test_the_fused_warp_needs_no_library():
     assert library_augmenter(experiment.augmentation, experiment.data, experiment.imaging) is None
     off = MonaiAugmentation(enabled=False)
     assert library_augmenter(off, experiment.data, experiment.imaging) is None
+
+
+@pytest.mark.parametrize("kind", ["torchio", "monai"])
+def test_a_library_without_transforms_varies_no_image_and_that_is_said(kind):
+    config = _KINDS[kind](channel_dropout=0.25)
+    image = torch.rand(2, 5, *_SIZE)
+    moved, _, _ = LibraryAugmenter(config, _DATA, _IMAGING)(image, _PRESENT, 1)
+    assert torch.equal(moved, image)
+    said = nothing_varied(config)
+    assert said is not None
+    assert f"augmentation.kind={kind} varies no image" in said
+    assert "25%" in said
+
+
+def test_images_that_are_varied_or_are_not_to_be_are_not_spoken_of():
+    named = {"transforms": [{"name": "RandomNoise"}]}
+    assert nothing_varied(TorchioAugmentation.model_validate(named)) is None
+    assert nothing_varied(TorchioAugmentation(enabled=False)) is None
+    assert nothing_varied(load_experiment([]).augmentation) is None

@@ -51,6 +51,17 @@ def test_each_image_is_sent_once_for_all_fits(patients, source):
     assert len(shelf.filled) == 3
 
 
+def test_what_another_process_was_quicker_to_take_is_no_end_of_a_fit(patients, source, monkeypatch):
+    def refuse(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    resident._shelves.clear()
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10**12, 10**12))
+    monkeypatch.setattr(resident.torch, "empty", refuse)
+    assert on_gpu(_Cache, source, patients, torch.device("cpu")) is source
+    assert not resident._shelves
+
+
 def test_what_has_no_room_is_left_where_it_is(patients, source, monkeypatch):
     need = 2 * len(patients) * source.get(patients[0]).image.size
     for free, there in ((2 * need, True), (2 * need - 2, False)):

@@ -38,7 +38,7 @@ def partly_known(allowed: np.ndarray) -> np.ndarray:
 KNOWN = {"full": lambda allowed: allowed, "partly": partly_known}
 
 
-def chain_objective(parameters, logits, allowed, shrinkage):
+def chain_objective(parameters, logits, allowed, shrinkage, prior_patients=0):
     """The penalised likelihood written down a second time, from the docstring."""
     a, c = parameters[:3], parameters[3:]
     cells = joint_cells(a * (logits - logits.mean(axis=0)) + c)
@@ -55,21 +55,27 @@ def chain_objective(parameters, logits, allowed, shrinkage):
         likelihood -= (0.05 * whole + 0.95 * np.mean(scores)) if scores else whole
     drawn = np.append(c, a[0] * logits[:, 0].std())
     prior = (np.log1p(np.exp(drawn)) - drawn / 2).sum()
-    return likelihood + prior + ((a[1:] - a[0]) ** 2).sum() / (2 * shrinkage**2)
+    prior += ((a[1:] - a[0]) ** 2).sum() / (2 * shrinkage**2)
+    q, r, s = 1 / (1 + np.exp(-logits.T))
+    for logit, p, away, concerned in zip(logits.T, (q, r, s), a - 1, (1, q, 1 - q), strict=True):
+        information = np.mean(concerned * p * (1 - p) * (logit - logit.mean()) ** 2)
+        prior += prior_patients * information * away**2 / 2
+    return likelihood + prior
 
 
+@pytest.mark.parametrize("prior_patients", [0.0, 60.0])
 @pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
-def test_chain_is_the_optimum_that_scipy_finds(known):
+def test_chain_is_the_optimum_that_scipy_finds(known, prior_patients):
     logits, allowed = simulate(80, seed=3)
     allowed = known(allowed)
-    a, b = fit_chain(logits, allowed, 0.25)
+    a, b = fit_chain(logits, allowed, 0.25, prior_patients)
     ours = np.append(a, b + a * logits.mean(axis=0))
     theirs = min(
         (
             minimize(
                 chain_objective,
                 start,
-                args=(logits, allowed, 0.25),
+                args=(logits, allowed, 0.25, prior_patients),
                 bounds=[(0, None)] * 3 + [(None, None)] * 3,
                 options={"ftol": 1e-14, "gtol": 1e-9},
             )
@@ -77,8 +83,21 @@ def test_chain_is_the_optimum_that_scipy_finds(known):
         ),
         key=lambda result: result.fun,
     )
-    assert chain_objective(ours, logits, allowed, 0.25) <= theirs.fun + 1e-9
+    assert chain_objective(ours, logits, allowed, 0.25, prior_patients) <= theirs.fun + 1e-9
     np.testing.assert_allclose(ours, theirs.x, atol=2e-4)
+
+
+def test_belief_in_the_models_slopes_fades_with_patients_and_leaves_the_level():
+    truth = ChainCalibrator((0.4, 0.4, 0.4), (1.0, 0.0, 0.0))
+    away = {}
+    for n in (60, 6000):
+        logits, allowed = simulate(n, seed=7, truth=truth)
+        free, believed = (fit_chain(logits, allowed, 0.25, worth) for worth in (0.0, 60.0))
+        away[n] = believed[0][0] - free[0][0]
+        level = head_probabilities(ChainCalibrator(*map(tuple, believed)).cells(logits))["yT0"]
+        assert level.mean() == pytest.approx(allowed[:, :2].any(axis=1).mean(), abs=0.03)
+    assert away[60] > 0.1
+    assert 0.0 < away[6000] < 0.01
 
 
 def test_the_joint_is_less_timid_where_outcomes_depend_on_more_than_each_link_is_shown(
@@ -134,7 +153,7 @@ def test_temperature_is_the_optimum_that_scipy_finds(known):
 
 
 @pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
-@pytest.mark.parametrize("fit", [lambda *data: fit_chain(*data, 0.25), fit_temperature])
+@pytest.mark.parametrize("fit", [lambda *data: fit_chain(*data, 0.25, 40.0), fit_temperature])
 def test_derivatives_are_exact_and_vanish_at_the_fit(known, fit, monkeypatch):
     logits, allowed = simulate(40, seed=20)
     seen = {}

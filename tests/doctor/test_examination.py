@@ -39,11 +39,6 @@ def test_what_cannot_fit_ends_with_two_and_all_of_it_in_words(tmp_path, capsys, 
     assert "run.root" in said.err
 
 
-def test_a_cohort_that_is_not_there_ends_with_two(tmp_path, capsys):
-    assert main(["doctor", f"data.cohort={tmp_path / 'none.csv'}"]) == 2
-    assert "none.csv" in capsys.readouterr().err
-
-
 def test_reduced_precision_that_is_asked_for_is_checked(monkeypatch, capsys, tmp_path):
     case = ConvolutionCase((1, 1, 4, 4, 4), 1, 3)
     checks = [ConvolutionCheck(case, "output", 0.004)]

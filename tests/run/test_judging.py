@@ -75,7 +75,7 @@ def record(decision: FittedDecision) -> object:
 
 def test_what_ships_is_calibrated_on_what_single_fits_left_out(job: FitJob) -> None:
     fold, allowed = arrays(job)
-    logits, config = logits_on_disk(job), job.experiment.evaluation
+    logits, config = logits_on_disk(job), job.experiment.judging
     own = np.stack([logits[(of,)][row] for row, of in enumerate(fold.tolist())])
     scaled = brought_to_scale(own, steeper_in_all(logits, fold))
     assert record(ship(job)) == record(fit_decision(scaled, allowed, config))
@@ -83,7 +83,7 @@ def test_what_ships_is_calibrated_on_what_single_fits_left_out(job: FitJob) -> N
 
 def test_the_table_is_the_nested_estimate_of_the_logits_on_disk(job: FitJob) -> None:
     fold, allowed = arrays(job)
-    estimate = nested_estimate(fold, allowed, logits_on_disk(job), job.experiment.evaluation)
+    estimate = nested_estimate(fold, allowed, logits_on_disk(job), job.experiment.judging)
     scans = {p.patient_id: ("baseline.pet",) for p in job.patients}
     judged = judge(job, scans)
     assert judged.predictions.patient_id == tuple(p.patient_id for p in job.patients)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from pcrnet.cohort.outcome import HEADS
+from pcrnet.config.layers import load_experiment
 from pcrnet.data.splits import Splits, read_splits
 from pcrnet.decision.calibrators import calibrator_from_dict, head_probabilities
 from pcrnet.errors import (
@@ -224,6 +225,26 @@ def test_a_gpu_that_is_asked_for_and_absent_ends_the_run_at_once(
     with pytest.raises(ConfigError, match="a GPU is asked for"):
         train(tiny_trial.experiment(tmp_path, "training.accelerator=gpu"))
     assert not (tmp_path / "tiny").exists()
+
+
+@pytest.mark.parametrize(("kind", "said"), [("network", 1), ("quantitative", 0)])
+def test_images_that_nothing_varies_are_named_before_the_first_is_read(
+    tiny_trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, said: int
+) -> None:
+    class ReadError(Exception):
+        """The table is about to be read."""
+
+    def read(*_: object) -> None:
+        raise ReadError
+
+    monkeypatch.setattr(pipeline, "prepare", read)
+    settings = [item for item in tiny_trial.settings(tmp_path) if not item.startswith("model.")]
+    experiment = load_experiment([*settings, "augmentation={kind: monai}", f"model.kind={kind}"])
+    events: list[RunEvent] = []
+    with pytest.raises(ReadError):
+        train(experiment, events.append)
+    remarks = [event.text for event in events if isinstance(event, Remark)]
+    assert sum("varies no image" in text for text in remarks) == said
 
 
 def test_crossfit_says_that_it_is_optimistic_when_a_run_ends(tiny_trial, tmp_path: Path) -> None:

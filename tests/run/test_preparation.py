@@ -10,6 +10,7 @@ from pcrnet.config.layers import load_experiment
 from pcrnet.errors import ConfigError, ProblemListError
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.preparation import prepare, simulation_name
+from pcrnet.storage import read_record
 
 
 def test_trials_that_differ_have_different_folders() -> None:
@@ -59,3 +60,26 @@ def test_a_model_of_covariates_without_any_is_refused_before_any_image_is_read(
     ):
         prepare(experiment, run, lambda event: None)
     assert not list(experiment.cache_directory.glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "recorded"),
+    [
+        ("training.precision='32'", "32-true"),
+        ("training.trainer.precision=64-true", "64-true"),
+        ("model.kind=quantitative", "64-true"),
+    ],
+)
+def test_the_environment_says_in_what_precision_the_fits_are_computed(
+    tiny_trial, tmp_path: Path, setting: str, recorded: str
+) -> None:
+    settings = [item for item in tiny_trial.settings(tmp_path) if not item.startswith("model.")]
+    own = ["model.kind=network", "model.width=16", "model.encoder.widths=[8]"]
+    own += ["model.encoder.blocks=[0]", "model.fusion.heads=2"]
+    if setting.startswith("model."):
+        own = []
+    experiment = load_experiment([*settings, *own, setting])
+    run = RunDirectory(experiment.run.directory)
+    with run.opened(experiment):
+        prepare(experiment, run, lambda event: None)
+    assert read_record(run.environment)["precision"] == recorded

@@ -8,6 +8,7 @@ import pytest
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.config.training import TrackingConfig
+from pcrnet.errors import ConfigError
 from pcrnet.training import tracking as module
 from pcrnet.training.events import (
     EpochReport,
@@ -16,6 +17,7 @@ from pcrnet.training.events import (
     Measured,
     Progressed,
     Remark,
+    RunEvent,
     StageStarted,
 )
 from pcrnet.training.trackers.wandb_sink import WandbSink
@@ -187,6 +189,33 @@ def test_a_run_that_fails_is_closed_as_failed(
     with pytest.raises(error), tracking(experiment_in(tmp_path, "offline")):
         raise error
     assert wandb.exit_codes == [1]
+
+
+def test_a_logger_that_fails_in_mid_run_ends_nothing_and_says_so(
+    wandb: Sessions, tmp_path: Path
+) -> None:
+    told: list[RunEvent] = []
+    with tracking(experiment_in(tmp_path, "offline"), told.append) as tracker:
+        tracker(EpochReport("without-0", 1, 2, 0.5))  # these sessions know no log
+        tracker(EpochReport("without-0", 2, 2, 0.4))
+    assert wandb.exit_codes == [None]
+    texts = [event.text for event in told if isinstance(event, Remark)]
+    assert texts[0].startswith("wandb does not take what it is told (AttributeError)")
+    assert texts[1].startswith("wandb missed 2 of 3")
+
+
+def test_a_logger_that_refuses_the_run_is_told_before_it(
+    wandb: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**options: Any) -> Sessions:
+        raise LookupError("no such team")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    with (
+        pytest.raises(ConfigError, match=r"wandb does not take the run \(LookupError\)"),
+        tracking(experiment_in(tmp_path, "offline")),
+    ):
+        pass
 
 
 def test_wandb_is_not_even_imported_when_disabled(wandb: Sessions, tmp_path: Path) -> None:

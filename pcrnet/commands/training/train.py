@@ -36,7 +36,7 @@ def _train(options: argparse.Namespace) -> None:
     from pcrnet.run.pipeline import train
     from pcrnet.training.tracking import tracking
 
-    with RunConsole() as console, tracking(experiment) as tracker:
+    with RunConsole() as console, tracking(experiment, console) as tracker:
         result = train(experiment, console, tracker)
         tracker.summarise(result.metrics)
         if key is not None:

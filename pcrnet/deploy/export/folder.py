@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from glob import escape
 from pathlib import Path
 
 from pcrnet.errors import OutputError
-from pcrnet.storage import draft_of, is_abandoned, make_folder, writing_to
+from pcrnet.storage import draft_of, make_folder, sweep_abandoned, writing_to
 
 
 @contextmanager
@@ -20,9 +19,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         OutputError: Something stands there already, or nothing can be written there.
     """
     require_free(path)
-    for leftover in path.absolute().parent.glob(f".*.partial.{escape(path.absolute().name)}"):
-        if is_abandoned(leftover):  # by a process that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
+    sweep_abandoned(path.absolute().parent, below=False)
     # Of this process alone: of two that make the same folder, one finds that it came too late.
     partial = draft_of(path.absolute())
     try:

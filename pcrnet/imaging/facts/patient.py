@@ -55,9 +55,12 @@ def facts_of_patient(
         volumes = scans.volumes.get(timepoint, {})
         on_grid = sample_all(volumes, grid, scans.transform(timepoint))
         agree: dict[tuple[str, str], float] = {}
+        ratio: dict[tuple[str, str], float] = {}
         for one, other in itertools.combinations(volumes, 2):
-            found = agreement(on_grid[one], on_grid[other])
-            agree[one, other], agree[other, one] = found
+            pair = on_grid[one], on_grid[other]
+            agree[one, other], agree[other, one] = agreement(*pair)
+            ratio[one, other] = level_ratio_ln(*pair, (kinds[one], kinds[other]))
+            ratio[other, one] = -ratio[one, other]
         for channel, volume in volumes.items():
             of = facts_of_scan(volume)
             if channel in first:
@@ -66,9 +69,8 @@ def facts_of_patient(
             for other in volumes:
                 if other == channel:
                     continue
-                pair = (on_grid[channel], on_grid[other])
                 of[f"agrees_{other}_nat"] = agree[channel, other]
-                of[f"level_to_{other}_ln"] = level_ratio_ln(*pair, (kinds[channel], kinds[other]))
+                of[f"level_to_{other}_ln"] = ratio[channel, other]
             levels.setdefault(channel, of["level_ln"])
             facts[row, channels.index(channel)] = [of.get(name, math.nan) for name in names]
         for channel, sampled in on_grid.items():

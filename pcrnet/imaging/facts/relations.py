@@ -12,6 +12,7 @@ from pcrnet.config.imaging import ChannelKind
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.registration.likeness import information_by_chance, mutual_information
 from pcrnet.imaging.volume import Volume, world_corners
+from pcrnet.imaging.voxels.order_statistics import Ranked, evenly_full
 
 _COMPARING_MM = 6.0
 _MOST_VOXELS = 200_000
@@ -67,8 +68,7 @@ class Agreements:
             one, other: Values and coverage of two scans on one grid (x, y, z).
         """
         used = one[1] & other[1]
-        count = int(used.sum())
-        if count < _LEAST_VOXELS:
+        if np.count_nonzero(used) < _LEAST_VOXELS:
             return math.nan, math.nan
         first, second = self._bins_of(one, used), self._bins_of(other, used)
         cells = np.bincount(_BINS * first + second, minlength=_BINS**2)
@@ -82,7 +82,7 @@ class Agreements:
         key = id(scan), np.packbits(used).tobytes()
         if key not in self._ranks:
             values = scan[0][used]
-            edges = np.quantile(values, np.linspace(0.0, 1.0, _BINS + 1)[1:-1])
+            edges = evenly_full(values, _BINS)
             ranks = np.searchsorted(edges, values, side="right")
             # The scan is kept as well, lest another should be given its id.
             self._ranks[key] = scan, _spread(ranks)
@@ -112,11 +112,12 @@ def level_ratio_ln(one: OnGrid, other: OnGrid, kinds: tuple[ChannelKind, Channel
     if kinds != ("dce", "dce"):
         return math.nan
     used = one[1] & other[1]
-    if used.sum() < _LEAST_VOXELS:
+    if np.count_nonzero(used) < _LEAST_VOXELS:
         return math.nan
     first, second = one[0][used], other[0][used]
-    body = first + second > 0.1 * float(np.percentile(first + second, 99))
-    if body.sum() < _LEAST_VOXELS:
+    both = first + second
+    body = both > 0.1 * Ranked(both).percentile(99)
+    if np.count_nonzero(body) < _LEAST_VOXELS:
         return math.nan
-    above, below = float(np.median(first[body])), float(np.median(second[body]))
+    above, below = (Ranked(values[body]).median() for values in (first, second))
     return math.log(max(above, 1e-6) / max(below, 1e-6))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.errors import ImageError
-from pcrnet.imaging.finite import require_finite
+from pcrnet.imaging.finite import not_finite, refuse_not_finite
 from pcrnet.imaging.nifti.header import (
     MAX_HEADER_BYTES,
     MAX_VOXELS,
@@ -27,6 +27,7 @@ from pcrnet.imaging.nifti.header import (
     parse_header,
 )
 from pcrnet.imaging.volume import Volume
+from pcrnet.imaging.voxels.parts import parts_of
 from pcrnet.storage import atomic_path
 
 __all__ = ["MAX_VOXELS", "read_nifti", "read_nifti_header", "write_nifti"]
@@ -71,11 +72,11 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         header = _read_header(stream, path)
         stream.seek(header.offset)
         if _as_needed(header) and _on_disk(stream) >= header.implied_bytes:
-            values = _read_in_place(stream, header)
+            values, bad = _read_in_place(stream, header)
         else:
-            values = _read_values(stream, header, path.stat().st_size)
+            values, bad = _read_values(stream, header, path.stat().st_size)
         _read_to_end(stream)
-    require_finite(values)
+    refuse_not_finite(bad, values.size)
     return values.reshape(header.shape, order="F"), header.affine
 
 
@@ -92,25 +93,33 @@ def _on_disk(stream: _Stream) -> int:
     return 512 * int(getattr(os.fstat(stream.fileno()), "st_blocks", 0))
 
 
-def _read_in_place(stream: _Stream, header: NiftiHeader) -> NDArray[np.float32]:
+def _read_in_place(stream: _Stream, header: NiftiHeader) -> tuple[NDArray[np.float32], int]:
     """The voxels, in stored order, of a file that takes as much of the disk as they of memory.
+
+    And how many are not finite: each part is looked at while the processor still has it.
 
     Raises:
         ImageError: A file that is cut short.
     """
-    values = np.empty(header.voxels, dtype=np.float32)
-    if stream.readinto(values.data.cast("B")) != values.nbytes:
-        raise _cut_short()
-    return values
+    values, bad = np.empty(header.voxels, dtype=np.float32), 0
+    for part in parts_of(values):
+        if stream.readinto(part.data.cast("B")) != part.nbytes:
+            raise _cut_short()
+        bad += not_finite(part)
+    return values, bad
 
 
-def _read_values(stream: _Stream, header: NiftiHeader, packed_bytes: int) -> NDArray[np.float32]:
-    """The voxels, in stored order. Memory that only zeros would fill is not touched.
+def _read_values(
+    stream: _Stream, header: NiftiHeader, packed_bytes: int
+) -> tuple[NDArray[np.float32], int]:
+    """The voxels, in stored order, and how many are not finite.
+
+    Memory that only zeros would fill is not touched.
 
     Raises:
         ImageError: A file that is cut short, or unpacks like a bomb.
     """
-    values = np.zeros(header.voxels, dtype=np.float32)
+    values, bad = np.zeros(header.voxels, dtype=np.float32), 0
     left = max(_FREE_BYTES, _MAX_EXPANSION * packed_bytes)
     for start in range(0, header.voxels, _CHUNK_VOXELS):
         part = values[start : start + _CHUNK_VOXELS]
@@ -133,7 +142,8 @@ def _read_values(stream: _Stream, header: NiftiHeader, packed_bytes: int) -> NDA
             )
         with np.errstate(over="ignore", invalid="ignore"):
             part[:] = stored
-    return values
+        bad += not_finite(part)
+    return values, bad
 
 
 def write_nifti(volume: Volume, path: Path) -> None:

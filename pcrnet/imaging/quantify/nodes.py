@@ -20,6 +20,7 @@ from pcrnet.imaging.quantify.opening import opened_with_ball
 from pcrnet.imaging.quantify.place import REGION_MM, Region
 from pcrnet.imaging.quantify.quantity import Mask, Quantity, Values, ln
 from pcrnet.imaging.quantify.sampled import Sampled, far_level
+from pcrnet.imaging.voxels.erosion import eroded
 
 WIDEST_MM = 24.0
 CLEAR_OF_LESION_MM = 25.0
@@ -157,11 +158,9 @@ def _highest_near(height: Values, place: tuple[int, ...]) -> float:
 
 
 def _plausible(pet: Sampled, region: Region) -> Mask:
-    from scipy.ndimage import binary_erosion
-
     x, y, z = region.points_mm
     lesion = region.points_mm[:, region.outside_mm <= 0].mean(axis=1)
-    allowed = binary_erosion(pet.covered, iterations=_EDGE_VOXELS)
+    allowed = eroded(pet.covered, times=_EDGE_VOXELS)
     allowed &= region.outside_mm > CLEAR_OF_LESION_MM
     allowed &= (y <= lesion[1] + _FRONT_MM) & (z >= lesion[2] - _BELOW_MM)
     body = x[pet.tissue]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -14,7 +13,7 @@ def opened_with_ball(values: Values, radius: float) -> Values:
     """The highest of the lowest values in a ball; the field is mirrored at its faces.
 
     As ``scipy.ndimage.grey_opening`` with the ball as footprint, which looks at each of its voxels
-    by itself: here a ball is a bundle of bars, and bars of one length are made once.
+    by itself: here a ball is a pile of discs and a disc a bundle of bars, each made once.
 
     Args:
         values: Shape (x, y, z).
@@ -31,11 +30,28 @@ def _over_ball(values: Values, radius: float, extreme: np.ufunc) -> Values:
     for half in range(1, reach + 1):
         ends = (padded[:, :, reach + side : reach + side + z] for side in (-half, half))
         bars.append(extreme(bars[-1], extreme(*ends)))
-    result = bars[reach][reach : reach + x, reach : reach + y].copy()
-    for i, j in itertools.product(range(-reach, reach + 1), repeat=2):
-        left = radius**2 - i**2 - j**2
-        if left >= 0:
-            bar = bars[int(math.sqrt(left))]
-            part = bar[reach + i : reach + i + x, reach + j : reach + j + y]
-            extreme(result, part, out=result)
-    return np.asarray(result)
+    # Discs as far before the middle as behind it are one.
+    discs = [_disc(bars, radius**2 - i**2, y, extreme) for i in range(reach + 1)]
+    result = discs[0][reach : reach + x].copy()
+    for i, disc in enumerate(discs[1:], start=1):
+        for side in (-i, i):
+            extreme(result, disc[reach + side : reach + side + x], out=result)
+    return result
+
+
+def _disc(bars: list[Values], square: float, width: int, extreme: np.ufunc) -> Values:
+    """The extremes in a disc, of bars of every length.
+
+    Args:
+        bars: Extremes in bars along z by half their length, each (x, y, z) with margins along y.
+        square: Of the disc's radius, in voxels.
+        width: Of the result along y, without margins.
+        extreme: Of two values.
+    """
+    reach = len(bars) - 1
+    disc = bars[int(math.sqrt(square))][:, reach : reach + width].copy()
+    for j in range(1, int(math.sqrt(square)) + 1):
+        bar = bars[int(math.sqrt(square - j**2))]
+        for side in (-j, j):
+            extreme(disc, bar[:, reach + side : reach + side + width], out=disc)
+    return disc

@@ -6,6 +6,7 @@ fine grid holds lesion, bed and near shell, the coarse one the body around, with
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -132,7 +133,7 @@ class Region:
 
     Attributes:
         grid: Isotropic, along RAS.
-        outside_mm: Distance to the lesion, (x, y, z).
+        outside_mm: Distance to the lesion, (x, y, z); infinite well beyond 25 mm.
     """
 
     grid: Grid
@@ -167,12 +168,19 @@ def lay_region(place: Place, volumes: list[Volume]) -> Region:
         Volume(place.lesion.astype(np.float32), place.grid.affine, "arbitrary"), grid
     )
     lesion = share >= min(0.5, max(float(share.max()), 1e-6))
-    return Region(grid=grid, outside_mm=_outside_mm(lesion, REGION_MM))
+    return Region(grid=grid, outside_mm=_outside_mm(lesion, REGION_MM, FAR_MM))
 
 
-def _outside_mm(lesion: Mask, spacing_mm: float) -> NDArray[np.float32]:
-    """Distance to the lesion's surface, which lies half a voxel before its outermost centres."""
+def _outside_mm(lesion: Mask, spacing_mm: float, reach_mm: float = math.inf) -> NDArray[np.float32]:
+    """Distance to the lesion's surface, which lies half a voxel before its outermost centres.
+
+    Infinite where it is greater than ``reach_mm`` by more than a voxel or two.
+    """
     from scipy.ndimage import distance_transform_edt
 
-    voxels = np.maximum(distance_transform_edt(~lesion) - 0.5, 0.0)
+    box: tuple[slice, ...] = (slice(None),) * lesion.ndim
+    if math.isfinite(reach_mm) and lesion.any():
+        box = box_around(lesion, margin=math.ceil(reach_mm / spacing_mm) + 1)
+    voxels = np.full(lesion.shape, np.inf)
+    voxels[box] = np.maximum(distance_transform_edt(~lesion[box]) - 0.5, 0.0)
     return np.asarray(voxels * spacing_mm, dtype=np.float32)

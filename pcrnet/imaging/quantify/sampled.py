@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from pcrnet.imaging.volume import Volume
 
 LEAST_BED_COVERED = 0.5
 _LEAST_TISSUE = 30
+_GAUSSIAN_REACH = 4.0  # standard deviations, as scipy's own
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,14 @@ def _median(values: Values) -> float:
 
 
 def smoothed(values: Values, place: Place, sigma_mm: float) -> Values:
-    """Values (x, y, z) blurred by a Gaussian: a misregistration of a millimetre changes little."""
+    """Values (x, y, z) blurred by a Gaussian: a misregistration of a millimetre changes little.
+
+    Within the bed, where they are asked for; 0 well away from it.
+    """
     from scipy.ndimage import gaussian_filter
 
-    return np.asarray(gaussian_filter(values, sigma_mm / place.spacing_mm))
+    sigma = sigma_mm / place.spacing_mm
+    box = place.bed_box(margin=math.ceil(_GAUSSIAN_REACH * sigma))
+    blurred = np.zeros_like(values)
+    blurred[box] = gaussian_filter(values[box], sigma, truncate=_GAUSSIAN_REACH)
+    return blurred

@@ -49,6 +49,7 @@ def subject_of(spec: QuantitySpec, kinds: dict[str, ChannelKind]) -> Subject:
         "dce": "enhancement",
         "ratio": "enhancement",
         "zscore": "signal",
+        "hu": "signal",
     }
     # Of a pair such as ``pet_adc`` the channel that is weighted stands last.
     last = max((name for name in kinds if channel.endswith(name)), key=len, default="")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,13 @@ from pcrnet.imaging.intensity import above_air, tissue_threshold
 from pcrnet.imaging.units import SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, world_corners
 from pcrnet.imaging.voxels.boxes import box_around
-from pcrnet.imaging.voxels.interpolation import interpolate
+from pcrnet.imaging.voxels.erosion import eroded
+from pcrnet.imaging.voxels.interpolation import Interpolator
 from pcrnet.imaging.voxels.order_statistics import Ranked
 
 Array = NDArray[np.float32]
 Transform = NDArray[np.float64]
+Sampler = Callable[[Grid], Array]
 
 COMPARING_MM = 4.0
 BINS = 32
@@ -37,6 +40,7 @@ _PET_BODY_SUV = 0.2
 _FRONT_PERCENTILE = 75
 _LEAST_COLUMNS = 100
 _AHEAD_MM = 40.0
+_KNOWN_BLURS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,31 @@ class WorkingScan:
         return np.asarray(self.grid.affine[:3, :3] @ middle + self.grid.affine[:3, 3])
 
     @cached_property
+    def values_at(self) -> Sampler:
+        """What asks for ``values`` at the voxel centres of a grid in this scan's frame."""
+        return self._sampler(self.values)
+
+    @cached_property
+    def brightness_at(self) -> Sampler:
+        """The same of ``brightness``."""
+        return self._sampler(self.brightness)
+
+    @cached_property
+    def covered_at(self) -> Sampler:
+        """The same of ``covered``, as 0 to 1."""
+        return self._sampler(self.covered)
+
+    @cached_property
+    def unchanging_at(self) -> Sampler:
+        """The same of the body without what is left out, as 0 to 1."""
+        return self._sampler(self.body & ~self.left_out)
+
+    def _sampler(self, values: NDArray[np.generic]) -> Sampler:
+        """Linear interpolation, 0 beyond the box."""
+        to_index, between = np.linalg.inv(self.grid.affine), Interpolator(values)
+        return lambda grid: between(to_index @ grid.affine, grid.shape)
+
+    @cached_property
     def looked_at(self) -> NDArray[np.bool_]:
         """(x, y, z): the body and the air close to it, so that its outline counts."""
         width = 2 * max(1, round(_MARGIN_MM / self.spacing_mm)) + 1
@@ -99,8 +128,6 @@ def prepare_scan(volume: Volume, left_out: Volume | None = None) -> WorkingScan:
     Raises:
         RegistrationError: No tissue in it.
     """
-    from scipy.ndimage import binary_erosion
-
     corners = world_corners(volume.affine, volume.array.shape)
     extent = np.ptp(corners, axis=0)
     affordable = float((extent.prod() / _MOST_VOXELS) ** (1 / 3))
@@ -126,7 +153,7 @@ def prepare_scan(volume: Volume, left_out: Volume | None = None) -> WorkingScan:
             _ABOVE_AIR * Ranked(brightness[covered]).percentile(_AIR_PERCENTILE),
             floor,
         ),
-        covered=binary_erosion(covered, iterations=_EDGE_VOXELS),
+        covered=eroded(covered, times=_EDGE_VOXELS),
         left_out=_around(left_out, grid),
         grid=grid,
     )
@@ -174,14 +201,18 @@ def _box_blur(array: Array, width: int, times: int) -> Array:
         width: Of the box in voxels.
         times: How often.
     """
-    from scipy.ndimage import uniform_filter1d
-
-    def once(size: int) -> NDArray[np.float64]:
-        return np.asarray(uniform_filter1d(np.eye(size), width, axis=0))
-
-    x, y, z = (np.linalg.matrix_power(once(size), times).astype(np.float32) for size in array.shape)
+    x, y, z = (_blur(size, width, times) for size in array.shape)
     planes = (x @ array.reshape(len(x), -1)).reshape(array.shape)
     return np.asarray(np.matmul(y, planes) @ z.T)
+
+
+@lru_cache(_KNOWN_BLURS)
+def _blur(size: int, width: int, times: int) -> Array:
+    """The matrix of that filter along an axis of ``size`` voxels; both visits mostly have one."""
+    from scipy.ndimage import uniform_filter1d
+
+    once = np.asarray(uniform_filter1d(np.eye(size), width, axis=0))
+    return np.linalg.matrix_power(once, times).astype(np.float32)
 
 
 def joint_histogram(first: Array, second: Array, bins: int = BINS) -> NDArray[np.float64]:
@@ -235,8 +266,8 @@ class VisitPair:
     ) -> None:
         self._moving = moving
         self._grid = _comparing_grid(fixed, spacing_mm)
-        self._first = _sample(fixed.values, fixed.grid, self._grid)
-        self._body = _sample(fixed.body & ~fixed.left_out, fixed.grid, self._grid) > 0.5
+        self._first = fixed.values_at(self._grid)
+        self._body = fixed.unchanging_at(self._grid) > 0.5
 
     def similarity(self, transform: Transform) -> float:
         """Mutual information over the body of the first visit, as far as the later one covers it.
@@ -248,10 +279,10 @@ class VisitPair:
             transform: (4, 4) millimetres of the first visit to those of the later one.
         """
         grid, moving = self._grid.moved(transform), self._moving
-        used = self._body & (_sample(moving.covered, moving.grid, grid) > 0.5)
+        used = self._body & (moving.covered_at(grid) > 0.5)
         if not used.any() or used.sum() < _LEAST_OVERLAP * self._body.sum():
             return 0.0
-        second = _sample(moving.values, moving.grid, grid)
+        second = moving.values_at(grid)
         joint = joint_histogram(self._first[used], second[used])
         return mutual_information(joint) - information_by_chance(joint)
 
@@ -260,12 +291,6 @@ def _comparing_grid(fixed: WorkingScan, spacing_mm: float) -> Grid:
     extent = np.array(fixed.grid.shape) * fixed.spacing_mm
     x, y, z = (max(2, int(length / spacing_mm)) for length in extent)
     return Grid.centred(fixed.centre_mm, (spacing_mm,) * 3, (x, y, z))
-
-
-def _sample(values: NDArray[np.generic], source: Grid, target: Grid) -> Array:
-    """Linear interpolation at the voxel centres of ``target``; 0 beyond the source."""
-    index = np.linalg.inv(source.affine) @ target.affine
-    return interpolate(values.astype(np.float32), index, target.shape)
 
 
 def front_difference_mm(fixed: WorkingScan, moving: WorkingScan, transform: Transform) -> float:
@@ -298,8 +323,8 @@ def front_difference_mm(fixed: WorkingScan, moving: WorkingScan, transform: Tran
 
 def _front(scan: WorkingScan, grid: Grid, level: float) -> NDArray[np.float64]:
     """Where tissue ends in each column along y, in voxels; NaN where no air is seen before it."""
-    covered = _sample(scan.covered, scan.grid, grid) > 0.5
-    tissue = covered & (_sample(scan.brightness, scan.grid, grid) > level)
+    covered = scan.covered_at(grid) > 0.5
+    tissue = covered & (scan.brightness_at(grid) > level)
     front = _foremost(tissue)
     seen = tissue.any(axis=1) & (front + 1 < _foremost(covered))
     return np.where(seen, front, np.nan)

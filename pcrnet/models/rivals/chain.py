@@ -10,12 +10,13 @@ Shapes: n patients, p features, 4 outcome cells in the order of ``pcrnet.cohort.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from pcrnet.models.rivals.moderation import moderated
 from pcrnet.models.rivals.ridge import (
     PENALTIES,
     FloatArray,
@@ -82,12 +83,50 @@ class RidgeChain:
         partly = bool((allowed.sum(axis=1) > 1).any())
         cells = first_guess(allowed)
         folds = _inner_folds(cells, seed)
-        chain, scales = _maximise(features, cells, folds, penalties, None)
+        found = _maximise(features, cells, folds, penalties, None)
         for _ in range(_ROUNDS if partly else 0):
-            cells = expected_cells(chain.logits(features), allowed)
+            cells = expected_cells(found.chain().logits(features), allowed)
             # What each round maximises must be the same, or it need not rise.
-            chain, _ = _maximise(features, cells, folds, chain.penalties, scales)
-        return chain
+            found = _maximise(features, cells, folds, found.penalties, found.scales)
+        return found.moderated(features, cells).chain()
+
+
+@dataclass(frozen=True, eq=False)
+class _Regressions:
+    """Both regressions as they are fitted, and what they were fitted with.
+
+    Attributes:
+        breast: ℓ₁.
+        nodes: With the coefficient of the step for the last.
+        coding: Mean and spread of the step's feature.
+        penalties: Of the breast's and of the nodes' coefficients.
+        scales: Their features were multiplied by.
+    """
+
+    breast: Ridge
+    nodes: Ridge
+    coding: tuple[float, float]
+    penalties: tuple[float, float]
+    scales: tuple[FloatArray, FloatArray]
+
+    def chain(self) -> RidgeChain:
+        mean, spread = self.coding
+        slope = float(self.nodes.coefficients[-1]) * FREEDOM
+        return RidgeChain(
+            breast=self.breast,
+            nodes=Ridge(self.nodes.coefficients[:-1], self.nodes.intercept - slope * mean / spread),
+            step=slope / spread,
+            penalties=self.penalties,
+        )
+
+    def moderated(self, features: FloatArray, cells: FloatArray) -> _Regressions:
+        """As they should be believed: the last step, since what is maximised is the likelihood."""
+        (of_breast, _, everybody), (of_nodes, _, weights), _ = designs(features, cells)
+        return replace(
+            self,
+            breast=moderated(self.breast, of_breast, everybody, self.penalties[0], self.scales[0]),
+            nodes=moderated(self.nodes, of_nodes, weights, self.penalties[1], self.scales[1]),
+        )
 
 
 def _maximise(
@@ -96,9 +135,9 @@ def _maximise(
     folds: list[NDArray[np.int64]],
     penalties: tuple[float, float] | None,
     scales: tuple[FloatArray, FloatArray] | None,
-) -> tuple[RidgeChain, tuple[FloatArray, FloatArray]]:
-    """The chain given the probability (n, 4) of each cell, and the scales of its features."""
-    breast, nodes, (mean, spread) = designs(features, cells)
+) -> _Regressions:
+    """The regressions given the probability (n, 4) of each cell."""
+    breast, nodes, coding = designs(features, cells)
     if penalties is None:
         doubled = [np.concatenate([fold, fold]) for fold in folds]
         penalties = (choose_penalty(*breast, folds), choose_penalty(*nodes, doubled))
@@ -108,14 +147,7 @@ def _maximise(
         fit_relevant(*of, [heavier for heavier in PENALTIES if heavier >= penalty], scale)[-1]
         for of, penalty, scale in zip((breast, nodes), penalties, scales, strict=True)
     )
-    slope = float(of_nodes.coefficients[-1]) * FREEDOM
-    chain = RidgeChain(
-        breast=of_breast,
-        nodes=Ridge(of_nodes.coefficients[:-1], of_nodes.intercept - slope * mean / spread),
-        step=slope / spread,
-        penalties=penalties,
-    )
-    return chain, scales
+    return _Regressions(of_breast, of_nodes, coding, penalties, scales)
 
 
 def designs(features: FloatArray, cells: FloatArray) -> tuple[Design, Design, tuple[float, float]]:

@@ -19,6 +19,11 @@ class ClinicalConfig(ModelSettings):
     title: ClassVar[str] = "the clinical model"
     kind: Literal["clinical"] = "clinical"
 
+    @property
+    def moderated(self) -> bool:
+        """As every ridge."""
+        return True
+
 
 def _fit(config: ClinicalConfig, request: FitRequest) -> FittedModel:
     from pcrnet.models.rivals.tabular import TabularModel

@@ -1,7 +1,6 @@
 """How far the logits of a ridge chain might have come out otherwise: Laplace's approximation.
 
-A ridge is the mode of a posterior whose prior is Gaussian with the inverse penalty for a variance;
-the inverse of the curvature there is its covariance (MacKay, Neural Comput 1992; 4:720). Penalties
+The curvature is that at the chain's own logits, which are drawn in (:mod:`.moderation`). Penalties
 and scales are taken as they were chosen.
 
 Shapes: n patients, p features, 3 logits.
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from pcrnet.models.rivals.chain import (
     FREEDOM,
@@ -23,9 +21,7 @@ from pcrnet.models.rivals.chain import (
     expected_cells,
     first_guess,
 )
-from pcrnet.models.rivals.ridge import FloatArray, relevance
-
-_INTERCEPT_PENALTY = 0.02
+from pcrnet.models.rivals.ridge import FloatArray, posterior_covariance, relevance
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +77,5 @@ class ChainPosterior:
 
 
 def _covariance(design: Design, guessed: Design, logits: FloatArray, penalty: float) -> FloatArray:
-    """Inverse curvature in the coordinates of the features; the intercept stands last."""
     features, _, weights = design
-    scale = np.append(relevance(*guessed), 1.0)
-    scaled = np.column_stack([features, np.ones(len(features))]) * scale
-    prob = expit(logits)
-    curvature = weights * prob * (1.0 - prob)
-    ridge = np.append(np.full(features.shape[1], penalty), _INTERCEPT_PENALTY)
-    hessian = (scaled.T * curvature) @ scaled + np.diag(ridge)
-    return np.asarray(np.linalg.inv(hessian) * np.outer(scale, scale))
+    return posterior_covariance(features, weights, logits, penalty, relevance(*guessed))

@@ -19,6 +19,11 @@ class QuantitativeConfig(ModelSettings):
     title: ClassVar[str] = "the model of measured quantities"
     kind: Literal["quantitative"] = "quantitative"
 
+    @property
+    def moderated(self) -> bool:
+        """As every ridge."""
+        return True
+
 
 def _fit(config: QuantitativeConfig, request: FitRequest) -> FittedModel:
     from pcrnet.models.rivals.tabular import TabularModel

@@ -17,6 +17,9 @@ FloatArray = NDArray[np.float64]
 PENALTIES = tuple(float(value) for value in np.geomspace(3000.0, 1.0, 15))
 """From the heaviest to the lightest: each fit starts where the heavier one ended."""
 
+INTERCEPT_PENALTY = 0.02
+"""A trace of a prior on the intercept, which a lone class would send to infinity."""
+
 _FLOOR = 0.02  # of the correlation: no feature is left out altogether
 _STEPS = 50
 _TOLERANCE = 1e-7
@@ -71,8 +74,7 @@ def _descend(
     penalty: float,
 ) -> FloatArray:
     ridge = np.full(design.shape[1], penalty)
-    # A trace of a prior on the intercept, which a lone class would send to infinity.
-    ridge[-1] = 0.02
+    ridge[-1] = INTERCEPT_PENALTY
     value = _objective(point, design, labels, weights, ridge)
     for _ in range(_STEPS):
         prob = expit(design @ point)
@@ -104,6 +106,35 @@ def _objective(
 ) -> float:
     loss = weights @ losses(design @ point, labels)
     return float(loss + 0.5 * (ridge @ point**2))
+
+
+def posterior_covariance(
+    features: FloatArray,
+    weights: FloatArray,
+    logits: FloatArray,
+    penalty: float,
+    scale: FloatArray,
+) -> FloatArray:
+    """Covariance (p + 1, p + 1) of coefficients and, last, intercept: Laplace's approximation.
+
+    A ridge is the mode of a posterior whose prior is Gaussian with the inverse penalty for a
+    variance; the inverse of the curvature there is its covariance (MacKay, Neural Comput 1992;
+    4:720).
+
+    Args:
+        features: (n, p).
+        weights: (n,).
+        logits: (n,) that the fit gives these patients.
+        penalty: That of the fit.
+        scale: (p,) the features were multiplied by; the covariance is of unscaled coefficients.
+    """
+    scale = np.append(scale, 1.0)
+    scaled = np.column_stack([features, np.ones(len(features))]) * scale
+    prob = expit(logits)
+    curvature = weights * prob * (1.0 - prob)
+    ridge = np.append(np.full(features.shape[1], penalty), INTERCEPT_PENALTY)
+    hessian = (scaled.T * curvature) @ scaled + np.diag(ridge)
+    return np.asarray(np.linalg.inv(hessian) * np.outer(scale, scale))
 
 
 def losses(logits: FloatArray, labels: FloatArray) -> FloatArray:

@@ -150,10 +150,14 @@ def _sweep_config(section: Mapping[str, Any], path: Path) -> SweepConfig:
             f"- sweep.{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
             for detail in error.errors()
         ]
+        remedy = f"known there: {', '.join(SweepConfig.model_fields)}"
+        if any(detail["loc"] == ("name",) for detail in error.errors()):
+            remedy = (
+                "set sweep.name to letters, digits, '.', '_' and '-', beginning with a letter or "
+                "digit; without it the sweep is called as its file is"
+            )
         raise ConfigError(
-            "does not describe a sweep\n" + "\n".join(lines),
-            file=path,
-            remedy=f"known there: {', '.join(SweepConfig.model_fields)}",
+            "does not describe a sweep\n" + "\n".join(lines), file=path, remedy=remedy
         ) from error
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
+from pcrnet.data.held import MOST_BYTES
 from pcrnet.machine import available_cores, available_memory, in_words
 from pcrnet.training.demands.rehearsal import rehearse
 from pcrnet.training.devices import fits_at_a_time, uses_gpu
@@ -39,9 +40,9 @@ class MemoryNeed:
     """Bytes that training takes.
 
     Attributes:
-        fit: Of one fit in a process of its own, at its largest.
+        fit: Of one fit in a process of its own, at its largest, with the tensors that it holds.
         cohort: Of all tensors, which the processes share; the system may read them again.
-        gpu: Of one fit on the GPU; 0 where it trains on the CPU.
+        gpu: Of one fit on the GPU, its finished networks included; 0 where it trains on the CPU.
     """
 
     fit: int
@@ -88,10 +89,13 @@ def memory_need(
         + int(_BACKWARD * config.batch_size * saved_bytes(network, batch))
     )
     on_gpu = uses_gpu(config)  # it has memory of its own
-    finished = (networks - 1) * weights  # they wait for the last on the CPU
+    # Finished networks wait for the last where they have predicted for those they left out.
+    training += (networks - 1) * weights
+    cohort = patients * image * batch.image.element_size()
+    held = min(cohort, MOST_BYTES)
     return MemoryNeed(
-        fit=_PROCESS_BYTES + (0 if on_gpu else training) + finished,
-        cohort=patients * image * batch.image.element_size(),
+        fit=_PROCESS_BYTES + held + (0 if on_gpu else training),
+        cohort=cohort,
         gpu=training if on_gpu else 0,
     )
 
@@ -126,6 +130,7 @@ def fits_of_a_gpu(need: MemoryNeed, config: TrainingConfig) -> int:
     if config.trainer.devices > 1:
         return 1
     gpus = range(torch.cuda.device_count())
+    torch.cuda.empty_cache()  # what a rehearsal has left is room for other processes
     free = min(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus)
     each = need.gpu + _CONTEXT_BYTES + (need.cohort if config.resident else 0)
     cores = available_cores() // len(gpus)

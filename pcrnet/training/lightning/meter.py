@@ -86,5 +86,7 @@ class Meter(Callback):
     def _look(self, device: torch.device) -> None:
         try:
             self._utilisation.append(torch.cuda.utilization(device))
-        except (ImportError, RuntimeError):  # no nvidia-ml-py, or a driver that does not say
+        except Exception:
+            # No nvidia-ml-py, or a driver that does not say: of a share of a GPU, or to this user.
+            # Its errors share no class with others, and a meter ends no training.
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -98,7 +99,10 @@ class PcrModule(LightningModule):
 
     def on_train_end(self) -> None:
         """Give the memory of the graphs back."""
-        self._captured = None
+        if self._captured is not None:
+            self._captured = None
+            # torch ties graphs, and all the memory they write to, into a circle of references.
+            gc.collect()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make dropout depend on epoch and batch, not on what ran before."""

@@ -54,6 +54,8 @@ class MlflowSink:
                 self._client.create_experiment(experiment) if known is None else known.experiment_id
             )
             self._run = self._start({_NAME: name})
+            for key, value in _flat(config):
+                self._client.log_param(self._run, key, value)
         except (MlflowException, OSError) as error:
             raise ConfigError(
                 f"MLflow does not take the run ({type(error).__name__})",
@@ -61,8 +63,6 @@ class MlflowSink:
                 remedy="check MLFLOW_TRACKING_URI, or leave mlflow out",
             ) from error
         self._fits: dict[str, str] = {}
-        for key, value in _flat(config):
-            self._client.log_param(self._run, key, value)
 
     def begin(self, fits: Sequence[str]) -> None:
         """Nothing: the run of a fit begins at its first number."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
+import sys
+from hashlib import sha256
 from pathlib import Path
 
 import highdicom
 import numpy as np
+import pandas as pd
 import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
+from pcrnet import __version__
 from pcrnet.cli import main
 from pcrnet.evaluation.tables.predictions import read_predictions
+
+NO_TABLE = "{tmp}/nowhere.csv"
 
 
 def save_adc(folder: Path, date: str) -> None:
@@ -118,4 +126,92 @@ def test_outcomes_by_another_definition_are_refused(
     table = str(tmp_path / "cohort.csv")
     assert main(["predict", str(small_bundle), table, "-o", str(out)]) == 2
     assert "ypT0/is" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_predictions_name_who_was_refused(
+    finished_run, tiny_trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "predictions.csv"
+    assert main(["predict", str(finished_run.bundle), str(tiny_trial.cohort), "-o", str(out)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{out}\n"
+    assert f"refused: patient {tiny_trial.left_out}" in shown.err
+    assert "warning: 1 of 20 patients have no prediction" in shown.err
+    assert tiny_trial.canary not in shown.err + out.read_text()
+    assert "warning: 19 of the patients took part in training" in shown.err
+
+
+PLACES = {
+    "a folder": ("{tmp}", "it is a folder"),
+    "below a file": ("{tmp}/file/p.csv", "a file stands where a folder is needed"),
+    "another format": ("{tmp}/p.xlsx", "ends in .csv or .json"),
+    "no format": ("{tmp}/p", "ends in .csv or .json"),
+}
+
+
+@pytest.mark.parametrize(("place", "told"), PLACES.values(), ids=PLACES)
+def test_where_predictions_cannot_go_is_told_before_anything_is_computed(
+    place: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    out = place.format(tmp=tmp_path)
+    # There is no bundle: the destination is looked at first.
+    assert main(["predict", str(tmp_path / "no-bundle"), NO_TABLE, "-o", out]) == 2
+    assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_device_that_is_not_there_is_named(
+    finished_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for device in ("cuda:99", "cude", "cuda:-1", "meta", ""):
+        options = ["-o", str(tmp_path / "p.csv"), "--device", device]
+        assert main(["predict", str(finished_run.bundle), NO_TABLE, *options]) == 2
+        assert "there is no such device; there are: cpu" in capsys.readouterr().err
+
+
+def test_predictions_as_json_hold_what_the_table_holds(
+    finished_run, tiny_trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["predict", str(finished_run.bundle), str(tiny_trial.cohort), "-o"]
+    for name in ("p.csv", "p.json"):
+        assert main([*start, str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    table = pd.read_csv(tmp_path / "p.csv", float_precision="round_trip")
+    objects = pd.DataFrame(json.loads((tmp_path / "p.json").read_text()))
+    assert list(objects) == list(table)
+    objects["scans"] = [";".join(scans) for scans in objects["scans"]]
+    pd.testing.assert_frame_equal(objects, table, check_dtype=False, check_exact=True)
+
+
+def test_predictions_go_to_a_stream_and_nothing_else_does(finished_run, tiny_trial) -> None:
+    program = "import sys; from pcrnet.cli import main; sys.exit(main())"
+    arguments = ["predict", str(finished_run.bundle), str(tiny_trial.cohort), "-o", "/dev/stdout"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
+    table = pd.read_csv(io.StringIO(done.stdout))
+    assert set(table["patient_id"]) == set(tiny_trial.patients)
+
+
+def test_the_record_of_predictions_pins_bundle_table_and_cohort(
+    finished_run, tiny_trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "p.csv"
+    start = ["predict", str(finished_run.bundle), str(tiny_trial.cohort), "-o", str(out)]
+    assert main(start) == 0
+    digest = sha256((finished_run.bundle / "checksums.json").read_bytes()).hexdigest()
+    assert f"bundle sha256: {digest}" in capsys.readouterr().err
+    record = json.loads((tmp_path / "p.csv.record.json").read_text())
+    assert record["bundle_sha256"] == digest
+    assert record["predictions_sha256"] == sha256(out.read_bytes()).hexdigest()
+    assert record["cohort_sha256"] == sha256(tiny_trial.cohort.read_bytes()).hexdigest()
+    assert record["pcrnet"] == __version__
+    out.unlink()
+    assert main([*start, "--bundle-sha256", digest.upper()]) == 0
+    capsys.readouterr()
+    out.unlink()
+    assert main([*start, "--bundle-sha256", "0" * 64]) == 2
+    assert digest in capsys.readouterr().err
     assert not out.exists()

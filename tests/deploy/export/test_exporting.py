@@ -3,24 +3,62 @@
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.export import exporting
 from pcrnet.deploy.export.decision.graph import DecisionGraph
 from pcrnet.deploy.export.exporting import ExportOptions, export_bundle
 from pcrnet.deploy.manifest import bundle_digest
+from pcrnet.deploy.prediction.predictor import Predictor, load_predictor
 from pcrnet.errors import ConfigError, ExportError, IntegrityError, OutputError
-from pcrnet.storage import sha256_file
+from pcrnet.models.dual_branch.network import PcrNet
+from pcrnet.storage import read_record, sha256_file
+from tests.deploy.export.conftest import NETWORK
 
 
 @pytest.fixture(scope="module")
 def exported(quantitative_bundle, tmp_path_factory):
     out = tmp_path_factory.mktemp("exports") / "onnx"
     return out, export_bundle(quantitative_bundle, out, ExportOptions("onnx", "fp16"))
+
+
+def test_networks_that_add_nothing_are_in_neither_bundle_nor_graph(make_bundle):
+    directory = make_bundle(*NETWORK, "model.networks=2", "model.promise=0")  # disturbed at random
+    record = read_record(directory / "model" / "network.json")
+    assert (record["factors"], record["tried"]) == ([0.0, 0.0, 0.0], 2)
+    assert not list((directory / "model").glob("network-*"))
+    bundle = Bundle.read(directory)
+    assert bundle.model.networks == ()
+    assert not bundle.model.needs().scans
+    assert bundle.manifest.about["weights"] == 0
+
+    cohort = directory / "golden" / "cohort.csv"
+    said = Predictor(bundle).predict_table(cohort).predictions
+    with forbidden_networks():
+        again = load_predictor(directory).predict_table(cohort).predictions
+        graph = DecisionGraph.of(bundle)
+    assert np.array_equal(again.prob["yT0"], said.prob["yT0"])
+    assert "image" not in graph.inputs.names
+    assert not list(graph.parameters())
+
+
+@contextmanager
+def forbidden_networks():
+    """No network is built or asked."""
+
+    def refuse(*_, **__):
+        raise AssertionError("a network is run")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PcrNet, "__init__", refuse)
+        patch.setattr(PcrNet, "forward", refuse)
+        yield
 
 
 def run_example(folder, *arguments):

@@ -57,7 +57,8 @@ def test_of_two_that_make_the_same_folder_the_first_is_whole_and_the_second_refu
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_what_a_killed_process_has_left_goes_and_what_a_living_one_makes_stays(tmp_path):
+@pytest.mark.parametrize("name", ["out", "another"])
+def test_what_a_killed_process_has_left_goes_and_what_a_living_one_makes_stays(tmp_path, name):
     done = subprocess.run(
         [
             sys.executable,
@@ -65,7 +66,7 @@ def test_what_a_killed_process_has_left_goes_and_what_a_living_one_makes_stays(t
             "import os, sys, pathlib; from pcrnet.storage import draft_of, make_folder\n"
             "make_folder(draft_of(pathlib.Path(sys.argv[1]))).joinpath('file').touch()\n"
             "os._exit(9)",
-            str(tmp_path / "out"),
+            str(tmp_path / name),
         ],
         check=False,
     )

@@ -236,3 +236,36 @@ def test_quantities_survive_json(measured):
     assert again.values == measured.values
     assert again.flags.registrations == measured.flags.registrations
     assert np.isnan(again.flags.lesion_quality)
+
+
+def _as_ct(volume):
+    """The same body in Hounsfield units: air at −1000, fat and glands about water."""
+    tissue = volume.array / np.float32(np.percentile(volume.array, 99))
+    return Volume((tissue * 1000.0 - 1000.0).astype(np.float32), volume.affine, "HU")
+
+
+def test_a_ct_beside_a_pet_registers_and_finds_with_it_and_is_measured_by_nothing(volumes, mask):
+    data = DataConfig(branches={"pet": ("pet",), "ct": ("ct",)})
+    alone = DataConfig(branches={"pet": ("pet",)})
+    both = {t: {"pet": visit["pet"], "ct": _as_ct(visit["t2"])} for t, visit in volumes.items()}
+    pets = {t: {"pet": visit["pet"]} for t, visit in volumes.items()}
+    masks = {"baseline": mask, "interim": None}
+    with_ct, without = _measure(both, masks, data), _measure(pets, masks, alone)
+    assert list(with_ct.values) == list(without.values)
+    assert not _missing(with_ct)
+    at_baseline = [name for name in without.values if name.startswith("baseline.")]
+    assert {name: with_ct.values[name] for name in at_baseline} == pytest.approx(
+        {name: without.values[name] for name in at_baseline}, rel=1e-9
+    )
+    registration = with_ct.flags.registrations["interim"]
+    assert registration.accepted
+    assert registration.shift_mm == pytest.approx(np.linalg.norm(_SHIFT_MM), abs=0.7)
+
+    found = _measure(both, {"baseline": None, "interim": None}, data)
+    assert found.flags.lesion == "found"
+    name = "baseline.pet.suvpeak_suv"
+    assert found.values[name] == pytest.approx(without.values[name], rel=0.02)
+    only_ct = {t: {"ct": visit["ct"]} for t, visit in both.items()}
+    blind = _measure(only_ct, dict.fromkeys(only_ct), data)
+    assert blind.flags.lesion == "none"
+    assert set(_missing(blind)) == set(without.values) - {"baseline.days", "interim.days"}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from pcrnet.imaging.quantify.place import lay_region, place_mask
 from pcrnet.imaging.volume import Volume
@@ -54,3 +55,25 @@ def test_the_region_is_what_the_scans_show_no_further_than_160_mm(phantom):
     assert np.abs(z).max() <= 162.0
     assert region.far.any()
     assert np.linalg.norm([x, y, z], axis=0)[region.far].min() > 30.0
+
+
+def test_distances_in_the_region_are_true_as_far_as_anybody_asks(phantom):
+    place = phantom.place(10.0, (3.0, -5.0, 8.0))
+    field = phantom.grid(4.0, 200.0)
+    scan = Volume(np.ones(field.shape, dtype=np.float32), field.affine, "SUVbw")
+    region = lay_region(place, [scan])
+    lesion = region.outside_mm <= 0
+    true = np.maximum(distance_transform_edt(~lesion) - 0.5, 0.0) * 4.0
+    near = true <= 27.0
+    np.testing.assert_allclose(region.outside_mm[near], true[near], rtol=1e-6)
+    assert (region.outside_mm[~near] > 27.0).all()
+    np.testing.assert_array_equal(region.far, true > 25.0)
+    assert np.isinf(region.outside_mm).any()
+
+
+def test_a_lesion_that_no_scan_shows_has_no_voxel_in_the_region(phantom):
+    corner = np.diag([4.0, 4.0, 4.0, 1.0])
+    corner[:3, 3] = 100.0
+    scan = Volume(np.ones((10, 10, 10), dtype=np.float32), corner, "SUVbw")
+    region = lay_region(phantom.place(10.0), [scan])
+    assert not (region.outside_mm <= 0).any()

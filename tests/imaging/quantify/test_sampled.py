@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from pcrnet.imaging.quantify.sampled import Sampled, covers, near_level, sample, smoothed
 from pcrnet.imaging.volume import Volume
@@ -51,3 +52,11 @@ def test_blurring_keeps_the_sum_and_spreads_by_its_sigma(place):
     assert blurred.sum() == pytest.approx(1.0, abs=1e-3)
     x = (np.indices(values.shape)[0] - middle[0]) * place.spacing_mm
     assert float((blurred * x**2).sum()) == pytest.approx((2 * place.spacing_mm) ** 2, rel=0.05)
+
+
+@pytest.mark.parametrize("sigma_mm", [0.7, 2.5, 6.0])
+def test_within_the_bed_blurring_is_scipys_to_the_last_bit(place, sigma_mm):
+    values = np.random.default_rng(0).normal(size=place.grid.shape)
+    whole = gaussian_filter(values, sigma_mm / place.spacing_mm)
+    found = smoothed(values, place, sigma_mm)
+    np.testing.assert_array_equal(found[place.bed], whole[place.bed])

@@ -1,10 +1,12 @@
 """Every quantity is about one thing, and the names tell which."""
 
+from typing import get_args
+
 import pytest
 
 from pcrnet.config.data import DataConfig
-from pcrnet.config.imaging import ImagingConfig
-from pcrnet.imaging.quantify.specs import quantity_specs
+from pcrnet.config.imaging import ChannelKind, ImagingConfig
+from pcrnet.imaging.quantify.specs import QuantitySpec, quantity_specs
 from pcrnet.imaging.quantify.subjects import SUBJECTS, subject_of
 
 DATA, IMAGING = DataConfig(), ImagingConfig()
@@ -33,3 +35,19 @@ def test_a_quantity_counts_for_its_subject(name, subject):
 
 def test_every_subject_has_quantities():
     assert set(FOUND.values()) == set(SUBJECTS)
+
+
+def test_every_quantity_beside_a_ct_has_a_subject_and_none_is_of_the_ct():
+    data = DataConfig(branches={"pet": ("pet",), "ct": ("ct",)})
+    kinds = {channel: IMAGING.channel_kind(channel) for channel in data.channels}
+    specs = quantity_specs(data, IMAGING)
+    assert {subject_of(spec, kinds) for spec in specs} == {
+        *("uptake", "shape", "change", "nodes", "days")
+    }
+    assert not [spec.name for spec in specs if ".ct" in spec.name]
+
+
+@pytest.mark.parametrize("kind", get_args(ChannelKind))
+def test_a_quantity_of_any_kind_of_channel_would_have_a_subject(kind):
+    spec = QuantitySpec("baseline.own.p10_1", "", "1", frozenset(), True)
+    assert subject_of(spec, {"own": kind}) in SUBJECTS

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pcrnet.imaging.voxels.order_statistics import Ranked
+from pcrnet.imaging.voxels.order_statistics import Ranked, evenly_full
 
 _RNG = np.random.default_rng(0)
 _VALUES = {
@@ -14,6 +14,7 @@ _VALUES = {
     "few": _RNG.random((3, 5, 2), dtype=np.float32),
     "two": np.array([2.0, 1.0], np.float32),
     "in order": np.sort(_RNG.random(60_000, dtype=np.float32)),
+    "air of one value": np.repeat(np.array([0.01, 0.7, 0.9], np.float32), 30_000),
 }
 
 
@@ -41,3 +42,17 @@ def test_values_in_any_layout_are_the_same_values():
     expected = float(np.percentile(values, 73))
     for view in (values.T, np.flip(values, 1), np.asfortranarray(values)):
         assert Ranked(view).percentile(73) == expected
+
+
+@pytest.mark.parametrize("name", _VALUES)
+@pytest.mark.parametrize("bins", [2, 7, 16])
+def test_edges_of_equally_full_bins_are_numpys(name, bins):
+    values = _VALUES[name].ravel()
+    expected = np.quantile(values, np.linspace(0.0, 1.0, bins + 1)[1:-1])
+    np.testing.assert_array_equal(evenly_full(values, bins), expected)
+
+
+def test_what_was_found_once_is_found_again():
+    ranked = Ranked(_VALUES["whole numbers"], 50.0)
+    first = ranked.percentile(50), ranked.median(), ranked.percentile(99)
+    assert (ranked.percentile(50), ranked.median(), ranked.percentile(99)) == first

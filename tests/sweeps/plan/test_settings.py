@@ -82,3 +82,12 @@ def test_a_file_without_a_sweep_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_text("training: {max_epochs: 1}\n")
     with pytest.raises(ConfigError, match="no section named sweep"):
         load_sweep(tmp_path / "a.yaml")
+
+
+def test_a_file_of_other_letters_is_told_how_a_sweep_is_named(tmp_path):
+    file = tmp_path / "größere netze.yaml"
+    file.write_text("sweep: {space: {model.width: [16, 32]}}\n")
+    with pytest.raises(ConfigError, match=r"sweep\.name") as caught:
+        load_sweep(file)
+    assert "set sweep.name" in caught.value.remedy
+    assert load_sweep(file, ["sweep.name=larger"]).config.name == "larger"

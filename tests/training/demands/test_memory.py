@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pcrnet.config.training import TrainingConfig
 from pcrnet.data.dataset import Batch
+from pcrnet.data.held import MOST_BYTES
 from pcrnet.training.demands import memory
 from pcrnet.training.demands.memory import (
     MemoryNeed,
@@ -54,6 +55,26 @@ def test_the_finished_networks_of_a_fit_stay_in_memory_until_the_last_is(make_jo
     one, three = (estimate_memory(make_job(f"model.networks={n}")).fit for n in (1, 3))
     network, _ = rehearse(make_job(), 1)
     assert three - one == 2 * 4 * sum(weight.numel() for weight in network.parameters())
+
+
+def test_on_a_gpu_they_stay_where_they_have_predicted(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "uses_gpu", lambda config: True)
+    one, three = (estimate_memory(make_job(f"model.networks={n}")) for n in (1, 3))
+    network, _ = rehearse(make_job(), 1)
+    assert three.gpu - one.gpu == 2 * 4 * sum(weight.numel() for weight in network.parameters())
+    assert three.fit == one.fit
+
+
+def test_tensors_that_a_process_holds_count_for_each_of_them_up_to_their_limit() -> None:
+    batch = Batch(torch.ones(1000, dtype=torch.float16), *[torch.empty(0)] * 7)
+
+    def fit(patients: int) -> int:
+        return memory.memory_need(Squares(), batch, TrainingConfig(), 1, patients).fit
+
+    assert fit(8) - fit(5) == 3 * 2 * 1000
+    assert fit(10 * MOST_BYTES) - fit(0) == MOST_BYTES
 
 
 @pytest.mark.parametrize(
@@ -108,11 +129,26 @@ def test_small_fits_share_each_gpu(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: ((80 - gpu) * 10**9, 80 * 10**9))
     monkeypatch.setattr(memory, "available_cores", lambda: cores)
     monkeypatch.setattr("pcrnet.training.devices.available_cores", lambda: cores)
     small = MemoryNeed(fit=10**9, cohort=10**8, gpu=10**8)
     assert fits_wanted(small, TrainingConfig.model_validate(changes)) == expected
+
+
+def test_room_on_a_gpu_is_asked_for_once_what_was_rehearsed_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = [30 * 10**9]  # by this process, of nothing that it still needs
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "empty_cache", kept.clear)
+    free = lambda gpu: (40 * 10**9 - sum(kept), 40 * 10**9)  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "mem_get_info", free)
+    monkeypatch.setattr(memory, "available_cores", lambda: 16)
+    need = MemoryNeed(fit=10**9, cohort=0, gpu=7_000_000_000)
+    assert fits_wanted(need, TrainingConfig()) == 4
 
 
 def test_large_fits_share_a_gpu_as_far_as_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:

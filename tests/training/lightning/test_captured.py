@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -92,6 +95,75 @@ def test_who_keeps_gradients_from_step_to_step_does_not_replay(
     assert _module_on(monkeypatch, accumulated=1) == [4]
     assert _module_on(monkeypatch, accumulated=2) == []
     assert _module_on(monkeypatch, accumulated=1, graphs=False) == []
+
+
+class _Graph:
+    """As CUDA's, on a CPU: captures nothing and replays nothing."""
+
+    def replay(self) -> None:
+        return
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[_Graph]]:
+    """torch's own capturing runs where there is no GPU; holds the graphs that it made."""
+    made: list[weakref.ref[_Graph]] = []
+
+    def graph() -> _Graph:
+        own = _Graph()
+        made.append(weakref.ref(own))
+        return own
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", graph)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: None)
+    for name in ("graph", "stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, **__: nullcontext())
+    monkeypatch.setattr("torch.cuda.graphs.graph_pool_handle", lambda: (0, 0))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.get_rng_state())
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: None)
+    return made
+
+
+def test_the_memory_of_graphs_is_free_when_training_ends(
+    pretended: list[weakref.ref[_Graph]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "may_be_captured", lambda network, device: True)
+    blueprint = NetworkBlueprint(NetworkConfig(), DataConfig(), _IMAGING, ClinicalEncoding(()))
+    config = TrainingConfig(batch_size=2)
+    own = module.PcrModule.training_of(_network(), blueprint, config, 0)
+    monkeypatch.setattr(module.PcrModule, "trainer", SimpleNamespace(world_size=1))
+    gc.disable()
+    try:
+        own.on_train_start()
+        assert own._captured is not None
+        own._captured(_fields(2, 1))
+        assert len(pretended) == 2
+        assert all(graph() is not None for graph in pretended)
+        own.on_train_end()
+        assert all(graph() is None for graph in pretended)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("fusion", ["concat", "gated", "transformer"])
+def test_no_two_gradients_share_memory(fusion: Any) -> None:
+    """A replay hands gradients over where they lie, and clipping multiplies them there."""
+    torch.manual_seed(0)
+    settings = NetworkConfig.model_validate({"fusion": {"kind": fusion}})
+    network = PcrNet(DataConfig(), _IMAGING, settings, (0,), 1).train()
+    fields = [*_fields(2, 1)[:3], torch.rand(2, 1), torch.ones(2, 1, dtype=torch.bool)]
+    logits = network(*fields)
+    weights = dict(network.named_parameters())
+    found = torch.autograd.grad(
+        logits, list(weights.values()), torch.ones_like(logits), allow_unused=True
+    )
+    names: dict[int, list[str]] = {}
+    for name, gradient in zip(weights, found, strict=True):
+        if gradient is not None and gradient.numel():
+            names.setdefault(gradient.untyped_storage().data_ptr(), []).append(name)
+    assert len(names) > 20
+    assert [sharing for sharing in names.values() if len(sharing) > 1] == []
 
 
 class _Counting(torch.nn.Module):

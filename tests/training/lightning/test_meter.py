@@ -62,3 +62,20 @@ def test_an_epoch_without_a_step_divides_by_nothing(clock: SimpleNamespace) -> N
     meter.on_train_epoch_end(trainer, SimpleNamespace(device=torch.device("cpu")))  # type: ignore[arg-type]
     assert meter.measures["samples_per_second"] == 0
     assert meter.measures["gradient_norm"] == 0
+
+
+def test_a_driver_that_does_not_say_ends_no_training(
+    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NVMLError(Exception):
+        """As of nvidia-ml-py: of no other kind."""
+
+    def refuse(device: torch.device) -> int:
+        raise NVMLError
+
+    monkeypatch.setattr(torch.cuda, "utilization", refuse)
+    data, gradients = SimpleNamespace(received_at=0.0), SimpleNamespace(norm=None)
+    meter = Meter(StepClock(data, "fit", lambda event: None), gradients)  # type: ignore[arg-type]
+    network: Any = SimpleNamespace(device=torch.device("cuda", 1))
+    meter.on_train_batch_end(SimpleNamespace(), network, None, SimpleNamespace(), 0)  # type: ignore[arg-type]
+    assert meter._utilisation == []
