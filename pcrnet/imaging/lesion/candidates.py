@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 Rank = Literal["total", "contrast"]
 
 LARGEST_MM = 40.0
-"""What runs on beyond it is seldom a lesion."""
+"""Radius; what runs on beyond it is seldom a lesion."""
 BACKGROUND_MM = 30.0
 REACH_MM = 60.0
 """Background is what lies between these from the peak."""
-_WINDOW_MM = 80.0
+_WINDOW_MM = 2 * LARGEST_MM
 _TRIED = 8
-_FAINTEST = 0.5
+_FAINTEST = 0.7
+_SPECK = 0.2
+_CUT_SHARE = 0.125
 _GYRATION_MM = LARGEST_MM * 0.6**0.5
 
 
@@ -27,7 +29,8 @@ class Candidate:
 
     Attributes:
         part: Where it lies, bool (x, y, z).
-        rival: Rank of the next candidate over this one's, 0 to 1; 0 without another.
+        rival: How near something else came to being taken, 0 to 1: the rank of the next candidate
+            over this one's, or how far a brighter part that is none stands above this one.
     """
 
     part: NDArray[np.bool_]
@@ -63,10 +66,12 @@ def choose_part(
     The total, volume times the mean above background, favours a primary over a node that is as
     hot or somewhat hotter but smaller, and hardly depends on the blur of the scanner, where a peak
     does. The contrast of the peak suits enhancement, where glands and vessels have large totals.
-    Considered are the eight highest parts, and only those whose peak stands out at least half as
-    far as that of the highest compact one. A part that goes on to something higher, such as the
-    edge of the heart at the border of the region, is no candidate; nor is one whose radius of
-    gyration exceeds that of a ball of 40 mm radius.
+    Considered are the eight highest parts, and only those whose peak stands out at least 0.7 times
+    as far as that of the highest compact one: what is much fainter and larger is an organ or a
+    gland. A part that goes on to something higher, such as the edge of the heart at the border of
+    the region, is no candidate; nor is one of which an eighth or more lies at the end of the field,
+    which cuts through an organ there, one whose radius of gyration exceeds that of a ball of 40 mm
+    radius or that reaches 80 mm from its peak, or one that stands out a fifth as far as something brighter that is none.
 
     Args:
         smooth: The signal, averaged over about 1 cm, shape (x, y, z), beyond the region as well.
@@ -78,28 +83,33 @@ def choose_part(
     Returns:
         None where nothing compact stands out.
     """
+    from scipy.ndimage import binary_erosion
+
     found: list[_Part] = []
+    refused: list[_Part] = []
+    inner = binary_erosion(covered)
     seen = np.zeros(smooth.shape, dtype=bool)
-    tried = 0
     for peak in _peaks(smooth, region):
         least = _FAINTEST * found[0].contrast if found else 0.0
-        if tried == _TRIED or smooth[peak] < least:
+        least = max(least, _SPECK * max((part.contrast for part in refused), default=0.0))
+        if len(found) + len(refused) == _TRIED or smooth[peak] < least:
             break
         if seen[peak]:
             continue
-        tried += 1
-        part = _part_around(smooth, covered, peak, spacing_mm)
-        if part is None:
-            continue
+        part = _part_around(smooth, covered, inner, peak, spacing_mm)
         seen[part.window] |= part.voxels
-        if part.compact and part.contrast >= least:
+        if not part.compact:
+            refused.append(part)
+        elif part.contrast >= least:
             found.append(part)
     if not found:
         return None
     best, *others = sorted(found, key=lambda part: -part.ranked(rank))
     whole = np.zeros(smooth.shape, dtype=bool)
     whole[best.window] = best.voxels
-    return Candidate(whole, others[0].ranked(rank) / best.ranked(rank) if others else 0.0)
+    rivals = [part.ranked(rank) / best.ranked(rank) for part in others]
+    rivals += [1.0 - best.contrast / max(part.contrast, best.contrast) for part in refused]
+    return Candidate(whole, max(rivals, default=0.0))
 
 
 def _peaks(smooth: NDArray[np.float32], region: NDArray[np.bool_]) -> list[tuple[int, ...]]:
@@ -114,9 +124,10 @@ def _peaks(smooth: NDArray[np.float32], region: NDArray[np.bool_]) -> list[tuple
 def _part_around(
     smooth: NDArray[np.float32],
     covered: NDArray[np.bool_],
+    inner: NDArray[np.bool_],
     peak: tuple[int, ...],
     spacing_mm: float,
-) -> _Part | None:
+) -> _Part:
     from scipy.ndimage import label
 
     reach = int(_WINDOW_MM / spacing_mm)
@@ -127,14 +138,15 @@ def _part_around(
     around = covered[window] & (distance >= BACKGROUND_MM) & (distance <= REACH_MM) & (values > 0)
     background = float(np.median(values[around])) if around.any() else 0.0
     contrast = float(smooth[peak]) - background
-    if contrast <= 0:
-        return None
     parts, _ = label(values > background + contrast / 2)
-    voxels = np.asarray(parts == parts[place])
+    voxels = np.asarray(parts == parts[place]) if contrast > 0 else distance == 0
     spread = float(np.sqrt(np.argwhere(voxels).var(axis=0).sum())) * spacing_mm
-    higher = bool((values[voxels] > smooth[peak]).any())
+    seen = float(inner[window][voxels].mean()) > 1.0 - _CUT_SHARE
+    highest = float(values[voxels].max()) <= smooth[peak]
     total = float((values[voxels] - background).sum())
-    return _Part(window, voxels, spread <= _GYRATION_MM and not higher, contrast, total)
+    runs_on = bool((distance[voxels] >= _WINDOW_MM).any()) or spread > _GYRATION_MM
+    compact = contrast > 0 and seen and highest and not runs_on
+    return _Part(window, voxels, compact, contrast, total)
 
 
 def distance_mm(

@@ -105,6 +105,7 @@ def _find_part(
     on_grid = {name: values for name, (values, _) in resampled.items()}
     covered = np.all([coverage for _, coverage in resampled.values()], axis=0)
     own = covered & _body(on_grid, kinds, {name: of.unit for name, of in scans.items()})
+    own[block] |= body
     region = np.zeros(wide.shape, dtype=bool)
     region[block] = body
     limited = region & _breast_limits(own)

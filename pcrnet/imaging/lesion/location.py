@@ -16,6 +16,8 @@ from pcrnet.imaging.lesion.search import find_lesion
 from pcrnet.imaging.volume import Volume
 
 LesionSource = Literal["mask", "found", "none"]
+SURE = 0.5
+"""Quality from which on a found lesion needs no second look."""
 
 
 @dataclass(frozen=True, eq=False)
