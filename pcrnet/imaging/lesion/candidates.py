@@ -17,10 +17,10 @@ REACH_MM = 60.0
 """Background is what lies between these from the peak."""
 _WINDOW_MM = 2 * LARGEST_MM
 _TRIED = 8
-_FAINTEST = 0.7
-_SPECK = 0.2
+_FAINTEST = 0.7  # of the contrast of the highest compact part
+_SPECK = 0.2  # of the contrast of what is brighter and no candidate
 _CUT_SHARE = 0.125
-_GYRATION_MM = LARGEST_MM * 0.6**0.5
+_GYRATION_MM = LARGEST_MM * 0.6**0.5  # of a ball
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,8 @@ def choose_part(
     gland. A part that goes on to something higher, such as the edge of the heart at the border of
     the region, is no candidate; nor is one of which an eighth or more lies at the end of the field,
     which cuts through an organ there, one whose radius of gyration exceeds that of a ball of 40 mm
-    radius or that reaches 80 mm from its peak, or one that stands out a fifth as far as something brighter that is none.
+    radius or that reaches 80 mm from its peak, or one that stands out less than a fifth as far as
+    something brighter that is none.
 
     Args:
         smooth: The signal, averaged over about 1 cm, shape (x, y, z), beyond the region as well.
