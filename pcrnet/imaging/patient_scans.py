@@ -14,7 +14,7 @@ from pcrnet.cohort.table import Patient, Visit
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ChannelKind, ImagingConfig, NoAlignment
 from pcrnet.errors import GeometryError, InsufficientScansError, PcrnetError
-from pcrnet.imaging.lesion.framing import Crop, find_centre, mask_centre
+from pcrnet.imaging.lesion.framing import Crop, Framing, find_centre, mask_centre
 from pcrnet.imaging.lesion.location import LesionLocation, locate_lesion
 from pcrnet.imaging.nifti.file import read_nifti_header
 from pcrnet.imaging.reader import MASK, read_scan
@@ -97,10 +97,10 @@ def _read_patient(patient: Patient, data: DataConfig, imaging: ImagingConfig) ->
         # A mask of a later visit lies a few millimetres off, which leaves out tissue that is sound.
         lesion = locate_lesion(volumes, masks, kinds)
     alignments = align_visits(volumes, imaging.alignment, None if lesion is None else lesion.mask)
-    centre, crop = _mask_centre(masks, alignments) or (
-        (lesion and lesion.centre) or find_centre(next(iter(volumes.values())), kinds)
+    framing = _mask_centre(masks, alignments) or (
+        (lesion and lesion.framing) or find_centre(next(iter(volumes.values())), kinds)
     )
-    return PatientScans(volumes, masks, alignments, centre, crop, lesion)
+    return PatientScans(volumes, masks, alignments, framing.centre_mm, framing.crop, lesion)
 
 
 def _read_scans(
@@ -170,12 +170,12 @@ def _grids(
 
 def _mask_centre(
     masks: Mapping[str, Volume | None], alignments: Mapping[str, Alignment]
-) -> tuple[NDArray[np.float64], Crop] | None:
+) -> Framing | None:
     """The middle of the first mask there is, in RAS millimetres of the first visit."""
     for timepoint, mask in masks.items():
         if mask is not None:
             to_first = np.linalg.inv(transform_of(alignments, timepoint))
-            return to_first[:3, :3] @ mask_centre(mask) + to_first[:3, 3], "mask"
+            return Framing(to_first[:3, :3] @ mask_centre(mask) + to_first[:3, 3], "mask")
     return None
 
 

@@ -37,6 +37,8 @@ def render_report(report: CohortReport) -> RenderableType:
         parts.append(Text(f"Columns that neither the contract nor data.covariates names: {unused}"))
     if report.warnings:
         parts.append(_warning_table(report))
+    if report.without_mask:
+        parts.append(_lesion_text(report))
     parts.append(_problem_text(report))
     return Group(*parts)
 
@@ -111,6 +113,23 @@ def _warning_table(report: CohortReport) -> Table:
         named = ", ".join(patients[:_SHOWN_PATIENTS]) + more
         table.add_row(text, ", ".join(scans), f"{len(patients)}: {named}")
     return table
+
+
+def _lesion_text(report: CohortReport) -> Text:
+    """How many lesions had to be looked for, and which a reader should see for himself."""
+    from rich.text import Text
+
+    text = Text(f"\nPatients without a mask, whose lesion is looked for: {report.without_mask}")
+    if not report.unsure:
+        return text
+    text.append(
+        f"\nin {len(report.unsure)} of them not surely; look at their pictures or draw a mask:",
+        style="yellow",
+    )
+    for one in report.unsure:
+        said = "none found" if one.quality is None else f"quality {one.quality:.2f}"
+        text.append(f"\n- {one.patient}: {said}")
+    return text
 
 
 def _problem_text(report: CohortReport) -> Text:

@@ -14,7 +14,8 @@ from pcrnet.cohort.outcome_counts import HeadCounts
 from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.errors import PcrnetError
+from pcrnet.errors import GeometryError, PcrnetError
+from pcrnet.imaging.lesion.location import SURE, locate_lesion
 from pcrnet.imaging.patient_scans import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK
 from pcrnet.imaging.volume import Volume
@@ -34,6 +35,19 @@ class ScanWarning:
     patient: str
     column: str
     text: str
+
+
+@dataclass(frozen=True)
+class UnsureLesion:
+    """A lesion that was found without a mask, and not surely.
+
+    Attributes:
+        patient: Pseudonym.
+        quality: 0 to 1, below :data:`SURE`; None where nothing was found.
+    """
+
+    patient: str
+    quality: float | None
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,10 @@ class CohortReport:
     unused_columns: tuple[str, ...]
     warnings: tuple[ScanWarning, ...]
     problems: tuple[PcrnetError, ...]
+    without_mask: int = 0
+    """Patients without any mask, whose lesion is looked for."""
+    unsure: tuple[UnsureLesion, ...] = ()
+    """Those of them in whom no lesion is found, or one of low quality; the least sure first."""
     proposed_settings: str = ""
     """Overrides that fit the table, where its timepoints or channels are others."""
 
@@ -99,7 +117,11 @@ def check_cohort(
         *(problem for found in findings for problem in found.problems),
     )
     warnings = tuple(warning for found in findings for warning in found.warnings)
-    return _report(cohort, data.minimum_scans, warnings, problems)
+    unsure = sorted(
+        (found.unsure for found in findings if found.unsure is not None),
+        key=lambda one: -1.0 if one.quality is None else one.quality,
+    )
+    return _report(cohort, data.minimum_scans, warnings, problems, tuple(unsure))
 
 
 def _report(
@@ -107,6 +129,7 @@ def _report(
     minimum: int,
     warnings: tuple[ScanWarning, ...],
     problems: tuple[PcrnetError, ...],
+    unsure: tuple[UnsureLesion, ...],
 ) -> CohortReport:
     patients = cohort.patients
     scans = {(t, c): 0 for t in cohort.timepoints for c in cohort.channels}
@@ -149,6 +172,8 @@ def _report(
         unused_columns=cohort.unused_columns,
         warnings=warnings,
         problems=problems,
+        without_mask=sum(_without_mask(patient) for patient in patients),
+        unsure=unsure,
         proposed_settings=cohort.proposed_settings,
     )
 
@@ -164,6 +189,7 @@ class _Findings:
 
     problems: tuple[PcrnetError, ...]
     warnings: tuple[ScanWarning, ...]
+    unsure: UnsureLesion | None
 
 
 def _read_images(
@@ -184,21 +210,44 @@ def _read_images(
 def _read_patient(patient: Patient, imaging: ImagingConfig) -> _Findings:
     problems: list[PcrnetError] = []
     warnings: list[ScanWarning] = []
+    first: dict[str, Volume] = {}
     for visit in patient.visits.values():
-        read: list[Volume] = []
+        read: dict[str, Volume] = {}
         for channel, path in visit.scans.items():
             try:
                 scan = read_cell(visit, channel, path, imaging)
             except PcrnetError as error:
                 problems.append(error)
                 continue
-            read.append(scan.volume)
+            read[channel] = scan.volume
             column = f"{visit.timepoint}.{channel}"
             texts = scan.provenance.warnings
             warnings += [ScanWarning(patient.patient_id, column, text) for text in texts]
-        problems += _mask_problems(visit, read, imaging)
+        problems += _mask_problems(visit, list(read.values()), imaging)
+        first = first or read
+    unsure = None
+    if first and not problems and _without_mask(patient):
+        unsure = _look_for_lesion(patient.patient_id, first, imaging)
     located = (of.located(patient=patient.patient_id, file=patient.location) for of in problems)
-    return _Findings(tuple(located), tuple(warnings))
+    return _Findings(tuple(located), tuple(warnings), unsure)
+
+
+def _without_mask(patient: Patient) -> bool:
+    visits = patient.visits.values()
+    return any(visit.scans for visit in visits) and all(visit.mask is None for visit in visits)
+
+
+def _look_for_lesion(
+    patient: str, volumes: Mapping[str, Volume], imaging: ImagingConfig
+) -> UnsureLesion | None:
+    kinds = {channel: imaging.channel_kind(channel) for channel in volumes}
+    try:
+        lesion = locate_lesion({"": volumes}, {}, kinds)
+    except GeometryError:  # scans that do not overlap are told of where they are used
+        return UnsureLesion(patient, None)
+    if lesion.source == "none":
+        return UnsureLesion(patient, None)
+    return UnsureLesion(patient, lesion.quality) if lesion.quality < SURE else None
 
 
 def _mask_problems(

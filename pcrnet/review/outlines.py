@@ -60,8 +60,7 @@ def outline_picture(
     place, pet = survey.place, next(iter(channels.pet), None)
     visits = [t for t in data.timepoints if t in survey.visits]
     aspects = [_aspect(place)] * len(visits)
-    source = "mask given" if survey.lesion.source == "mask" else "lesion found"
-    foot = f"{source} · {_LEGEND}"
+    foot = f"{_source(survey)} · {_LEGEND}"
     sheet = Sheet(aspects, len(columns) + (pet is not None), bars=False, foot=foot)
     sheet.head(title, warning)
     first = survey.visits[visits[0]]
@@ -85,6 +84,12 @@ def outline_picture(
     if pet is not None:
         sheet.label_column(len(columns), f"{pet}, region")
     return sheet.jpeg()
+
+
+def _source(survey: Survey) -> str:
+    if survey.lesion.source == "mask":
+        return "mask given"
+    return f"lesion found, quality {survey.lesion.quality:.2f} of 1"
 
 
 def _columns(channels: Channels, survey: Survey) -> list[_Column]:

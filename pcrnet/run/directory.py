@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from pcrnet.config.layers import parse_experiment
 from pcrnet.config.plain_yaml import read_yaml
 from pcrnet.csv_text import csv_of_records
 from pcrnet.errors import RunError
+from pcrnet.imaging.quantify.record import LESION_COLUMNS, QuantityFlags, lesion_cells
 from pcrnet.machine import available_cores
 from pcrnet.run_layout import RunLayout
 from pcrnet.storage import (
@@ -110,19 +111,26 @@ class RunDirectory(RunLayout):
             },
         )
 
-    def write_patients(self, patients: Sequence[Patient], covariates: Sequence[str]) -> None:
-        """Write who the patients are, one row each."""
+    def write_patients(
+        self,
+        patients: Sequence[Patient],
+        covariates: Sequence[str],
+        flags: Mapping[str, QuantityFlags],
+    ) -> None:
+        """Write who the patients are and where the lesion of each was taken from, a row each."""
         timepoints = list(patients[0].visits)
         columns = [
             "patient_id",
             "site",
             *covariates,
             *(f"{timepoint}.days" for timepoint in timepoints),
+            *(name for name in LESION_COLUMNS if name not in covariates),
         ]
         records = (
             {
                 "patient_id": patient.patient_id,
                 "site": patient.site,
+                **lesion_cells(flags[patient.patient_id]),
                 **{name: patient.covariates.get(name) for name in covariates},
                 **{f"{name}.days": visit.days for name, visit in patient.visits.items()},
             }

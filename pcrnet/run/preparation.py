@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.doctor.needs import foresee
 from pcrnet.errors import ConfigError, InsufficientScansError, ProblemListError, RunError
+from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
@@ -46,7 +47,7 @@ class Material:
         patients: Who enters, by name.
         scans: Patient to the scans that a model is shown.
         flow: From the rows of the table to the patients who enter.
-        quantities: Patient to what was measured.
+        quantities: Patient to what was measured, and what stands behind it.
         simulated: Whether the patients were simulated.
         verified: Tensor files whose checksums were found right; they are not read again for it.
     """
@@ -55,7 +56,7 @@ class Material:
     patients: tuple[Patient, ...]
     scans: dict[str, tuple[str, ...]]
     flow: list[dict[str, object]]
-    quantities: dict[str, Mapping[str, float]]
+    quantities: dict[str, Quantities]
     simulated: bool
     verified: dict[str, Identity]
 
@@ -104,8 +105,9 @@ def settle(
     patients, covariates = material.patients, material.covariates
     write_json(run.flow, material.flow)
     names = [spec.name for spec in quantity_specs(experiment.data, experiment.imaging)]
-    write_quantities(run.quantities, names, material.quantities)
-    run.write_patients(patients, covariates)
+    measured = material.quantities
+    write_quantities(run.quantities, names, {name: of.values for name, of in measured.items()})
+    run.write_patients(patients, covariates, {name: of.flags for name, of in measured.items()})
     splits = splits_of_run(experiment, patients, run)
     job = FitJob(experiment, covariates, patients, splits, run.folds, verified=material.verified)
     check_calibration(job)
@@ -243,7 +245,7 @@ def seed_of_repeat(experiment: Experiment, number: int) -> int:
 
 def _preprocess(
     experiment: Experiment, patients: Sequence[Patient], listen: Listener
-) -> tuple[dict[str, tuple[str, ...]], dict[str, Mapping[str, float]], dict[str, Identity]]:
+) -> tuple[dict[str, tuple[str, ...]], dict[str, Quantities], dict[str, Identity]]:
     """Make the tensors.
 
     Returns:
@@ -258,7 +260,7 @@ def _preprocess(
         name: scans_present(tensor, data.timepoints, data.channels)
         for name, tensor in tensors.items()
     }
-    measured = {name: tensor.quantities.values for name, tensor in tensors.items()}
+    measured = {name: tensor.quantities for name, tensor in tensors.items()}
     return scans, measured, cache.verified
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pcrnet.errors import UnitError
 from pcrnet.review.check_tables import render_report
-from pcrnet.review.checks import CohortReport, HeadCounts, ScanWarning
+from pcrnet.review.checks import CohortReport, HeadCounts, ScanWarning, UnsureLesion
 
 
 @pytest.fixture
@@ -74,3 +74,14 @@ def test_a_faultless_cohort_says_so(report):
     assert "No problems found" in text
     assert "Worth knowing" not in text
     assert "names: " not in text
+
+
+def test_lesions_that_were_not_surely_found_are_listed(report):
+    assert "without a mask" not in rendered(report)
+    sure = rendered(replace(report, without_mask=3))
+    assert "whose lesion is looked for: 3" in sure
+    assert "not surely" not in sure
+    unsure = (UnsureLesion("P4", None), UnsureLesion("P2", 0.314))
+    text = rendered(replace(report, without_mask=3, unsure=unsure))
+    assert "in 2 of them not surely" in text
+    assert text.index("P4: none found") < text.index("P2: quality 0.31")

@@ -124,3 +124,28 @@ def test_a_covariate_of_numbers_and_words_is_a_problem(tmp_path):
     problems = check_cohort(path, _EXPERIMENT, read_images=False).problems
     (problem,) = (problem for problem in problems if problem.field == "grade")
     assert "P2" in problem.problem
+
+
+def test_a_lesion_without_a_mask_is_looked_for(tmp_path, phantom, make_visit):
+    sheet = np.full((50, 50, 50), 0.5, dtype=np.float32)
+    sheet[:, 23:27] = 5.0
+    affine = phantom.grid(4.0, 200.0).affine
+    write_nifti(make_visit(channels=("pet",))["pet"], tmp_path / "sure.nii")
+    write_nifti(Volume(sheet, affine, "SUVbw"), tmp_path / "sheet.nii")
+    write_nifti(Volume(sheet * 1.5, affine, "SUVbw"), tmp_path / "masked.nii")
+    write_nifti(Volume(sheet, affine, "arbitrary"), tmp_path / "t2.nii")
+    write_nifti(Volume((sheet > 1).astype(np.float32), affine, "label"), tmp_path / "mask.nii")
+    path = tmp_path / "cohort.csv"
+    path.write_text(
+        "patient_id,baseline.pet,baseline.t2,baseline.mask,ypT,ypN\n"
+        "P1,sure.nii,,,0,0\nP2,sheet.nii,,,0,0\nP3,,t2.nii,,0,0\nP4,masked.nii,,mask.nii,0,0\n"
+    )
+    experiment = load_experiment(
+        ["data.timepoints=[baseline]", "data.branches={pet: [pet], mri: [t2]}"]
+    )
+    report = check_cohort(path, experiment)
+    assert report.problems == ()
+    assert report.without_mask == 3
+    assert [one.patient for one in report.unsure] == ["P3", "P2"]
+    assert report.unsure[0].quality is None
+    assert 0.0 <= report.unsure[1].quality <= 0.5

@@ -10,7 +10,9 @@ from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.imaging.patient_scans import PatientScans
 from pcrnet.imaging.quantify.measure import survey_scans
+from pcrnet.review import outlines
 from pcrnet.review.outlines import outline_picture
+from pcrnet.review.sheet import Sheet
 
 _DATA, _IMAGING = DataConfig(), ImagingConfig()
 
@@ -51,3 +53,18 @@ def test_there_is_no_picture_without_a_lesion_or_without_uptake_and_enhancement(
 def test_one_modality_alone_is_drawn(make_visit, channels):
     picture = _picture({"baseline": make_visit(channels=channels)}, {"baseline": None})
     assert Image.open(io.BytesIO(picture)).width > 300
+
+
+def test_the_picture_says_how_sure_a_found_lesion_is(make_visit, phantom, monkeypatch):
+    feet = []
+
+    def noted(*arguments, foot="", **settings):
+        feet.append(foot)
+        return Sheet(*arguments, foot=foot, **settings)
+
+    monkeypatch.setattr(outlines, "Sheet", noted)
+    _picture({"baseline": make_visit(channels=("pet",))}, {"baseline": None})
+    mask = phantom.ball_mask(12.0, (15.0, 10.0, -5.0))
+    _picture({"baseline": make_visit(channels=("pet",))}, {"baseline": mask})
+    assert feet[0].startswith("lesion found, quality 0.")
+    assert feet[1].startswith("mask given")

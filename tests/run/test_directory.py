@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import csv
+import math
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pcrnet.config.layers import load_experiment
 from pcrnet.errors import RunError
+from pcrnet.imaging.quantify.record import QuantityFlags
 from pcrnet.run.directory import RunDirectory
 from pcrnet.storage import read_json
 
@@ -100,3 +104,23 @@ def test_the_environment_names_versions_seed_and_configuration(tmp_path: Path) -
     assert found[0]["simulated"] is True
     assert found[2]["seed"] == 2
     assert {"torch", "monai", "numpy"} <= set(found[0]["libraries"])
+
+
+def test_the_table_of_patients_says_where_each_lesion_was_taken_from(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    visits = {"baseline": SimpleNamespace(days=0.0)}
+    patients = [
+        SimpleNamespace(patient_id=name, site="Ulm", covariates={"age": 50.0}, visits=visits)
+        for name in ("P1", "P2", "P3")
+    ]
+    flags = {
+        "P1": QuantityFlags("mask", "baseline", math.nan, {}, ()),
+        "P2": QuantityFlags("found", "baseline", 0.4321, {}, ()),
+        "P3": QuantityFlags("none", None, math.nan, {}, ()),
+    }
+    run.write_patients(patients, ("age",), flags)
+    with run.patients.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    said = [(row["patient_id"], row["lesion"], row["lesion_quality"]) for row in rows]
+    assert said == [("P1", "mask", ""), ("P2", "found", "0.43"), ("P3", "none", "")]
+    assert {row["age"] for row in rows} == {"50.0"}

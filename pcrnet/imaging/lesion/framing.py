@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ from pcrnet.config.imaging import ChannelKind
 from pcrnet.errors import GeometryError
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import above_air, body_threshold
+from pcrnet.imaging.lesion.candidates import Rank, choose_part
+from pcrnet.imaging.lesion.search import lesion_signal, searched_channels
 from pcrnet.imaging.units import SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, world_corners
 
@@ -29,52 +32,99 @@ def mask_centre(mask: Volume) -> NDArray[np.float64]:
     return np.asarray(mask.affine[:3, :3] @ index + mask.affine[:3, 3], dtype=np.float64)
 
 
-def find_centre(
-    volumes: Mapping[str, Volume], kinds: Mapping[str, ChannelKind]
-) -> tuple[NDArray[np.float64], Crop]:
+@dataclass(frozen=True, eq=False)
+class Framing:
+    """The point to crop around.
+
+    Attributes:
+        centre_mm: RAS millimetres, shape (3,).
+        crop: What it is the centre of.
+        rival: Of a lesion: how near another candidate came to being taken, 0 to 1.
+    """
+
+    centre_mm: NDArray[np.float64]
+    crop: Crop
+    rival: float = 0.0
+
+
+def find_centre(volumes: Mapping[str, Volume], kinds: Mapping[str, ChannelKind]) -> Framing:
     """The point to crop around in one visit without a mask.
 
-    The lesion is the connected part above half of the peak around the highest SUV, or without
-    PET around the strongest enhancement between the first two DCE phases, both averaged over
-    about 1 cm, within the body where all scans of the visit overlap. In a field as deep as a
-    thorax (200 mm) only the front half counts, which leaves out most of the heart; in one as long
-    as a trunk (600 mm) only 20–50 % of the way from its top, which leaves out brain and bladder.
-    Without PET and DCE, or without any signal there: the centre of the body.
+    The lesion is the compact part that stands out most in all
+    (:func:`~pcrnet.imaging.lesion.candidates.choose_part`) on PET, or without PET in the
+    enhancement between the first two DCE phases, both averaged over about 1 cm; where no part is
+    compact, the one around the highest value. Its peak lies within the body where all scans of the
+    visit overlap. Where the scan that is searched shows a body as deep as a thorax (200 mm) only
+    the front half counts, which leaves out most of the heart; in one as long as a trunk (600 mm)
+    only 20–50 % of the way from its top, which leaves out brain and bladder. Without PET and DCE,
+    or without any signal there: the centre of the body.
 
     Args:
         volumes: Channel to volume, at least one.
         kinds: Channel to intensity rule.
 
-    Returns:
-        The centre in RAS millimetres, shape (3,), and what it is the centre of.
-
     Raises:
         GeometryError: The scans of the visit do not overlap.
     """
-    from scipy.ndimage import gaussian_filter, label
+    grid = _overlap_grid(list(volumes.values()))
+    body = _shared_body(volumes, kinds, grid)
+    searched = searched_channels(volumes, kinds)
+    if searched:
+        found = _find_part({name: volumes[name] for name in searched}, kinds, grid, body)
+        if found is not None:
+            return found
+    return Framing(_centre(body, grid), "body")
 
-    grid = _search_grid(list(volumes.values()))
+
+def _shared_body(
+    volumes: Mapping[str, Volume], kinds: Mapping[str, ChannelKind], grid: Grid
+) -> NDArray[np.bool_]:
+    """The body where all scans overlap, else whatever they share."""
     on_grid: dict[str, NDArray[np.float32]] = {}
     covered = np.ones(grid.shape, dtype=bool)
     for channel, volume in volumes.items():
         on_grid[channel], coverage = resample(volume, grid)
         covered &= coverage
-    units = {channel: volume.unit for channel, volume in volumes.items()}
-    body = covered & _body(on_grid, kinds, units)
-    if not body.any():
-        body = covered if covered.any() else np.ones(grid.shape, dtype=bool)
-    signal = _lesion_signal(on_grid, kinds)
-    if signal is not None:
-        smooth = gaussian_filter(signal, sigma=1.0)
-        smooth[~_breast_region(body)] = 0.0
-        peak = float(smooth.max())
-        if peak > 0:
-            parts, _ = label(smooth > peak / 2)
-            return _centre(parts == parts.flat[smooth.argmax()], grid), "lesion"
-    return _centre(body, grid), "body"
+    body = covered & _body(on_grid, kinds, {name: of.unit for name, of in volumes.items()})
+    if body.any():
+        return body
+    return covered if covered.any() else np.ones(grid.shape, dtype=bool)
 
 
-def _search_grid(volumes: list[Volume]) -> Grid:
+def _find_part(
+    scans: Mapping[str, Volume],
+    kinds: Mapping[str, ChannelKind],
+    grid: Grid,
+    body: NDArray[np.bool_],
+) -> Framing | None:
+    """Search one PET, or two phases, within the body (x, y, z) of a grid."""
+    from scipy.ndimage import gaussian_filter, label
+
+    wide, block = _widened(grid, next(iter(scans.values())))
+    resampled = {name: resample(volume, wide) for name, volume in scans.items()}
+    on_grid = {name: values for name, (values, _) in resampled.items()}
+    covered = np.all([coverage for _, coverage in resampled.values()], axis=0)
+    own = covered & _body(on_grid, kinds, {name: of.unit for name, of in scans.items()})
+    own[block] |= body
+    region = np.zeros(wide.shape, dtype=bool)
+    region[block] = body
+    limited = region & _breast_limits(own)
+    region = limited if limited.any() else region
+    signal = lesion_signal(list(on_grid.values()))
+    smooth = gaussian_filter(signal, sigma=1.0)
+    rank: Rank = "total" if len(scans) == 1 else "contrast"
+    chosen = choose_part(smooth, covered, region, _SEARCH_SPACING_MM, rank)
+    if chosen is not None:
+        return Framing(_centre(chosen.part, wide), "lesion", chosen.rival)
+    smooth[~region] = 0.0
+    peak = float(smooth.max())
+    if peak <= 0:
+        return None
+    parts, _ = label(smooth > peak / 2)
+    return Framing(_centre(parts == parts.flat[smooth.argmax()], wide), "lesion")
+
+
+def _overlap_grid(volumes: list[Volume]) -> Grid:
     """A coarse grid over the box where all scans overlap."""
     corners = np.array([world_corners(volume.affine, volume.array.shape) for volume in volumes])
     low, high = corners.min(axis=1).max(axis=0), corners.max(axis=1).min(axis=0)
@@ -88,6 +138,22 @@ def _search_grid(volumes: list[Volume]) -> Grid:
     )
     spacing = (_SEARCH_SPACING_MM,) * 3
     return Grid.centred((low + high) / 2, spacing, (first, second, third))
+
+
+def _widened(grid: Grid, volume: Volume) -> tuple[Grid, tuple[slice, ...]]:
+    """The grid continued over all of a volume, and where it lies in that."""
+    corners = world_corners(volume.affine, volume.array.shape)
+    first = grid.affine[:3, 3]
+    last = first + _SEARCH_SPACING_MM * (np.array(grid.shape) - 1)
+    before, after = (
+        np.maximum(np.ceil(beyond / _SEARCH_SPACING_MM - 0.5), 0).astype(int)
+        for beyond in (first - corners.min(axis=0), corners.max(axis=0) - last)
+    )
+    affine = grid.affine.copy()
+    affine[:3, 3] = first - _SEARCH_SPACING_MM * before
+    x, y, z = (int(n) for n in before + grid.shape + after)
+    block = tuple(slice(b, b + n) for b, n in zip(before, grid.shape, strict=True))
+    return Grid(affine, (x, y, z)), block
 
 
 def _body(
@@ -110,22 +176,13 @@ def _body(
     return np.any(masks, axis=0) if masks else np.ones(next(iter(on_grid.values())).shape, bool)
 
 
-def _lesion_signal(
-    on_grid: Mapping[str, NDArray[np.float32]], kinds: Mapping[str, ChannelKind]
-) -> NDArray[np.float32] | None:
-    for channel, values in on_grid.items():
-        if kinds[channel] == "suv":
-            return values
-    phases = [values for channel, values in on_grid.items() if kinds[channel] == "dce"]
-    return phases[1] - phases[0] if len(phases) > 1 else None
-
-
-def _breast_region(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    region = body.copy()
+def _breast_limits(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where breasts may lie in the body (x, y, z) that one scan shows."""
+    region = np.ones_like(body)
     rows, levels = (np.flatnonzero(body.any(axis=axes)) for axes in ((0, 2), (0, 1)))
-    if np.ptp(rows) * _SEARCH_SPACING_MM > _THORAX_DEPTH_MM:
+    if rows.size and np.ptp(rows) * _SEARCH_SPACING_MM > _THORAX_DEPTH_MM:
         region[:, : (rows[0] + rows[-1]) // 2] = False
-    if np.ptp(levels) * _SEARCH_SPACING_MM > _TRUNK_LENGTH_MM:
+    if levels.size and np.ptp(levels) * _SEARCH_SPACING_MM > _TRUNK_LENGTH_MM:
         region[:, :, : levels[-1] - np.ptp(levels) // 2] = False
         region[:, :, levels[-1] - np.ptp(levels) // 5 :] = False
     return region

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcrnet.config.imaging import ChannelKind
-from pcrnet.imaging.lesion.framing import Crop, find_centre
+from pcrnet.imaging.lesion.framing import Framing, find_centre
 from pcrnet.imaging.lesion.search import find_lesion
 from pcrnet.imaging.volume import Volume
 
 LesionSource = Literal["mask", "found", "none"]
+SURE = 0.5
+"""Quality from which on a found lesion needs no second look."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +29,15 @@ class LesionLocation:
         timepoint: The visit in whose frame it lies; None without one.
         mask: Label image; None without one.
         quality: Of a found lesion, 0 to 1; NaN elsewhere.
-        centre: RAS millimetres, shape (3,), that the first visit was searched around, and what they
-            are the centre of (:func:`~pcrnet.imaging.lesion.framing.find_centre`); None where it
-            was not searched.
+        framing: What the first visit was searched around
+            (:func:`~pcrnet.imaging.lesion.framing.find_centre`); None where it was not searched.
     """
 
     source: LesionSource
     timepoint: str | None = None
     mask: Volume | None = None
     quality: float = math.nan
-    centre: tuple[NDArray[np.float64], Crop] | None = None
+    framing: Framing | None = None
 
     def in_first_frame(self, to_visit: NDArray[np.float64]) -> Volume | None:
         """The mask in the frame of the first visit.
@@ -71,9 +72,9 @@ def locate_lesion(
     if not volumes:
         return LesionLocation("none")
     timepoint, first = next(iter(volumes.items()))
-    centre = find_centre(first, kinds)
-    seed, of = centre
-    found = find_lesion(first, kinds, seed) if of == "lesion" else None
+    framing = find_centre(first, kinds)
+    found = find_lesion(first, kinds, framing.centre_mm) if framing.crop == "lesion" else None
     if found is None:
-        return LesionLocation("none", centre=centre)
-    return LesionLocation("found", timepoint, found.mask, found.quality, centre)
+        return LesionLocation("none", framing=framing)
+    quality = found.quality * (1.0 - framing.rival / 2)  # of two alike, one is as likely
+    return LesionLocation("found", timepoint, found.mask, quality, framing)

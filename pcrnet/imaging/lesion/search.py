@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from pcrnet.config.imaging import ChannelKind
 from pcrnet.imaging.grid import Grid, resample
+from pcrnet.imaging.lesion.candidates import (
+    BACKGROUND_MM,
+    LARGEST_MM,
+    REACH_MM,
+    distance_mm,
+)
 from pcrnet.imaging.volume import Volume
 
 _SPACING_MM = 2.5
-_REACH_MM = 60.0
-_LARGEST_MM = 40.0
 _SEED_MM = 12.0
-_BACKGROUND_MM = 30.0
 _SMOOTHING_MM = 2.5
 
 
@@ -54,50 +57,57 @@ def find_lesion(
     """
     from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
-    count = round(2 * _REACH_MM / _SPACING_MM) + 1
+    count = round(2 * REACH_MM / _SPACING_MM) + 1
     grid = Grid.centred(seed_mm, (_SPACING_MM,) * 3, (count, count, count))
     signal = _signal(volumes, kinds, grid)
     if signal is None:
         return None
     values, covered = signal
     smooth = np.where(covered, gaussian_filter(values, _SMOOTHING_MM / _SPACING_MM), -np.inf)
-    from_seed = _distance_mm(grid.shape, (np.array(grid.shape) - 1) / 2)
+    from_seed = distance_mm(grid.shape, (np.array(grid.shape) - 1) / 2, _SPACING_MM)
     candidates = np.where(from_seed <= _SEED_MM, smooth, -np.inf)
     peak = float(candidates.max())
     place = np.unravel_index(candidates.argmax(), candidates.shape)
-    distance = _distance_mm(grid.shape, np.array(place))
-    around = covered & (distance >= _BACKGROUND_MM) & (values > 0)
+    distance = distance_mm(grid.shape, np.array(place), _SPACING_MM)
+    around = covered & (distance >= BACKGROUND_MM) & (values > 0)
     background = float(np.median(values[around])) if around.any() else 0.0
     if not np.isfinite(peak) or peak <= max(background, 0.0):
         return None
     parts, _ = label(smooth > (peak + background) / 2)
     whole = parts == parts[place]
-    lesion = binary_fill_holes(whole & (distance <= _LARGEST_MM))
+    lesion = binary_fill_holes(whole & (distance <= LARGEST_MM))
     quality = 1.0 - max(background, 0.0) / peak
-    if (whole & (distance > _LARGEST_MM)).any():
+    if (whole & (distance > LARGEST_MM)).any():
         quality /= 2
     return FoundLesion(
         Volume(np.asarray(lesion, dtype=np.float32), grid.affine, "label"), float(quality)
     )
 
 
-def _signal(
-    volumes: Mapping[str, Volume], kinds: Mapping[str, ChannelKind], grid: Grid
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
-    for channel, volume in volumes.items():
+def searched_channels(
+    volumes: Mapping[str, Volume], kinds: Mapping[str, ChannelKind]
+) -> tuple[str, ...]:
+    """The channels that tell a lesion: PET, else ``dce_pre`` and the next phase; else none."""
+    for channel in volumes:
         if kinds[channel] == "suv":
-            return resample(volume, grid)
+            return (channel,)
     phases = sorted(
         (channel for channel in volumes if kinds[channel] == "dce"),
         key=lambda channel: channel != "dce_pre",
     )
-    if len(phases) < 2:
+    return tuple(phases[:2]) if len(phases) > 1 else ()
+
+
+def lesion_signal(values: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Uptake, or the enhancement from one phase to the next, of the searched channels."""
+    return values[0] if len(values) == 1 else values[1] - values[0]
+
+
+def _signal(
+    volumes: Mapping[str, Volume], kinds: Mapping[str, ChannelKind], grid: Grid
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+    channels = searched_channels(volumes, kinds)
+    if not channels:
         return None
-    (pre, first), (early, second) = (resample(volumes[phase], grid) for phase in phases[:2])
-    return early - pre, first & second
-
-
-def _distance_mm(shape: tuple[int, ...], index: NDArray[np.generic]) -> NDArray[np.float64]:
-    steps = np.ogrid[tuple(slice(n) for n in shape)]
-    squares = sum((step - float(at)) ** 2 for step, at in zip(steps, index, strict=True))
-    return np.asarray(np.sqrt(squares) * _SPACING_MM)
+    values, covered = zip(*(resample(volumes[channel], grid) for channel in channels), strict=True)
+    return lesion_signal(values), np.all(covered, axis=0)

@@ -100,6 +100,17 @@ class Quantities:
         )
 
 
+LESION_COLUMNS = ("lesion", "lesion_quality")
+"""Columns that say of a patient where the lesion was taken from."""
+
+
+def lesion_cells(flags: QuantityFlags) -> dict[str, str]:
+    """The cells of a table: ``mask``, ``found`` or ``none``, and the quality of a found lesion."""
+    quality = flags.lesion_quality
+    cells = (flags.lesion, "" if math.isnan(quality) else f"{quality:.2f}")
+    return dict(zip(LESION_COLUMNS, cells, strict=True))
+
+
 _REGISTRATION_NUMBERS = ("similarity_before", "similarity_after", "shift_mm", "rotation_degrees")
 
 

@@ -44,3 +44,16 @@ def test_a_mask_of_a_later_visit_is_brought_back_by_the_inverse(phantom):
     mask = phantom.ball_mask(8.0, (14.0, 8.0, 1.0))
     moved = LesionLocation("mask", "interim", mask).in_first_frame(to_visit)
     np.testing.assert_allclose(mask_centre(moved), (10.0, 10.0, -5.0), atol=1e-9)
+
+
+def test_a_rival_lowers_the_quality(phantom):
+    grid = phantom.grid(4.0, 200.0)
+    place = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1) * 4.0
+    place += grid.affine[:3, 3]
+    pet = np.where((place**2).sum(-1) < 95.0**2, 0.5, 0.0).astype(np.float32)
+    pet[((place - (40.0, 30.0, 0.0)) ** 2).sum(-1) < 14.0**2] = 8.0
+    alone = locate_lesion({"b": {"pet": Volume(pet, grid.affine, "SUVbw")}}, {}, _KINDS)
+    pet[((place - (-40.0, 30.0, 0.0)) ** 2).sum(-1) < 13.0**2] = 8.0
+    beside = locate_lesion({"b": {"pet": Volume(pet.copy(), grid.affine, "SUVbw")}}, {}, _KINDS)
+    np.testing.assert_allclose(mask_centre(beside.mask), (40.0, 30.0, 0.0), atol=3.0)
+    assert beside.quality < 0.7 * alone.quality

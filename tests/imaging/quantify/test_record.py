@@ -5,7 +5,12 @@ import math
 
 import pytest
 
-from pcrnet.imaging.quantify.record import Quantities, QuantityFlags, VisitRegistration
+from pcrnet.imaging.quantify.record import (
+    Quantities,
+    QuantityFlags,
+    VisitRegistration,
+    lesion_cells,
+)
 
 _REGISTRATION = VisitRegistration(False, math.nan, 0.4, 3.0, 1.5, "looks like another body")
 _FLAGS = QuantityFlags("found", "baseline", 0.7, {"interim": _REGISTRATION}, ("baseline.pet",))
@@ -34,3 +39,8 @@ def test_a_record_without_a_part_is_no_record(lost):
     del plain[lost]
     with pytest.raises(KeyError):
         Quantities.from_json(plain)
+
+
+def test_a_table_says_where_the_lesion_was_taken_from(nothing_measured):
+    assert lesion_cells(_FLAGS) == {"lesion": "found", "lesion_quality": "0.70"}
+    assert lesion_cells(nothing_measured.flags) == {"lesion": "none", "lesion_quality": ""}
