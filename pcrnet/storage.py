@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+import re
 import secrets
 import shutil
 import stat
@@ -29,6 +30,7 @@ MAX_RECORD_BYTES = 16 << 20
 MAX_RECORD_DEPTH = 32
 _ABANDONED_S = 24 * 3600.0
 _PARTIAL = ".*.partial.*"
+_DRAFT = re.compile(r"\.[0-9a-f]{8}-\d+-[0-9a-f]+\.partial\..+")
 _RESTORE = "restore the file from where it was written, or delete what it belongs to and begin anew"
 
 
@@ -96,7 +98,12 @@ def draft_of(target: Path) -> Path:
 
 
 def is_abandoned(partial: Path) -> bool:
-    """Whether whoever writes under a name of :func:`draft_of` has died, or a day ago stopped."""
+    """Whether whoever writes under a name of :func:`draft_of` has died, or a day ago stopped.
+
+    What has another name is somebody else's: a folder of exports may be anybody's folder.
+    """
+    if not _DRAFT.fullmatch(partial.name):
+        return False
     realm, _, rest = partial.name[1:].partition("-")
     process = rest.partition("-")[0]
     if realm == _realm() and process.isdecimal():

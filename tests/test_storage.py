@@ -333,3 +333,16 @@ def test_two_who_write_one_file_at_once_leave_one_of_both(tmp_path: Path) -> Non
         other.write_text("other")
     assert (tmp_path / "a").read_text() in {"one", "other"}
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+@pytest.mark.parametrize(
+    "name", [".film.partial.zip", ".0badcafe-x-2.partial.a", ".a-1-2.partial.b"]
+)
+def test_what_others_call_alike_is_not_swept(tmp_path, name):
+    theirs = tmp_path / name
+    theirs.mkdir()
+    (theirs / "file").touch()
+    os.utime(theirs, (0, 0))
+    for below in (True, False):
+        sweep_abandoned(tmp_path, below=below)
+    assert (theirs / "file").exists()

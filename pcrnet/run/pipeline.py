@@ -220,7 +220,9 @@ def _write_variants(
     run: RunLayout, job: FitJob, scans: Mapping[str, tuple[str, ...]], listen: Listener
 ) -> None:
     listen(StageStarted("Ablations"))
-    hidden = judge_ablations(job, scans, lambda done, total: listen(Progressed(done, total, "fits")))
+    hidden = judge_ablations(
+        job, scans, lambda done, total: listen(Progressed(done, total, "fits"))
+    )
     for name, predictions in hidden.items():
         write_predictions(run.variant(ABLATIONS, name), predictions)
 

@@ -51,7 +51,9 @@ def test_a_page_that_is_made_from_the_code_says_where_its_list_is():
     made = [p for p in _DOCS.glob("*.md") if "<!-- generated:" in p.read_text(encoding="utf-8")]
     assert {page.stem for page in made} == {"commands", "configuration", "quantities"}
     for page in made:
-        assert f"`build/docs/{page.stem}.html`" in page.read_text(encoding="utf-8").replace("\n", " ")
+        assert f"`build/docs/{page.stem}.html`" in page.read_text(encoding="utf-8").replace(
+            "\n", " "
+        )
 
 
 def test_the_quantities_are_printed_as_their_page_says():

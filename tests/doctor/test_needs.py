@@ -42,7 +42,13 @@ def test_the_head_of_a_run_says_it_before_an_image_is_read(tiny_trial, tmp_path)
     with run.opened(experiment):
         prepare(experiment, run, said.append)
     lines = [event.text for event in said if isinstance(event, Remark)]
-    for word in ("device: CPU", "cores granted", "memory: a fit needs", "disk: ", "fits: 7 fits of"):
+    for word in (
+        "device: CPU",
+        "cores granted",
+        "memory: a fit needs",
+        "disk: ",
+        "fits: 7 fits of",
+    ):
         assert any(word in line for line in lines), word
 
 

@@ -144,7 +144,9 @@ def _judged_fits(analysis: Analysis) -> str:
     if start is None:
         return f"{chose}, and may have kept a part."
     judged = analysis.sources.predictions
-    furthest = max(float(np.abs(judged.prob[head] - start.prob[head]).max()) for head in judged.heads)
+    furthest = max(
+        float(np.abs(judged.prob[head] - start.prob[head]).max()) for head in judged.heads
+    )
     if furthest < _SAME_PROB:
         return f"{chose}, with the same probabilities."
     return (

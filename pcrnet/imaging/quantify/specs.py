@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ChannelKind, ImagingConfig
@@ -67,6 +68,16 @@ class Channels:
             return ()
         return self.dce if len(self.dce) < 3 else (self.dce[0], self.dce[1], self.dce[-1])
 
+    @property
+    def beside_adc(self) -> tuple[tuple[str, str], ...]:
+        """Each signal that shows where tumour is, with each ADC channel."""
+        others = (*self.pet, *((DCE,) if self.phases else ()))
+        return tuple(product(others, self.adc))
+
+    def scans_of(self, signal: str) -> tuple[str, ...]:
+        """The channels that a signal is made of."""
+        return self.phases[:2] if signal == DCE else (signal,)
+
 
 def quantity_specs(data: DataConfig, imaging: ImagingConfig) -> tuple[QuantitySpec, ...]:
     """All quantities of a configuration, in the order of the columns of ``quantities.csv``."""
@@ -114,6 +125,9 @@ def _visit(timepoint: str, channels: Channels, *, later: bool) -> Iterator[Quant
     for pet in channels.pet:
         for diffusion in channels.adc:
             yield from build(f"{pet}_{diffusion}", [pet, diffusion], joint.QUANTITIES)
+    for other, diffusion in channels.beside_adc:
+        scans = [*channels.scans_of(other), diffusion]
+        yield from build(f"{other}_{diffusion}", scans, joint.SOLID)
 
 
 def _change(timepoint: str, first: str, channels: Channels) -> Iterator[QuantitySpec]:
@@ -137,6 +151,9 @@ def _change(timepoint: str, first: str, channels: Channels) -> Iterator[Quantity
     for channel in channels.adc:
         yield from build(channel, [channel], change.of(adc.QUANTITIES))
         yield from build(channel, [channel], change.VOXELWISE_DIFFERENCE)
+    for other, diffusion in channels.beside_adc:
+        scans = [*channels.scans_of(other), diffusion]
+        yield from build(f"{other}_{diffusion}", scans, change.of(joint.SOLID))
     for channel in channels.signal:
         yield from build(channel, [channel], change.of(signal.QUANTITIES))
 

@@ -174,7 +174,8 @@ def test_a_shipped_network_that_adds_nothing_is_told_apart_from_the_fits_that_ar
         )
         return kept_sentence(replace(judged, sources=sources))
 
-    assert "differ from those of the quantitative model by up to 0.011" in said(quantitative=start)
+    told = said(quantitative=start)
+    assert "differ from those of the model of measured quantities by up to 0.011" in told
     assert "with the same probabilities" in said(quantitative=own)
     assert "may have kept a part" in said(clinical=start)
 

@@ -284,7 +284,7 @@ def test_a_process_that_is_killed_is_named_and_what_is_finished_kept(folder, pat
 
 def test_what_a_killed_process_left_half_written_goes_after_a_day(folder, patients):
     folder.mkdir(parents=True, exist_ok=True)
-    old, new = (folder / f".{n}.partial.{'0' * 64}.safetensors" for n in (1, 2))
+    old, new = (folder / f".0badcafe-1-{n}.partial.{'0' * 64}.safetensors" for n in (1, 2))
     for path in (old, new):
         path.touch()
     os.utime(old, (1e9, 1e9))

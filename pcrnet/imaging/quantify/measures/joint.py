@@ -1,4 +1,4 @@
-"""Uptake and diffusion of one visit together: dense tissue that burns against either alone."""
+"""Diffusion of one visit together with another signal: dense tissue that burns or enhances."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ QUANTITIES = (
     ),
 )
 
+SOLID = (
+    Quantity(
+        "solid_adc_1e3_mm2_s",
+        "median ADC of the bed where the other signal stands above half of this visit's peak",
+        UNIT,
+        compared=True,
+    ),
+)
+
 
 def measure_joint(pet: Excess, adc: Sampled, place: Place) -> dict[str, float]:
     """How uptake and diffusion go together, over the voxels of the bed with an ADC above 0."""
@@ -46,6 +55,18 @@ def measure_joint(pet: Excess, adc: Sampled, place: Place) -> dict[str, float]:
         ),
         "hot_dense_fraction": float(dense.mean()),
     }
+
+
+def measure_solid(other: Excess, adc: Sampled, place: Place) -> dict[str, float]:
+    """ADC of the tissue that stands out on this visit's uptake or enhancement.
+
+    The lesion of the first visit holds other tissue once it has shrunk, fat above all, whose ADC
+    may lie on either side of a tumour's: over all of it ADC can fall where that of the tumour rose.
+    """
+    used = place.bed & (adc.values > 0) & (other.share >= 0.5)
+    if used.sum() < 8:
+        return {quantity.name: float("nan") for quantity in SOLID}
+    return {SOLID[0].name: float(np.median(adc.values[used]))}
 
 
 def correlation(first: Values, second: Values) -> float:

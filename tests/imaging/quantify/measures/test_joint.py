@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from pcrnet.imaging.quantify.excess import Excess
-from pcrnet.imaging.quantify.measures.joint import QUANTITIES, correlation, measure_joint
+from pcrnet.imaging.quantify.measures.joint import (
+    QUANTITIES,
+    correlation,
+    measure_joint,
+    measure_solid,
+)
 from pcrnet.imaging.quantify.sampled import Sampled
 
 
@@ -52,3 +57,24 @@ def test_without_adc_nothing_is_said(place):
     found = _measure(place, np.full(place.bed.shape, 5.0), np.zeros(place.bed.shape))
     assert list(found) == [quantity.name for quantity in QUANTITIES]
     assert all(np.isnan(value) for value in found.values())
+
+
+def test_the_solid_adc_rises_with_the_tumour_where_fat_took_the_place_of_the_rest(place):
+    """A tumour of ADC 0.9 shrinks to the left half, whose ADC rises to 1.2; the right turns fat."""
+    left = place.points_mm[0] < 0
+    everywhere = np.ones(left.shape, bool)
+
+    def solid(uptake, adc):
+        field, scan = Excess(uptake, 1.0, 4.0, 1.0), Sampled(adc, everywhere, everywhere)
+        return measure_solid(field, scan, place)["solid_adc_1e3_mm2_s"]
+
+    before = solid(np.full(left.shape, 5.0), np.full(left.shape, 0.9))
+    after = solid(np.where(left, 5.0, 1.0), np.where(left, 1.2, 0.25))
+    assert (before, after) == (pytest.approx(0.9), pytest.approx(1.2))
+
+
+def test_without_solid_tissue_there_is_no_adc_of_it(place):
+    cold = Excess(np.full(place.bed.shape, 1.0), 1.0, 4.0, 1.0)
+    everywhere = np.ones(place.bed.shape, bool)
+    found = measure_solid(cold, Sampled(np.ones(place.bed.shape), everywhere, everywhere), place)
+    assert np.isnan(found["solid_adc_1e3_mm2_s"])
