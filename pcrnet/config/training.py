@@ -137,7 +137,8 @@ class TrackingConfig(Section):
     """What else a run that comes through leaves with wandb and MLflow. The bundle names the
     covariates; of the report come the figures, and of ``metrics.json`` all but the subgroups."""
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
-    """auto: online where the user is logged in, offline elsewhere. ``WANDB_MODE`` overrules it."""
+    """auto: online where the user is logged in, offline elsewhere. ``WANDB_MODE`` overrules all
+    but disabled, which is final."""
     project: str = "pcrnet"
     """Project that runs are logged to."""
     group: str | None = None

@@ -29,7 +29,7 @@ from pcrnet.training.devices import (
     uses_gpu,
 )
 from pcrnet.training.fit import networks_of_fit
-from pcrnet.training.plan import FitPlan, judged_fits, plan_fits
+from pcrnet.training.plan import FitPlan, fits_in_words, judged_fits, plan_fits
 
 _SURELY = 1.25
 """Estimates of memory were off by up to 16 %: what is refused exceeds what there is by more."""
@@ -63,6 +63,7 @@ class MachineNeeds:
         disk_free: Bytes that are free where the run is written.
         cache_free: Bytes that are free where the tensors are written.
         fits: Of the run's own model, its repeats and rivals.
+        planned: The same in the words of the training that is to come.
         step_s: Of one step of training; None where no network is trained.
         seconds: That it may all take, preprocessing included.
     """
@@ -81,6 +82,7 @@ class MachineNeeds:
     disk_free: int
     cache_free: int
     fits: int
+    planned: str
     step_s: float | None
     seconds: float
 
@@ -104,8 +106,8 @@ class MachineNeeds:
             f"{in_words(self.tensors_there)} are there already, {in_words(self.cache_free)} are "
             f"free; the run takes about {in_words(self.run)} of {in_words(self.disk_free)}"
         )
-        step = "" if self.step_s is None else f" of {1000 * self.step_s:.0f} ms a step"
-        fits = f"fits: {self.fits}{step}, {self.side_by_side} at a time"
+        step = "" if self.step_s is None else f"; {1000 * self.step_s:.0f} ms a step"
+        fits = f"fits: {self.planned}{step}; {self.side_by_side} at a time"
         # Of a network whose step was not timed, since it does not fit, nobody knows.
         timed = self.memory is None or self.step_s is not None
         here.append(f"{fits}; about {_duration(self.seconds)} in all" if timed else fits)
@@ -213,6 +215,7 @@ def foresee(experiment: Experiment, patients: int, covariates: int) -> MachineNe
         disk_free=shutil.disk_usage(root).free,
         cache_free=shutil.disk_usage(cache).free,
         fits=len(fits) + _fits_of_rivals(experiment),
+        planned=_planned_in_words(experiment),
         step_s=None,
         seconds=0.0,
     )
@@ -272,6 +275,19 @@ def _fits_of_rivals(experiment: Experiment) -> int:
     evaluation = experiment.evaluation
     rivals = [kind for kind in evaluation.rivals if kind != experiment.model.kind]
     return len(rivals) * len(judged_fits(evaluation.folds, evaluation.mode))
+
+
+def _planned_in_words(experiment: Experiment) -> str:
+    """Stage by stage, as training names them: own fits, those of the repeats, those of rivals."""
+    evaluation = experiment.evaluation
+    own = len(plan_fits(evaluation.folds, evaluation.mode))
+    parts = [fits_in_words(own, networks_of_fit(experiment), experiment.training.max_epochs)]
+    again = len(judged_fits(evaluation.folds, evaluation.mode))
+    if evaluation.repeats > 1:
+        parts.append(f"{evaluation.repeats - 1} × {again} more in repeats")
+    if rivals := _fits_of_rivals(experiment):
+        parts.append(f"{rivals // again} × {again} of rivals")
+    return ", ".join(parts)
 
 
 def _device(experiment: Experiment) -> str:

@@ -17,6 +17,7 @@ from rich.progress import (
 )
 
 from pcrnet.run.pipeline import RunResult
+from pcrnet.run.progress_bar import Pace, so_far
 from pcrnet.training.events import (
     EpochReport,
     FitFinished,
@@ -26,10 +27,11 @@ from pcrnet.training.events import (
     RunEvent,
     StageStarted,
 )
+from pcrnet.training.plan import fits_in_words
 
 
 class RunConsole:
-    """Follows a run on standard error; a log file gets a line a fit instead of a bar."""
+    """Follows a run on standard error; a log file gets a line a fit, and one now and then."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
@@ -46,6 +48,8 @@ class RunConsole:
         self._task: TaskID | None = None
         self._started = time.monotonic()
         self._fits = _FitClock()
+        self._stage_title = "Preparing"
+        self._pace = Pace()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -65,12 +69,13 @@ class RunConsole:
             case StageStarted():
                 self._stage(event.title)
             case Progressed():
-                self._move(event.done, event.total, "patients", "")
+                self._progressed(event)
             case Remark():
                 self._note(event.text)
             case FitsPlanned():
                 self._fits = _FitClock(len(event.fits), event.epochs)
-                self._note(f"{len(event.fits)} fits of up to {event.epochs} epochs")
+                each = event.epochs // max(1, event.networks)
+                self._note(fits_in_words(len(event.fits), event.networks, each))
             case EpochReport():
                 self._epoch(event)
             case FitFinished():
@@ -80,8 +85,19 @@ class RunConsole:
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
+        self._stage_title = title
+        self._pace.begin()
         elapsed = _clock(time.monotonic() - self._started)
         self.console.print(f"[bold]{title}[/bold] [dim]{elapsed}[/dim]")
+
+    def _progressed(self, event: Progressed) -> None:
+        self._move(event.done, event.total, event.unit, "")
+        if self._log_due():
+            self._note(so_far(self._stage_title, event.done, event.total, event.unit))
+
+    def _log_due(self) -> bool:
+        """Whether a log, which has no bar, is owed a line on how far the run is."""
+        return not self.console.is_terminal and self._pace.due()
 
     def _epoch(self, event: EpochReport) -> None:
         clock = self._fits
@@ -89,6 +105,8 @@ class RunConsole:
         remark = f"{event.fit} epoch {event.epoch}/{event.epochs} loss {event.loss:.3f}"
         remark += f" · about {_clock(clock.seconds_left())} left"
         self._move(clock.finished, clock.fits, "fits", remark)
+        if self._log_due():
+            self._note(remark)
 
     def _fit_finished(self, event: FitFinished) -> None:
         clock = self._fits
@@ -103,6 +121,7 @@ class RunConsole:
         self._note(line)
 
     def _note(self, text: str) -> None:
+        self._pace.begin()
         self.console.print(f"  {text}", soft_wrap=True, markup=False)
 
     def finish(self, result: RunResult) -> None:

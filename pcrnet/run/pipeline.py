@@ -50,7 +50,7 @@ from pcrnet.training.events import (
     RunEvent,
     StageStarted,
 )
-from pcrnet.training.fit import MODEL_FOLDER, FitJob, epochs_of_fit
+from pcrnet.training.fit import MODEL_FOLDER, FitJob, epochs_of_fit, networks_of_fit
 from pcrnet.training.interrupts import heeding_interrupts
 from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
 
@@ -192,7 +192,8 @@ def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
     if ignored:
         listen(Remark(f"{', '.join(ignored)}: ignored, settings stand in the configuration"))
     names = tuple(plan.name for plan in plans)
-    listen(FitsPlanned(names, epochs_of_fit(job.experiment)))
+    networks = networks_of_fit(job.experiment)
+    listen(FitsPlanned(names, epochs_of_fit(job.experiment), networks))
     run_fits(job, plans, listen)
 
 
@@ -219,7 +220,9 @@ def _write_variants(
     run: RunLayout, job: FitJob, scans: Mapping[str, tuple[str, ...]], listen: Listener
 ) -> None:
     listen(StageStarted("Ablations"))
-    hidden = judge_ablations(job, scans, lambda done, total: listen(Progressed(done, total)))
+    hidden = judge_ablations(
+        job, scans, lambda done, total: listen(Progressed(done, total, "fits"))
+    )
     for name, predictions in hidden.items():
         write_predictions(run.variant(ABLATIONS, name), predictions)
 

@@ -15,10 +15,11 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class Progressed:
-    """So many patients of the stage are done."""
+    """So many patients of the stage are done, or of what ``unit`` names."""
 
     done: int
     total: int
+    unit: str = "patients"
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,11 @@ class Remark:
 
 @dataclass(frozen=True)
 class FitsPlanned:
-    """These fits are about to run, each for at most ``epochs``."""
+    """These fits are about to run, each for at most ``epochs``, those of all its ``networks``."""
 
     fits: tuple[str, ...]
     epochs: int
+    networks: int = 1
 
 
 @dataclass(frozen=True)

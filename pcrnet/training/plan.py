@@ -45,6 +45,23 @@ def judged_fits(folds: int, mode: Mode) -> tuple[FitPlan, ...]:
     return (*(FitPlan(pair) for pair in combinations(range(folds), 2)), *singles)
 
 
+def fits_in_words(fits: int, networks: int, epochs: int) -> str:
+    """How many fits there are, and what each trains at most.
+
+    Args:
+        fits: Their number.
+        networks: That a fit trains; 0 where its model has a closed form.
+        epochs: Of each network.
+    """
+    text = f"{fits} fit{'' if fits == 1 else 's'}"
+    if not networks:
+        return text
+    several = f"up to {networks} networks, " if networks > 1 else ""
+    return f"{text} of {several}up to {epochs} epoch{'' if epochs == 1 else 's'}" + (
+        " each" if several else ""
+    )
+
+
 def plan_fits(folds: int, mode: Mode) -> tuple[FitPlan, ...]:
     """Every fit of an experiment: those that are judged, then the one that ships."""
     return (*judged_fits(folds, mode), SHIPPED_FIT)

@@ -198,8 +198,11 @@ def _close(tracker: Tracker, *, failed: bool) -> None:
 def tracking_mode(config: TrackingConfig) -> TrackingMode:
     """What ``auto`` means here: online where the user is logged in, offline elsewhere.
 
-    ``WANDB_MODE`` overrules the configuration, as wandb's users expect.
+    ``disabled`` in the configuration is final. Otherwise ``WANDB_MODE`` overrules it, as wandb's
+    users expect.
     """
+    if config.wandb == "disabled":
+        return "disabled"
     modes: tuple[TrackingMode, ...] = ("online", "offline", "disabled")
     for mode in modes:
         if os.environ.get("WANDB_MODE") == mode:

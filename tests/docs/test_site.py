@@ -34,6 +34,40 @@ def test_every_page_is_in_the_navigation_once():
     assert sorted(nav) == sorted(pages)
 
 
+def _links(page):
+    """Relative links of a page, without their anchors."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    return [link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if ":" not in link]
+
+
+def test_every_link_leads_to_a_file_for_who_reads_in_the_repository():
+    pages = [*_DOCS.rglob("*.md"), *_ROOT.glob("*.md"), *(_ROOT / "benchmarks").glob("*.md")]
+    found = [(page, link) for page in pages for link in _links(page)]
+    assert len(found) > 50
+    assert [(page.name, link) for page, link in found if not (page.parent / link).exists()] == []
+
+
+def test_a_page_that_is_made_from_the_code_says_where_its_list_is():
+    made = [p for p in _DOCS.glob("*.md") if "<!-- generated:" in p.read_text(encoding="utf-8")]
+    assert {page.stem for page in made} == {"commands", "configuration", "quantities"}
+    for page in made:
+        assert f"`build/docs/{page.stem}.html`" in page.read_text(encoding="utf-8").replace(
+            "\n", " "
+        )
+
+
+def test_the_quantities_are_printed_as_their_page_says():
+    page = (_DOCS / "quantities.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"```sh\npython - (.*?)```", page, re.S)
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} - {command}"],
+        env=os.environ | {"PYTHONPATH": str(_ROOT)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    experiment = Experiment()
+    names = [spec.name for spec in quantity_specs(experiment.data, experiment.imaging)]
+    assert [line.split(" [")[0] for line in done.stdout.splitlines()] == names
+
+
 def test_every_picture_is_shown_on_a_page_and_described():
     text = "\n".join(
         p.read_text(encoding="utf-8") for p in [*_DOCS.rglob("*.md"), _ROOT / "README.md"]

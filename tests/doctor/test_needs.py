@@ -42,7 +42,13 @@ def test_the_head_of_a_run_says_it_before_an_image_is_read(tiny_trial, tmp_path)
     with run.opened(experiment):
         prepare(experiment, run, said.append)
     lines = [event.text for event in said if isinstance(event, Remark)]
-    for word in ("device: CPU", "cores granted", "memory: a fit needs", "disk: ", "fits: 19"):
+    for word in (
+        "device: CPU",
+        "cores granted",
+        "memory: a fit needs",
+        "disk: ",
+        "fits: 7 fits of",
+    ):
         assert any(word in line for line in lines), word
 
 
@@ -51,10 +57,12 @@ def test_fits_are_counted_as_they_are_made():
     settings = ["evaluation.folds=4", "evaluation.repeats=3", "training.accelerator=cpu"]
     found = foresee(load_experiment([*settings, "model.kind=clinical"]), 80, 5)
     assert found.fits == 10 + 1 + 2 * 10 + 10  # the quantitative rival; the clinical is itself
+    assert found.planned == "11 fits, 2 × 10 more in repeats, 1 × 10 of rivals"
     assert found.memory is None
     assert found.step_s is None
     both = foresee(load_experiment([*settings, "imaging.size=[8,8,8]"]), 80, 5)
     assert both.fits == 10 + 1 + 2 * 10 + 2 * 10
+    assert both.planned.startswith("11 fits of up to 3 networks, up to 8 epochs each, 2 × 10 more")
 
 
 @pytest.mark.parametrize(

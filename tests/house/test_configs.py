@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pcrnet.config.data import SimulationConfig
 from pcrnet.config.layers import load_experiment
+from pcrnet.config.plain_yaml import read_yaml
 from pcrnet.run.pipeline import train
 from pcrnet.simulation.trial import simulate_trial
 
@@ -44,6 +47,15 @@ CHANGED = {
 }
 
 
+def _keys(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys with their values."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _keys(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
 @pytest.fixture(scope="module")
 def tiny_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = SimulationConfig(patients=12, sites=2, seed=5, mri_spacing_mm=6.0)
@@ -57,6 +69,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_simulated_configuration_states_the_default() -> None:
     assert load_experiment([str(ROOT / "configs/simulated.yaml")]) == load_experiment([])
+
+
+def test_the_simulated_configuration_writes_out_every_key_of_the_kinds_that_it_chooses() -> None:
+    written = read_yaml(ROOT / "configs/simulated.yaml")
+    assert dict(_keys(written)) == dict(_keys(load_experiment([]).model_dump(mode="json")))
 
 
 def test_every_configuration_names_its_run_after_its_file() -> None:

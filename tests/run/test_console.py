@@ -57,7 +57,7 @@ def test_a_log_has_a_line_a_stage_with_the_time_since_the_start(clock: Clock) ->
     assert text == "Preprocessing 0:00\nTraining 1:15\n"
 
 
-def test_a_log_has_a_line_a_fit_and_none_an_epoch_or_patient(clock: Clock) -> None:
+def test_a_log_has_a_line_a_fit_and_none_a_quick_epoch_or_patient(clock: Clock) -> None:
     text = show(
         Progressed(1, 20),
         FitsPlanned(("without-0-1", "without-0"), 2),
@@ -71,6 +71,47 @@ def test_a_log_has_a_line_a_fit_and_none_an_epoch_or_patient(clock: Clock) -> No
         "  2 fits of up to 2 epochs",
         "  fit 1 of 2 trained: without-0-1, loss 0.700, about 0:20 left",
     ]
+
+
+def test_a_log_says_every_half_minute_how_far_a_stage_is(clock: Clock) -> None:
+    patients = [step for done in range(1, 8) for step in (10.0, Progressed(done, 240))]
+    text = show(
+        StageStarted("Preprocessing"),
+        *patients,
+        StageStarted("Ablations"),
+        29.0,
+        Progressed(1, 16, "fits"),
+        1.0,
+        Progressed(2, 16, "fits"),
+        clock=clock,
+    )
+    assert text.splitlines() == [
+        "Preprocessing 0:00",
+        "  Preprocessing: 3 of 240 patients",
+        "  Preprocessing: 6 of 240 patients",
+        "Ablations 1:10",
+        "  Ablations: 2 of 16 fits",
+    ]
+
+
+def test_a_log_says_every_half_minute_where_a_long_fit_is(clock: Clock) -> None:
+    text = show(
+        FitsPlanned(("a",), 24, 3),
+        EpochReport("a", 1, 24, 0.9),
+        40.0,
+        EpochReport("a", 2, 24, 0.8),
+        10.0,
+        EpochReport("a", 3, 24, 0.7),
+        clock=clock,
+    )
+    assert text.splitlines() == [
+        "  1 fit of up to 3 networks, up to 8 epochs each",
+        "  a epoch 2/24 loss 0.800 · about 14:40 left",
+    ]
+
+
+def test_fits_that_train_no_network_promise_no_epochs(clock: Clock) -> None:
+    assert show(FitsPlanned(("a", "b"), 0, 0), clock=clock) == "  2 fits\n"
 
 
 def test_fits_of_an_earlier_start_cost_no_time_in_the_forecast(clock: Clock) -> None:

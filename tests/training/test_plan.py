@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
+from pcrnet.training.plan import SHIPPED_FIT, FitPlan, fits_in_words, judged_fits, plan_fits
 
 
 @pytest.mark.parametrize("folds", [3, 4, 5, 6, 20])
@@ -31,3 +31,9 @@ def test_names_are_folders_that_say_which_folds_were_left_out() -> None:
     assert SHIPPED_FIT.name == "with-all"
     names = [plan.name for plan in plan_fits(20, "nested")]
     assert len(set(names)) == len(names)
+
+
+def test_fits_are_told_with_what_each_trains_at_most() -> None:
+    assert fits_in_words(16, 3, 8) == "16 fits of up to 3 networks, up to 8 epochs each"
+    assert fits_in_words(1, 1, 1) == "1 fit of up to 1 epoch"
+    assert fits_in_words(16, 0, 8) == "16 fits"

@@ -112,13 +112,21 @@ def test_a_netrc_that_is_no_text_counts_as_logged_out(
 
 
 @pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
-def test_the_environment_overrules_the_configuration(
+def test_the_environment_overrules_a_configuration_that_wants_wandb(
     mode: str, logged_out: pytest.MonkeyPatch
 ) -> None:
     logged_out.setenv("WANDB_MODE", mode)
     assert {
-        tracking_mode(TrackingConfig(wandb=kind)) for kind in ("auto", "online", "disabled")
+        tracking_mode(TrackingConfig(wandb=kind)) for kind in ("auto", "online", "offline")
     } == {mode}
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
+def test_no_environment_brings_back_what_the_configuration_has_disabled(
+    mode: str, logged_out: pytest.MonkeyPatch
+) -> None:
+    logged_out.setenv("WANDB_MODE", mode)
+    assert tracking_mode(TrackingConfig(wandb="disabled")) == "disabled"
 
 
 def test_the_configuration_decides_otherwise(logged_out: pytest.MonkeyPatch) -> None:

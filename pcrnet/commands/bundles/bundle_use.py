@@ -53,7 +53,7 @@ def opened(
 
 def predicted(predictor: Predictor, patients: Sequence[Patient]) -> PredictionTable:
     """The predictions of patients, with what has to be said of them."""
-    with ProgressBar("predicting") as bar:
+    with ProgressBar("predicting", "patients") as bar:
         table = predictor.predict_patients(patients, progress=bar.update)
     say_of(table, predictor)
     return table

@@ -43,7 +43,7 @@ def _export(options: argparse.Namespace) -> None:
     from pcrnet.deploy.export.exporting import ExportOptions, export_bundle, worst
 
     wanted = ExportOptions(options.format, options.quantise, options.aot, options.license)
-    with ProgressBar("comparing graph and bundle") as bar:
+    with ProgressBar("comparing graph and bundle", "cases") as bar:
         export = export_bundle(
             options.bundle,
             options.out,

@@ -100,7 +100,7 @@ def _predict(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="pcrnet-") as folder:
         table, origin = _table(options, predictor, Path(folder), out)
         patients = predictor.read_patients(table)
-        with room_for(out, len(patients)), ProgressBar("predicting") as bar:
+        with room_for(out, len(patients)), ProgressBar("predicting", "patients") as bar:
             found = predictor.predict_patients(
                 patients, progress=bar.update, workers=options.workers
             )
@@ -193,6 +193,6 @@ def _write_reports(
 ) -> None:
     from pcrnet.deploy.dicom.structured_report import write_reports
 
-    with ProgressBar("writing reports") as bar:
+    with ProgressBar("writing reports", "patients") as bar:
         write_reports(folder, predictor.bundle, patients, found, progress=bar.update)
     sys.stderr.write(f"reports: {folder}\n")

@@ -27,7 +27,7 @@ def register(commands: Commands) -> None:
 def _preprocess(options: argparse.Namespace) -> None:
     from pcrnet.deploy.export.prepared import prepare_cohort
 
-    with ProgressBar("preparing") as bar:
+    with ProgressBar("preparing", "patients") as bar:
         prepared = prepare_cohort(
             options.bundle,
             options.cohort,

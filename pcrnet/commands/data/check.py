@@ -35,7 +35,7 @@ def _check(options: argparse.Namespace) -> None:
     experiment = load_experiment(options.overrides)
     if options.pictures is not None:
         require_writable(options.pictures / "index.html")
-    with ProgressBar("reading") as bar:
+    with ProgressBar("reading", "patients") as bar:
         report = check_cohort(options.cohort, experiment, progress=bar.update)
     Console().print(render_report(report))
     if options.pictures is not None:
@@ -62,7 +62,7 @@ def _draw_cohort(table: Path, experiment: Experiment, out: Path) -> None:
         timepoints=data.timepoints,
         channels=data.channels,
     )
-    with ProgressBar("drawing") as bar:
+    with ProgressBar("drawing", "patients") as bar:
         index = quality_sheet(
             cohort,
             data,

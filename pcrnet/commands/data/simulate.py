@@ -48,6 +48,6 @@ def _simulate(options: argparse.Namespace) -> None:
     except ValidationError as error:
         detail = error.errors()[0]
         raise PcrnetError(detail["msg"], field=f"--{detail['loc'][0]}") from error
-    with ProgressBar("simulating") as bar:
+    with ProgressBar("simulating", "patients") as bar:
         path = simulate_trial(options.out, config, progress=bar.update)
     sys.stdout.write(f"{path}\n")

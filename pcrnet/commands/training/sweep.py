@@ -38,7 +38,7 @@ def _sweep(options: argparse.Namespace) -> None:
     from pcrnet.sweeps.running import run_sweep
 
     with RunConsole() as console:
-        layout, found = run_sweep(sweep, console, lambda: ProgressBar("fits"))
+        layout, found = run_sweep(sweep, console, lambda: ProgressBar("sweep", "fits"))
     sys.stdout.write(f"{layout.report}\n")
     winner = found.get("winner")
     if winner is None:

@@ -43,14 +43,21 @@ def reasons(scrutiny: Scrutiny) -> str:
 
 
 def say_doubts(scrutinies: Mapping[str, Scrutiny]) -> list[str]:
-    """What the console says: who is unlike the training patients and why, and who is near."""
-    lines = []
-    for patient, one in scrutinies.items():
-        if one.likeness.doubts:
-            lines.append(f"warning: {patient} is unlike the training patients: {reasons(one)}")
-        if one.near:
-            heads = ", ".join(one.near)
-            lines.append(f"note: {patient} is near the threshold of {heads}")
+    """What the console says: who is unlike the training patients and why, and how many are near.
+
+    Near a threshold are most patients of an ordinary cohort: a line each would hide the warnings.
+    """
+    lines = [
+        f"warning: {patient} is unlike the training patients: {reasons(one)}"
+        for patient, one in scrutinies.items()
+        if one.likeness.doubts
+    ]
+    near = sum(bool(one.near) for one in scrutinies.values())
+    if near:
+        lines.append(
+            f"note: near a threshold: {near} of {len(scrutinies)} patients; "
+            f"the column {NEAR} says of which outcomes"
+        )
     return lines
 
 

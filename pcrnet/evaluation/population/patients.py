@@ -21,6 +21,7 @@ SMALLEST_LEVEL = 5
 """Fewest patients behind a value that is shown."""
 _MOST_LEVELS = 8
 _OTHER = "other"
+_DAYS = ".days"
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,10 @@ def read_covariates(path: Path, patient_ids: Sequence[str]) -> tuple[Covariate, 
 def covariates_of(columns: Mapping[str, Sequence[str]]) -> tuple[Covariate, ...]:
     """Covariates from columns of text, an empty cell where the value is unknown.
 
-    A column of numbers with more than five different values is numeric; any other is categorical.
-    Columns that are empty, or in which no value is shared by :data:`SMALLEST_LEVEL` patients, are
-    left out.
+    A column of numbers with more than five different values is numeric, as is one of days
+    (``<timepoint>.days``) with fewer; any other is categorical. Columns that are empty, days that
+    are the same of everybody, and columns in which no value is shared by :data:`SMALLEST_LEVEL`
+    patients are left out.
     """
     covariates = (_covariate(name, values) for name, values in columns.items())
     return tuple(covariate for covariate in covariates if covariate is not None)
@@ -157,8 +159,13 @@ def _covariate(name: str, values: Sequence[str]) -> Covariate | None:
     if not any(values):
         return None
     numbers = _numbers(values)
-    if numbers is not None and np.unique(numbers[~np.isnan(numbers)]).size > 5:
-        return NumericCovariate(name, numbers)
+    if numbers is not None:
+        different = np.unique(numbers[~np.isnan(numbers)]).size
+        of_days = name.endswith(_DAYS)
+        if of_days and different == 1:
+            return None
+        if of_days or different > 5:
+            return NumericCovariate(name, numbers)
     return categorical(name, values)
 
 

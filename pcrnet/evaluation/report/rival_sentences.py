@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pcrnet.cohort.outcome import Head
 from pcrnet.config.model import SETTINGS
 from pcrnet.evaluation.metrics import Metrics
@@ -20,6 +22,8 @@ _SHOWN: tuple[Head, ...] = ("yT0yN0", "yT0")
 _LOGITS = ("yT0", "yN0 after yT0", "yN0 with residue in the breast")
 _HALF_WIDTH = 48.0
 """Of the drawing of an interval, in its own units."""
+_SAME_PROB = 0.0005
+"""Differences below it are 0 in three digits."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def kept_sentence(analysis: Analysis) -> str:
     if not any(kept):
         return (
             "The shipped network adds nothing to the model that it starts from, and equals it: in "
-            "patients left out, none of its correction held."
+            f"patients left out, none of its correction held. {_judged_fits(analysis)}"
         )
     shares = listed(
         [f"{100 * share:.0f} % for {name}" for share, name in zip(kept, _LOGITS, strict=False)]
@@ -130,6 +134,24 @@ def kept_sentence(analysis: Analysis) -> str:
     return (
         "Of the shipped network’s correction of the model that it starts from, patients left out "
         f"let this much stand: {shares}."
+    )
+
+
+def _judged_fits(analysis: Analysis) -> str:
+    """How far what is judged lies from the model that the shipped network equals."""
+    chose = "That is the fit that ships; each judged fit chose for itself"
+    start = analysis.sources.baselines.get("quantitative")
+    if start is None:
+        return f"{chose}, and may have kept a part."
+    judged = analysis.sources.predictions
+    furthest = max(
+        float(np.abs(judged.prob[head] - start.prob[head]).max()) for head in judged.heads
+    )
+    if furthest < _SAME_PROB:
+        return f"{chose}, with the same probabilities."
+    return (
+        f"{chose}, and the probabilities judged here differ from those of "
+        f"{model_name('quantitative')} by up to {furthest:.3f}."
     )
 
 

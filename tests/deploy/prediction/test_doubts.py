@@ -27,12 +27,15 @@ def test_a_bundle_that_cannot_say_adds_no_column():
     assert doubt_columns(["x"], {}) == {}
 
 
-def test_the_console_names_patient_and_reason_and_who_is_near():
-    lines = say_doubts({"x": ALIKE, "y": UNLIKE})
+def test_the_console_names_patient_and_reason_and_counts_who_is_near():
+    near = Scrutiny(ALIKE.likeness, INTERVALS, ("yT0", "yN0"), {})
+    lines = say_doubts({"x": ALIKE, "y": UNLIKE, "z": near})
     assert len(lines) == 2
     assert "y is unlike" in lines[0]
     assert "a.scan0" in lines[0]
-    assert "near the threshold of yT0" in lines[1]
+    assert "2 of 3 patients" in lines[1]
+    assert "near_threshold" in lines[1]
+    assert say_doubts({"x": ALIKE}) == []
 
 
 def test_a_refusal_names_scan_reason_and_remedy():

@@ -22,6 +22,27 @@ def test_numbers_with_many_values_are_measured_and_few_are_levels() -> None:
     assert grade.levels == ("2", "3")
 
 
+def test_days_are_measured_however_few_differ_and_left_out_where_none_does() -> None:
+    days = {
+        "baseline.days": ["0.0"] * 12,
+        "interim.days": ["21", "28", ""] * 4,
+        "final.days": ["84"] * 11 + [""],
+    }
+    (interim,) = covariates_of(days)
+    assert isinstance(interim, NumericCovariate)
+    assert interim.name == "interim.days"
+    everybody = np.ones(12, dtype=bool)
+    (row,) = table_one([interim], [("all", everybody)]).rows
+    assert row.label == "interim.days, median (quartiles); unknown 4"
+    assert row.cells == ("24.5 (21 to 28)",)
+
+
+def test_a_constant_that_is_no_day_is_still_told() -> None:
+    (sex,) = covariates_of({"sex": ["female"] * 12})
+    assert isinstance(sex, CategoricalCovariate)
+    assert sex.levels == ("female",)
+
+
 def test_levels_are_in_their_natural_order() -> None:
     (stage,) = covariates_of({"cT": ["10"] * 5 + ["2"] * 5 + ["is"] * 5})
     assert isinstance(stage, CategoricalCovariate)

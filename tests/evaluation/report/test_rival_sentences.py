@@ -18,6 +18,7 @@ from pcrnet.evaluation.report.rival_sentences import kept_sentence, rival_groups
 from pcrnet.evaluation.results import Analysis
 from pcrnet.evaluation.sources import read_run
 from pcrnet.evaluation.statistics.intervals import Estimate
+from pcrnet.evaluation.tables.predictions import Predictions
 
 FEW = EvaluationConfig(bootstrap_draws=200)
 
@@ -153,6 +154,30 @@ def test_what_the_network_kept_is_said_where_it_is_known(judged: Analysis) -> No
     assert "100 % for yT0" in said(1.0, 1.0, 1.0)
     assert said() == ""
     assert said(0.0, 0.0, 0.0, kind="table") == ""
+
+
+def test_a_shipped_network_that_adds_nothing_is_told_apart_from_the_fits_that_are_judged(
+    judged: Analysis,
+) -> None:
+    patients = len(judged.sources.predictions.patient_id)
+    prob = {"yT0": np.full(patients, 0.6), "yN0": np.full(patients, 0.5)}
+    prob["yT0yN0"] = np.full(patients, 0.3)
+    own = replace(judged.sources.predictions, prob=prob)
+    # A fold of four patients kept a part of the correction of one outcome.
+    moved = np.zeros(patients)
+    moved[:4] = [0.002, -0.011, 0.001, 0.0]
+    start = replace(own, prob={**prob, "yN0": prob["yN0"] + moved})
+
+    def said(**baselines: Predictions) -> str:
+        sources = replace(
+            judged.sources, predictions=own, baselines=baselines, kept=(0.0, 0.0, 0.0)
+        )
+        return kept_sentence(replace(judged, sources=sources))
+
+    told = said(quantitative=start)
+    assert "differ from those of the model of measured quantities by up to 0.011" in told
+    assert "with the same probabilities" in said(quantitative=own)
+    assert "may have kept a part" in said(clinical=start)
 
 
 def test_the_quantities_are_in_the_page_and_the_record(judged: Analysis) -> None:
