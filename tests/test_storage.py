@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pcrnet.drafts import sweep_abandoned
 from pcrnet.errors import IntegrityError, OutputError
 from pcrnet.storage import (
     atomic_path,
@@ -22,7 +23,6 @@ from pcrnet.storage import (
     read_rows,
     sha256_file,
     sha256_json,
-    sweep_abandoned,
     taking_apart,
     write_bytes,
     write_json,
@@ -63,20 +63,6 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     assert done.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 2  # the half
-    sweep_abandoned(tmp_path)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_what_may_still_be_written_is_not_swept(tmp_path):
-    path = tmp_path / "a.bin"
-    elsewhere = tmp_path / ".0badcafe-1-2.partial.a.bin"  # another machine's
-    elsewhere.touch()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(b"whole")
-        sweep_abandoned(tmp_path)
-    assert path.read_bytes() == b"whole"
-    assert elsewhere.exists()
-    os.utime(elsewhere, (0, 0))
     sweep_abandoned(tmp_path)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -333,16 +319,3 @@ def test_two_who_write_one_file_at_once_leave_one_of_both(tmp_path: Path) -> Non
         other.write_text("other")
     assert (tmp_path / "a").read_text() in {"one", "other"}
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
-
-
-@pytest.mark.parametrize(
-    "name", [".film.partial.zip", ".0badcafe-x-2.partial.a", ".a-1-2.partial.b"]
-)
-def test_what_others_call_alike_is_not_swept(tmp_path, name):
-    theirs = tmp_path / name
-    theirs.mkdir()
-    (theirs / "file").touch()
-    os.utime(theirs, (0, 0))
-    for below in (True, False):
-        sweep_abandoned(tmp_path, below=below)
-    assert (theirs / "file").exists()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pcrnet.config.data import SimulationConfig
 from pcrnet.csv_text import csv_of_records
+from pcrnet.drafts import sweep_abandoned
 from pcrnet.errors import RunError
 from pcrnet.processes import in_processes, worth_starting
 from pcrnet.simulation.biology import SimulatedPatient
@@ -40,7 +41,7 @@ from pcrnet.simulation.scanner import (
 from pcrnet.simulation.truth import true_biology
 from pcrnet.simulation.worlds import WORLDS, grow_phantom, outline, scan
 from pcrnet.source_code import digest_of_sources, sources_behind
-from pcrnet.storage import read_record, sweep_abandoned, write_bytes, write_json, write_text
+from pcrnet.storage import read_record, write_bytes, write_json, write_text
 
 COVARIATES: tuple[str, ...] = ("age", "hr_status", "grade", "cT", "cN")
 """Clinical columns of the simulated ``cohort.csv``, all numeric."""

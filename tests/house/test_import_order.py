@@ -12,7 +12,7 @@ _ROOT = Path(__file__).parents[2]
 _HEAVY = {"torch", "pytorch_lightning", "lightning", "monai", "torchio"}
 
 _FLOORS = (
-    "errors machine csv_text identity __version__",
+    "errors machine csv_text identity drafts __version__",
     "storage processes table_file run_layout source_code extras",
     "disk_room",
     "config cohort",

@@ -17,13 +17,13 @@ from sklearn.metrics import roc_auc_score
 from pcrnet import processes
 from pcrnet.cohort.table import read_cohort
 from pcrnet.config.data import SimulationConfig
+from pcrnet.drafts import draft_of
 from pcrnet.errors import RunError
 from pcrnet.imaging.reader import read_volume
 from pcrnet.simulation import trial
 from pcrnet.simulation.enrolment import CHANNELS, enrol
 from pcrnet.simulation.trial import CELL_NAMES, COVARIATES, make_patient, simulate_trial
 from pcrnet.source_code import digest_of_sources
-from pcrnet.storage import draft_of
 
 # Coarse MRI keeps it quick; the grids of PET and diffusion are those of the default.
 CONFIG = SimulationConfig(patients=12, seed=7, mri_spacing_mm=5.0, missing_scan_fraction=0.15)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pcrnet.drafts import draft_of, sweep_abandoned
 from pcrnet.errors import OutputError
-from pcrnet.storage import draft_of, make_folder, sweep_abandoned, writing_to
+from pcrnet.storage import make_folder, writing_to
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
+from pcrnet.drafts import sweep_abandoned
 from pcrnet.errors import (
     ImageError,
     IntegrityError,
@@ -42,7 +43,7 @@ from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
 from pcrnet.imaging.tensors.tensor_code import code_digest
 from pcrnet.machine import available_cores
 from pcrnet.processes import Progress, in_processes, worth_starting
-from pcrnet.storage import sha256_json, sweep_abandoned, write_bytes
+from pcrnet.storage import sha256_json, write_bytes
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
 _ARRAYS = ("image", "present", "days", "centre_mm", "facts")

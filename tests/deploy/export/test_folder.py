@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from pcrnet.deploy.export.folder import new_folder
+from pcrnet.drafts import draft_of
 from pcrnet.errors import OutputError
-from pcrnet.storage import draft_of, make_folder
+from pcrnet.storage import make_folder
 
 
 def test_a_folder_appears_when_the_block_has_succeeded(tmp_path):
@@ -63,7 +64,8 @@ def test_what_a_killed_process_has_left_goes_and_what_a_living_one_makes_stays(t
         [
             sys.executable,
             "-c",
-            "import os, sys, pathlib; from pcrnet.storage import draft_of, make_folder\n"
+            "import os, sys, pathlib; from pcrnet.drafts import draft_of\n"
+            "from pcrnet.storage import make_folder\n"
             "make_folder(draft_of(pathlib.Path(sys.argv[1]))).joinpath('file').touch()\n"
             "os._exit(9)",
             str(tmp_path / name),
