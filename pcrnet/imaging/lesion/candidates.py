@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Rank = Literal["total", "contrast"]
+Merit = Literal["total", "contrast"]
 
 LARGEST_MM = 40.0
 """Radius; what runs on beyond it is seldom a lesion."""
@@ -50,7 +50,7 @@ class _Part:
     contrast: float
     total: float
 
-    def ranked(self, rank: Rank) -> float:
+    def ranked(self, rank: Merit) -> float:
         return self.total if rank == "total" else self.contrast
 
 
@@ -59,7 +59,7 @@ def choose_part(
     covered: NDArray[np.bool_],
     region: NDArray[np.bool_],
     spacing_mm: float,
-    rank: Rank,
+    rank: Merit,
 ) -> Candidate | None:
     """The compact part of the highest rank, peaks within the region only.
 

@@ -13,7 +13,7 @@ from pcrnet.config.imaging import ChannelKind
 from pcrnet.errors import GeometryError
 from pcrnet.imaging.grid import Grid, resample
 from pcrnet.imaging.intensity import above_air, body_threshold
-from pcrnet.imaging.lesion.candidates import Rank, choose_part
+from pcrnet.imaging.lesion.candidates import Merit, choose_part
 from pcrnet.imaging.lesion.search import lesion_signal, searched_channels
 from pcrnet.imaging.units import SUV_UNITS, share_of_suvbw
 from pcrnet.imaging.volume import Unit, Volume, world_corners
@@ -112,7 +112,7 @@ def _find_part(
     region = limited if limited.any() else region
     signal = lesion_signal(list(on_grid.values()))
     smooth = gaussian_filter(signal, sigma=1.0)
-    rank: Rank = "total" if len(scans) == 1 else "contrast"
+    rank: Merit = "total" if len(scans) == 1 else "contrast"
     chosen = choose_part(smooth, covered, region, _SEARCH_SPACING_MM, rank)
     if chosen is not None:
         return Framing(_centre(chosen.part, wide), "lesion", chosen.rival)
