@@ -133,12 +133,17 @@ def finished_run(tiny_trial: TinyTrial, tmp_path_factory: pytest.TempPathFactory
     """A whole run of ``train.py`` on the tiny trial, with wandb offline; tests only read it."""
     root = tmp_path_factory.mktemp("runs")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *tiny_trial.settings(root)],
+        [
+            sys.executable,
+            str(ROOT / "train.py"),
+            *tiny_trial.settings(root),
+            "tracking.wandb=offline",
+        ],
         capture_output=True,
         text=True,
         check=False,
         cwd=root,
-        env=ONE_THREAD | {"WANDB_MODE": "offline"},
+        env=ONE_THREAD,
     )
     assert done.returncode == 0, done.stderr
     return FinishedRun(root / "tiny", done.stdout + done.stderr)

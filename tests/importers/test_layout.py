@@ -104,6 +104,6 @@ def test_a_folder_without_anything_in_it_is_refused_and_nothing_is_left(layout, 
     (tmp_path / "empty").mkdir()
     assert _import(layout, tmp_path / "empty", tmp_path / "out") == 2
     said = capsys.readouterr().err
-    assert said.startswith("error:")
+    assert "\nerror:" in f"\n{said}"
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()

@@ -153,7 +153,7 @@ def _part_around(
 def distance_mm(
     shape: tuple[int, ...], index: NDArray[np.generic], spacing_mm: float
 ) -> NDArray[np.float64]:
-    """From every voxel of a cubic grid to one of them, in millimetres."""
+    """Millimetres (x, y, z) from every voxel of a cubic grid to one of them, at an index (3,)."""
     steps = np.ogrid[tuple(slice(n) for n in shape)]
     squares = sum((step - float(at)) ** 2 for step, at in zip(steps, index, strict=True))
     return np.asarray(np.sqrt(squares) * spacing_mm)

@@ -99,7 +99,7 @@ def searched_channels(
 
 
 def lesion_signal(values: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Uptake, or the enhancement from one phase to the next, of the searched channels."""
+    """Uptake, or enhancement from one phase to the next, of the searched channels (x, y, z)."""
     return values[0] if len(values) == 1 else values[1] - values[0]
 
 

@@ -87,22 +87,22 @@ class WorkingScan:
 
     @cached_property
     def values_at(self) -> Sampler:
-        """What asks for ``values`` at the voxel centres of a grid in this scan's frame."""
+        """Gives ``values`` (x, y, z) at the voxel centres of a grid in this scan's frame."""
         return self._sampler(self.values)
 
     @cached_property
     def brightness_at(self) -> Sampler:
-        """The same of ``brightness``."""
+        """Gives ``brightness`` (x, y, z) there."""
         return self._sampler(self.brightness)
 
     @cached_property
     def covered_at(self) -> Sampler:
-        """The same of ``covered``, as 0 to 1."""
+        """Gives ``covered`` (x, y, z) there, as 0 to 1."""
         return self._sampler(self.covered)
 
     @cached_property
     def unchanging_at(self) -> Sampler:
-        """The same of the body without what is left out, as 0 to 1."""
+        """Gives the body (x, y, z) without what is left out there, as 0 to 1."""
         return self._sampler(self.body & ~self.left_out)
 
     def _sampler(self, values: NDArray[np.generic]) -> Sampler:
