@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -193,11 +194,11 @@ class FitDataModule(LightningDataModule):
         if self._placed.branch.device != device:
             self._placed = ChannelPhysics(*(one.to(device) for one in self._physics))
         physics = self._placed
-
-        def distort(image: Tensor) -> Tensor:
-            assert artefacts is not None  # noqa: S101
-            return apply_artefacts(image, artefacts, imaging, physics)
-
+        distort = None
+        if artefacts is not None:
+            distort = partial(
+                apply_artefacts, parameters=artefacts, imaging=imaging, physics=physics
+            )
         image, present = apply(
             plain.image,
             plain.present,
@@ -206,7 +207,7 @@ class FitDataModule(LightningDataModule):
             imaging,
             physics.branch,
             self._physics.suv,
-            None if artefacts is None else distort,
+            distort,
         )
         return plain._replace(image=image, present=present)
 

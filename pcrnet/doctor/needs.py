@@ -273,8 +273,11 @@ def _planned_fits(experiment: Experiment) -> list[FitPlan]:
 
 def _fits_of_rivals(experiment: Experiment) -> int:
     evaluation = experiment.evaluation
-    rivals = [kind for kind in evaluation.rivals if kind != experiment.model.kind]
-    return len(rivals) * len(judged_fits(evaluation.folds, evaluation.mode))
+    return _rivals(experiment) * len(judged_fits(evaluation.folds, evaluation.mode))
+
+
+def _rivals(experiment: Experiment) -> int:
+    return sum(kind != experiment.model.kind for kind in experiment.evaluation.rivals)
 
 
 def _planned_in_words(experiment: Experiment) -> str:
@@ -285,8 +288,8 @@ def _planned_in_words(experiment: Experiment) -> str:
     again = len(judged_fits(evaluation.folds, evaluation.mode))
     if evaluation.repeats > 1:
         parts.append(f"{evaluation.repeats - 1} × {again} more in repeats")
-    if rivals := _fits_of_rivals(experiment):
-        parts.append(f"{rivals // again} × {again} of rivals")
+    if rivals := _rivals(experiment):
+        parts.append(f"{rivals} × {again} of rivals")
     return ", ".join(parts)
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pcrnet.imaging.voxels.erosion import eroded
+
 Merit = Literal["total", "contrast"]
 
 LARGEST_MM = 40.0
@@ -84,11 +86,9 @@ def choose_part(
     Returns:
         None where nothing compact stands out.
     """
-    from scipy.ndimage import binary_erosion
-
     found: list[_Part] = []
     refused: list[_Part] = []
-    inner = binary_erosion(covered)
+    inner = eroded(covered, times=1)
     seen = np.zeros(smooth.shape, dtype=bool)
     for peak in _peaks(smooth, region):
         least = _FAINTEST * found[0].contrast if found else 0.0
