@@ -286,7 +286,7 @@ def _duplicate_files(patients: Sequence[Patient], columns: Columns) -> Iterator[
             for column, path in cells.items():
                 cell = f"row {patient.row}, {column}"
                 other, there = first.setdefault(path.resolve(), (cell, here))
-                if other != cell and not (here == there and _may_hold_phases(path)):
+                if other != cell and not (here == there and may_hold_phases(path)):
                     yield CohortError(
                         f"the same file as {other}",
                         patient=_shown(patient.patient_id),
@@ -297,7 +297,7 @@ def _duplicate_files(patients: Sequence[Patient], columns: Columns) -> Iterator[
                     )
 
 
-def _may_hold_phases(path: Path) -> bool:
+def may_hold_phases(path: Path) -> bool:
     """Whether several channels of one visit may come from it: a DICOM series of many volumes."""
     return path.is_dir() or path.suffix.lower() == ".zip"
 

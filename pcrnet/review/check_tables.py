@@ -137,7 +137,8 @@ def _problem_text(report: CohortReport) -> Text:
 
     if not report.problems:
         return Text("\nNo problems found.", style="green")
-    text = Text(f"\n{len(report.problems)} problems\n", style="bold red")
+    count = len(report.problems)
+    text = Text(f"\n{count} problem{'s' if count > 1 else ''}\n", style="bold red")
     for problem in report.problems:
         text.append(f"- {problem}\n", style="default")
     return text

@@ -15,6 +15,8 @@ from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import GeometryError, PcrnetError
+from pcrnet.imaging.digests import DigestMemo
+from pcrnet.imaging.known_scans import repeated_scans
 from pcrnet.imaging.lesion.location import SURE, locate_lesion
 from pcrnet.imaging.patient_scans import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK
@@ -115,6 +117,7 @@ def check_cohort(
         *table_problems,
         *mixed_covariates(cohort.patients, cohort.covariates, cohort.path.name),
         *(problem for found in findings for problem in found.problems),
+        *(repeated_scans(cohort.patients, DigestMemo(None)) if read_images else ()),
     )
     warnings = tuple(warning for found in findings for warning in found.warnings)
     unsure = sorted(

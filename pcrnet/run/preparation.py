@@ -15,6 +15,7 @@ from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.doctor.needs import foresee
 from pcrnet.errors import ConfigError, InsufficientScansError, ProblemListError, RunError
+from pcrnet.imaging.known_scans import repeated_scans
 from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
@@ -254,6 +255,8 @@ def _preprocess(
     """
     data = experiment.data
     cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
+    if repeated := list(repeated_scans(patients, cache.memo)):
+        raise ProblemListError("scans are there more than once", repeated)
     cache.build(patients, progress=lambda done, total: listen(Progressed(done, total)))
     tensors = {patient.patient_id: cache.get(patient) for patient in patients}
     scans = {

@@ -53,7 +53,7 @@ def test_the_rendered_report_holds_everything(report):
     text = rendered(report)
     for words in (
         "6 patients", "1 have too few scans", "Scans present", "all of interim", "baseline.t2",
-        "Outcomes", "Ulm", "unknown", "grade", "data.covariates names: 1", "1 problems", "no unit",
+        "Outcomes", "Ulm", "unknown", "grade", "data.covariates names: 1", "1 problem\n", "no unit",
     ):  # fmt: skip
         assert words in text
 

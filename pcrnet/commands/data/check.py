@@ -41,8 +41,9 @@ def _check(options: argparse.Namespace) -> None:
     if options.pictures is not None:
         _draw_cohort(options.cohort, experiment, options.pictures)
     if report.problems:
+        count = len(report.problems)
         raise PcrnetError(
-            f"{len(report.problems)} problems, listed above",
+            f"{count} problem{'s' if count > 1 else ''}, listed above",
             file=options.cohort.name,
             remedy=f"these settings fit the table: {report.proposed_settings}"
             if report.proposed_settings
