@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from pcrnet.cohort.cells import find_file, parse_days
+from pcrnet.config.channel_names import channels_setting, likely_kinds, looks_like_pet
+from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import CohortError
 
 _COLUMN = re.compile(r"([A-Za-z0-9][\w-]*)\.([A-Za-z0-9][\w-]*)", re.ASCII)
@@ -39,8 +41,9 @@ def propose_settings(
         channels: The configured ones.
 
     Returns:
-        ``data.timepoints=[…] 'data.branches={…}'``, each where it has to change; empty where the
-        table has no scan or nothing has to change.
+        ``data.timepoints=[…] 'data.branches={…}'``, each where it has to change, and
+        ``imaging.channels`` where a name only resembles one that tells its rule of intensity; empty
+        where the table has no scan or nothing has to change.
     """
     cells = {
         name: [row[position] for _, row in rows if len(row) == len(header) and row[position]]
@@ -62,6 +65,8 @@ def propose_settings(
     if used and set(used) != set(channels):
         ordered = [c for c in channels if c in used] + [c for c in used if c not in channels]
         settings.append(f"'data.branches={{{_branches(ordered)}}}'")
+        likely = likely_kinds(ordered, ImagingConfig())
+        settings += [channels_setting(likely)] if likely else []
     return " ".join(settings)
 
 
@@ -96,6 +101,6 @@ def _typical_days(cells: Sequence[str]) -> float | None:
 
 def _branches(channels: Sequence[str]) -> str:
     """PET in a branch of its own, everything else in the other."""
-    pet = [channel for channel in channels if channel == "pet" or channel.startswith("pet_")]
+    pet = [channel for channel in channels if looks_like_pet(channel)]
     parts = {"pet": pet, "mri": [channel for channel in channels if channel not in pet]}
     return ", ".join(f"{name}: [{', '.join(own)}]" for name, own in parts.items() if own)

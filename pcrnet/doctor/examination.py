@@ -11,6 +11,7 @@ import torch
 
 from pcrnet import __version__
 from pcrnet.cohort.table import read_cohort
+from pcrnet.config.channel_names import rules_in_words
 from pcrnet.config.experiment import Experiment
 from pcrnet.doctor.bench import measure
 from pcrnet.doctor.convolution import (
@@ -52,7 +53,7 @@ def examine(
     require_deterministic_layers(experiment)
     patients, covariates = _size(experiment)
     needs = foresee(experiment, patients, covariates)
-    for line in needs.lines():
+    for line in [*rules_in_words(experiment.data, experiment.imaging), *needs.lines()]:
         say(line)
     for line in arithmetic(experiment):
         say(line)

@@ -24,6 +24,9 @@ def render_report(report: CohortReport) -> RenderableType:
     if report.too_few_scans:
         heading += f", of whom {report.too_few_scans} have too few scans to enter"
     parts: list[RenderableType] = [Text(heading, style="bold"), Text(), _scan_table(report)]
+    for line in report.channel_rules:
+        # A line of its own each: a wrong rule makes plausible numbers.
+        parts.append(Text(f"{line}\n", style="yellow" if line.startswith("warning") else ""))
     if report.missing:
         parts.append(_pattern_table(report))
     parts += [_outcome_table(report), _cell_table(report)]

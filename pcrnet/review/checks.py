@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pcrnet.cohort.covariates import mixed_covariates
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
 from pcrnet.cohort.outcome_counts import HeadCounts
 from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
+from pcrnet.config.channel_names import rules_in_words
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import GeometryError, PcrnetError
@@ -84,6 +85,8 @@ class CohortReport:
     """Those of them in whom no lesion is found, or one of low quality; the least sure first."""
     proposed_settings: str = ""
     """Overrides that fit the table, where its timepoints or channels are others."""
+    channel_rules: tuple[str, ...] = ()
+    """What each channel is taken for, and what follows that a user may not expect."""
 
 
 def check_cohort(
@@ -124,7 +127,8 @@ def check_cohort(
         (found.unsure for found in findings if found.unsure is not None),
         key=lambda one: -1.0 if one.quality is None else one.quality,
     )
-    return _report(cohort, data.minimum_scans, warnings, problems, tuple(unsure))
+    report = _report(cohort, data.minimum_scans, warnings, problems, tuple(unsure))
+    return replace(report, channel_rules=tuple(rules_in_words(data, experiment.imaging)))
 
 
 def _report(

@@ -9,6 +9,7 @@ from pathlib import Path
 from pcrnet.cohort.covariates import mixed_covariates
 from pcrnet.cohort.outcome_counts import check_outcomes
 from pcrnet.cohort.table import Patient, read_cohort
+from pcrnet.config.channel_names import rules_in_words
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import RIVALS
 from pcrnet.data.seeds import derive_seed
@@ -92,6 +93,8 @@ def gather(
     cohort, covariates, simulated = _cohort(experiment, listen)
     _check_something_to_learn_from(experiment, covariates, cohort.name)
     listen(StageStarted("Preprocessing"))
+    for line in rules_in_words(experiment.data, experiment.imaging):
+        listen(Remark(line))
     patients, flow, unused = _read(experiment, cohort, covariates, listen)
     _check_before_images(experiment, patients, cohort.name, unused, listen)
     look_ahead(len(patients), len(covariates))

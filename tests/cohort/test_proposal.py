@@ -84,3 +84,14 @@ def test_a_finished_model_proposes_no_other_settings(table):
         read_cohort(path, timepoints=["baseline", "interim"], channels=["pet"], settings_fixed=True)
     assert "add the column" in str(caught.value)
     assert "settings" not in str(caught.value)
+
+
+def test_names_that_tell_no_rule_of_intensity_are_given_one(table):
+    header = ["pre.fdg", "pre.t1_pre", "pre.t1_gd", "pre.t2_fs"]
+    path = table(
+        ["patient_id", *header, "yT0", "yN0"],
+        ["P1", *(f"{name}.nii" for name in header), "1", "1"],
+    )
+    experiment = load_experiment(_proposed(path))
+    assert experiment.data.branches["pet"] == ("fdg",)
+    assert experiment.imaging.channels == {"fdg": "suv", "t1_pre": "dce", "t1_gd": "dce"}

@@ -19,15 +19,15 @@ _EXPERIMENT = load_experiment(
 _HEADER = "patient_id,site,baseline.pet,baseline.t2,interim.adc,baseline.mask,ypT,ypN,grade,note"
 
 
-def _scan(path, *, factor=1.0, shape=(8, 9, 10), affine=None):
-    values = factor * np.random.default_rng(0).uniform(0.2, 3.0, shape).astype(np.float32)
+def _scan(path, *, factor=1.0, shape=(8, 9, 10), affine=None, seed=0):
+    values = factor * np.random.default_rng(seed).uniform(0.2, 3.0, shape).astype(np.float32)
     write_nifti(Volume(values, np.eye(4) if affine is None else affine, "arbitrary"), path)
 
 
 @pytest.fixture
 def table(tmp_path):
-    for name in ("a", "b", "c", "d", "e"):
-        _scan(tmp_path / f"{name}.nii")
+    for seed, name in enumerate(("a", "b", "c", "d", "e")):
+        _scan(tmp_path / f"{name}.nii", seed=seed)
     _scan(tmp_path / "bq.nii", factor=5000.0)
     _scan(tmp_path / "adc6.nii", factor=1000.0)
     _scan(tmp_path / "elsewhere.nii", affine=np.diag([2.0, 2.0, 2.0, 1.0]))
@@ -82,6 +82,12 @@ def test_every_image_problem_is_listed_with_patient_row_and_column(table):
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_a_scan_that_is_a_copy_of_another_is_a_problem(table):
+    (table.parent / "c.nii").write_bytes((table.parent / "a.nii").read_bytes())
+    (problem,) = [p for p in check_cohort(table, _EXPERIMENT).problems if "copies" in str(p)]
+    assert (problem.patient, problem.field) == ("P3", "baseline.pet")
+
+
 def test_a_faultless_cohort_has_no_problem(test_data):
     experiment = load_experiment(
         ["data.timepoints=[baseline]", "data.branches={pet: [pet], mri: [t1]}"]
@@ -133,7 +139,7 @@ def test_a_lesion_without_a_mask_is_looked_for(tmp_path, phantom, make_visit):
     write_nifti(make_visit(channels=("pet",))["pet"], tmp_path / "sure.nii")
     write_nifti(Volume(sheet, affine, "SUVbw"), tmp_path / "sheet.nii")
     write_nifti(Volume(sheet * 1.5, affine, "SUVbw"), tmp_path / "masked.nii")
-    write_nifti(Volume(sheet, affine, "arbitrary"), tmp_path / "t2.nii")
+    write_nifti(Volume(sheet * 2, affine, "arbitrary"), tmp_path / "t2.nii")
     write_nifti(Volume((sheet > 1).astype(np.float32), affine, "label"), tmp_path / "mask.nii")
     path = tmp_path / "cohort.csv"
     path.write_text(

@@ -1,0 +1,53 @@
+"""What is taken for what, and names that should have told a rule of intensity."""
+
+import pytest
+
+from pcrnet.config.channel_names import (
+    channels_setting,
+    likely_kinds,
+    looks_like_pet,
+    rules_in_words,
+)
+from pcrnet.config.layers import load_experiment
+
+
+def _lines(*settings):
+    experiment = load_experiment(list(settings))
+    return rules_in_words(experiment.data, experiment.imaging)
+
+
+def test_the_default_channels_need_no_warning():
+    (line,) = _lines()
+    assert "pet SUV" in line
+    assert "dce_pre, dce_early, dce_late relative to before contrast, which is dce_pre" in line
+    assert "t2 standardised in each scan" in line
+
+
+def test_pet_under_another_name_is_warned_of_with_a_setting_that_mends_it():
+    branches = "data.branches={pet: [fdg], mri: [t1_pre, t1_gd, t2_fs, dwi_adc]}"
+    said = " ".join(_lines(branches))
+    assert "fdg, t1_pre, t1_gd, dwi_adc should keep their scale" in said
+    assert "no lesion is found" in said
+    setting = "imaging.channels={fdg: suv, t1_pre: dce, t1_gd: dce, dwi_adc: adc}"
+    assert f"'{setting}'" in said
+    (line,) = _lines(branches, setting)
+    assert "which is t1_pre" in line
+
+
+def test_a_rule_that_is_stated_is_meant():
+    said = _lines("data.branches={all: [fdg, pet]}", "imaging.channels={fdg: zscore}")
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("name", ["t2", "dwi", "flair", "t1_pre", "petra", "grade"])
+def test_names_that_tell_nothing_are_left_alone(name):
+    experiment = load_experiment([f"data.branches={{mri: [{name}]}}"])
+    assert likely_kinds([name], experiment.imaging) == {}
+    assert channels_setting({}) == ""
+    assert not looks_like_pet(name)
+
+
+def test_the_order_of_phases_tells_which_is_before_contrast():
+    settings = "imaging.channels={gd: dce, plain: dce}"
+    (line,) = _lines("data.branches={pet: [pet], mri: [gd, plain]}", settings)
+    assert "which is gd" in line
