@@ -88,7 +88,7 @@ def _badly_named(header: Sequence[str]) -> Iterator[CohortError]:
         yield CohortError(
             f"none of the {len(header)} columns is called patient_id",
             field="patient_id",
-            remedy="the first row must hold the column names, separated by commas",
+            remedy="the first row must hold the column names",
         )
     for position, name in enumerate(header, start=1):
         if not name:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pcrnet.cohort.cells import find_file, name_problems, parse_days
 from pcrnet.cohort.columns import Columns, VisitColumns, read_columns
-from pcrnet.cohort.csv_file import read_rows
+from pcrnet.cohort.csv_file import read_cohort_text
 from pcrnet.cohort.outcome import Head, Outcome, OutcomeDefinition, parse_outcome
 from pcrnet.cohort.proposal import propose_settings
 from pcrnet.errors import CohortError, ProblemListError
@@ -76,6 +76,8 @@ class Cohort:
     """Columns that the experiment leaves aside; clinical covariates may be among them."""
     proposed_settings: str = ""
     """Overrides that fit the table, where its timepoints or channels are others."""
+    remarks: tuple[str, ...] = ()
+    """What was no plain CSV in UTF-8, and how it was taken, one sentence each."""
 
 
 def read_cohort(
@@ -131,7 +133,8 @@ def scan_cohort(
     Raises:
         CohortError: The file is no table at all.
     """
-    header, rows = read_rows(path)
+    text = read_cohort_text(path)
+    header, rows = text.header, text.rows
     columns, problems = read_columns(
         header, timepoints=timepoints, channels=channels, covariates=covariates
     )
@@ -164,6 +167,7 @@ def scan_cohort(
         covariates=columns.covariates,
         unused_columns=columns.unused,
         proposed_settings=fitting,
+        remarks=text.remarks,
     )
     return cohort, tuple(problems)
 
@@ -182,7 +186,7 @@ def _read_row(
         problem = CohortError(
             f"has {len(cells)} cells where the header has {len(header)}",
             file=where,
-            remedy="a comma is missing or too many; put text that holds commas in quotes",
+            remedy="a separator is missing or too many; put text that holds separators in quotes",
         )
         return None, [problem]
     row = dict(zip(header, cells, strict=True))

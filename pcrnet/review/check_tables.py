@@ -23,7 +23,9 @@ def render_report(report: CohortReport) -> RenderableType:
     heading = f"{report.table}: {report.patients} patients without a problem in the table"
     if report.too_few_scans:
         heading += f", of whom {report.too_few_scans} have too few scans to enter"
-    parts: list[RenderableType] = [Text(heading, style="bold"), Text(), _scan_table(report)]
+    parts: list[RenderableType] = [Text(heading, style="bold")]
+    parts += [Text(f"{report.table}: {remark}") for remark in report.remarks]
+    parts += [Text(), _scan_table(report)]
     for line in report.channel_rules:
         # A line of its own each: a wrong rule makes plausible numbers.
         parts.append(Text(f"{line}\n", style="yellow" if line.startswith("warning") else ""))

@@ -87,6 +87,8 @@ class CohortReport:
     """Overrides that fit the table, where its timepoints or channels are others."""
     channel_rules: tuple[str, ...] = ()
     """What each channel is taken for, and what follows that a user may not expect."""
+    remarks: tuple[str, ...] = ()
+    """How the file was taken where it is no plain CSV."""
 
 
 def check_cohort(
@@ -128,7 +130,8 @@ def check_cohort(
         key=lambda one: -1.0 if one.quality is None else one.quality,
     )
     report = _report(cohort, data.minimum_scans, warnings, problems, tuple(unsure))
-    return replace(report, channel_rules=tuple(rules_in_words(data, experiment.imaging)))
+    rules = tuple(rules_in_words(data, experiment.imaging))
+    return replace(report, channel_rules=rules, remarks=cohort.remarks)
 
 
 def _report(

@@ -169,6 +169,8 @@ def _read(
         channels=data.channels,
         covariates=covariates,
     )
+    for remark in table.remarks:
+        listen(Remark(f"{cohort.name}: {remark}"))
     read = table.patients
     mixed = list(mixed_covariates(read, covariates, cohort.name))
     if mixed:

@@ -40,3 +40,25 @@ def test_every_column_is_looked_at():
 def test_only_finite_numbers_are_numbers():
     assert as_number(" 1e3 ") == 1000.0
     assert [as_number(text) for text in ("inf", "nan", "", "1,5", "T1")] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    "values", [("52,3", None, "48,1"), ("60 %", "5%", "7.5 %"), ("52,3", "48", "47,5"), ("<1,5", "2,5")]
+)
+def test_numbers_written_as_text_are_no_categories(values):
+    (problem,) = mixed_covariates(_column(*values), ["age"], "cohort.csv")
+    assert "written as text" in str(problem)
+    assert "decimal point" in problem.remedy
+    assert not any(value in str(problem) for value in values if value)
+
+
+@pytest.mark.parametrize("values", [("2024-03-01", "2024-04-11"), ("01.03.2024", None, "3/4/24")])
+def test_dates_are_no_categories(values):
+    (problem,) = mixed_covariates(_column(*values), ["age"], "cohort.csv")
+    assert "dates of 2 patients" in str(problem)
+    assert "2024" not in str(problem)
+
+
+@pytest.mark.parametrize("values", [("1+", "2+", "3+"), ("1a", "2b"), ("0-10 %", "10-20 %"), ("II", "III")])
+def test_categories_that_begin_with_a_digit_stay_categories(values):
+    assert list(mixed_covariates(_column(*values), ["age"], "cohort.csv")) == []

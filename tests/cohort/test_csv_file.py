@@ -2,7 +2,7 @@
 
 import pytest
 
-from pcrnet.cohort.csv_file import read_rows
+from pcrnet.cohort.csv_file import read_cohort_text, read_rows
 from pcrnet.errors import CohortError
 
 
@@ -33,15 +33,12 @@ def test_quoted_cells_may_hold_commas_and_line_ends(tmp_path):
     [
         (b"", "is empty"),
         (b"\n \n,,\n", "is empty"),
-        (b"a;b\n1;2\n", "semicolons"),
-        (b"a;b;c,d\n", "semicolons"),
-        (b"a\tb\n", "tabs"),
-        (b"caf\xe9,b\n", "not UTF-8"),
-        ("a,b\n".encode("utf-16"), "not UTF-8"),
         (b"a\0b\n", "not text"),
-        (b'a,"b\n1,2\n', "well-formed"),
-        (b'a,"b"c\n', "well-formed"),
-        (b"a," + b"x" * 200_000 + b"\n", "well-formed"),
+        (b"PK\x03\x04 no archive", "no XLSX"),
+        (b"%PDF-1.4", "a PDF"),
+        (b'a,"b\n1,2\n', "quotation marks"),
+        (b'a,"b"c\n', "quotation marks"),
+        (b"a," + b"x" * 200_000 + b"\n", "field limit"),
     ],
 )
 def test_what_is_no_table_is_refused_with_the_reason(tmp_path, content, said):
@@ -49,6 +46,45 @@ def test_what_is_no_table_is_refused_with_the_reason(tmp_path, content, said):
         _read(tmp_path, content)
     assert caught.value.file == "cohort.csv"
     assert caught.value.remedy
+
+
+_PLAIN = "patient_id,site,age\nP1,Köln,52.3\nP2,Ulm,48\n"
+_GERMAN = _PLAIN.replace(",", ";").replace(".", ",")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (_GERMAN.encode("utf-8-sig"), "semicolons"),
+        (_GERMAN.encode("cp1252"), "Windows-1252"),
+        (_PLAIN.replace(",", "\t").encode("utf-16"), "tabs"),
+        (("sep=;\r\n" + _GERMAN).encode("utf-8"), "decimal commas"),
+        (_GERMAN.replace("\n", ";;\n").encode() + b";;;;\n", "semicolons"),
+    ],
+    ids=["excel", "excel, old", "unicode text", "sep", "empty columns and rows"],
+)
+def test_what_a_spreadsheet_makes_of_a_table_is_the_same_table(tmp_path, content, said):
+    plain = _read(tmp_path, _PLAIN.encode())
+    (tmp_path / "cohort.csv").write_bytes(content)
+    text = read_cohort_text(tmp_path / "cohort.csv")
+    assert text.header == plain[0]
+    assert [cells for _, cells in text.rows] == [cells for _, cells in plain[1]]
+    assert said in " ".join(text.remarks)
+
+
+def test_a_sheet_of_a_workbook_is_the_same_table(tmp_path):
+    book = pytest.importorskip("openpyxl").Workbook()
+    for cells in (("patient_id", "age", None), ("P1", 52.5, None), ("P2", 48, None)):
+        book.active.append(cells)
+    book.save(tmp_path / "cohort.xlsx")
+    header, rows = read_rows(tmp_path / "cohort.xlsx")
+    assert header == ["patient_id", "age"]
+    assert rows == [(2, ["P1", "52.5"]), (3, ["P2", "48"])]
+
+
+def test_plain_csv_needs_no_remark(tmp_path):
+    (tmp_path / "cohort.csv").write_bytes(_PLAIN.encode("utf-8-sig"))
+    assert read_cohort_text(tmp_path / "cohort.csv").remarks == ()
 
 
 def test_a_missing_file_is_named_without_its_folder(tmp_path):
