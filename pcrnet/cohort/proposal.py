@@ -9,8 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pcrnet.cohort.cells import find_file, parse_days
-from pcrnet.config.channel_names import channels_setting, likely_kinds, looks_like_pet
-from pcrnet.config.imaging import ImagingConfig
+from pcrnet.cohort.channel_names import channels_setting, likely_kinds, looks_like_pet
 from pcrnet.errors import CohortError
 
 _COLUMN = re.compile(r"([A-Za-z0-9][\w-]*)\.([A-Za-z0-9][\w-]*)", re.ASCII)
@@ -65,7 +64,7 @@ def propose_settings(
     if used and set(used) != set(channels):
         ordered = [c for c in channels if c in used] + [c for c in used if c not in channels]
         settings.append(f"'data.branches={{{_branches(ordered)}}}'")
-        likely = likely_kinds(ordered, ImagingConfig())
+        likely = likely_kinds(ordered)
         settings += [channels_setting(likely)] if likely else []
     return " ".join(settings)
 

@@ -11,7 +11,6 @@ import torch
 
 from pcrnet import __version__
 from pcrnet.cohort.table import read_cohort
-from pcrnet.config.channel_names import rules_in_words
 from pcrnet.config.experiment import Experiment
 from pcrnet.doctor.bench import measure
 from pcrnet.doctor.convolution import (
@@ -21,6 +20,7 @@ from pcrnet.doctor.convolution import (
     cudnn_version,
 )
 from pcrnet.doctor.needs import MachineNeeds, foresee
+from pcrnet.imaging.channel_rules import rules_in_words
 from pcrnet.machine import available_cores
 from pcrnet.simulation.trial import COVARIATES
 from pcrnet.training.devices import (

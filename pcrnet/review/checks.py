@@ -12,10 +12,10 @@ from pcrnet.cohort.covariates import mixed_covariates
 from pcrnet.cohort.outcome import CELLS, HEADS, Head
 from pcrnet.cohort.outcome_counts import HeadCounts
 from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
-from pcrnet.config.channel_names import rules_in_words
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import GeometryError, PcrnetError
+from pcrnet.imaging.channel_rules import rules_in_words
 from pcrnet.imaging.digests import DigestMemo
 from pcrnet.imaging.known_scans import repeated_scans
 from pcrnet.imaging.lesion.location import SURE, locate_lesion

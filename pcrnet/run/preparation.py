@@ -9,13 +9,13 @@ from pathlib import Path
 from pcrnet.cohort.covariates import mixed_covariates
 from pcrnet.cohort.outcome_counts import check_outcomes
 from pcrnet.cohort.table import Patient, read_cohort
-from pcrnet.config.channel_names import rules_in_words
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import RIVALS
 from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.doctor.needs import foresee
 from pcrnet.errors import ConfigError, InsufficientScansError, ProblemListError, RunError
+from pcrnet.imaging.channel_rules import rules_in_words
 from pcrnet.imaging.known_scans import repeated_scans
 from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.imaging.quantify.specs import quantity_specs

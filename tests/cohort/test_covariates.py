@@ -43,7 +43,8 @@ def test_only_finite_numbers_are_numbers():
 
 
 @pytest.mark.parametrize(
-    "values", [("52,3", None, "48,1"), ("60 %", "5%", "7.5 %"), ("52,3", "48", "47,5"), ("<1,5", "2,5")]
+    "values",
+    [("52,3", None, "48,1"), ("60 %", "5%", "7.5 %"), ("52,3", "48", "47,5"), ("<1,5", "2,5")],
 )
 def test_numbers_written_as_text_are_no_categories(values):
     (problem,) = mixed_covariates(_column(*values), ["age"], "cohort.csv")
@@ -59,6 +60,8 @@ def test_dates_are_no_categories(values):
     assert "2024" not in str(problem)
 
 
-@pytest.mark.parametrize("values", [("1+", "2+", "3+"), ("1a", "2b"), ("0-10 %", "10-20 %"), ("II", "III")])
+@pytest.mark.parametrize(
+    "values", [("1+", "2+", "3+"), ("1a", "2b"), ("0-10 %", "10-20 %"), ("II", "III")]
+)
 def test_categories_that_begin_with_a_digit_stay_categories(values):
     assert list(mixed_covariates(_column(*values), ["age"], "cohort.csv")) == []

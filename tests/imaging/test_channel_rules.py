@@ -1,14 +1,7 @@
-"""What is taken for what, and names that should have told a rule of intensity."""
+"""What is taken for what."""
 
-import pytest
-
-from pcrnet.config.channel_names import (
-    channels_setting,
-    likely_kinds,
-    looks_like_pet,
-    rules_in_words,
-)
 from pcrnet.config.layers import load_experiment
+from pcrnet.imaging.channel_rules import rules_in_words
 
 
 def _lines(*settings):
@@ -37,14 +30,6 @@ def test_pet_under_another_name_is_warned_of_with_a_setting_that_mends_it():
 def test_a_rule_that_is_stated_is_meant():
     said = _lines("data.branches={all: [fdg, pet]}", "imaging.channels={fdg: zscore}")
     assert len(said) == 1
-
-
-@pytest.mark.parametrize("name", ["t2", "dwi", "flair", "t1_pre", "petra", "grade"])
-def test_names_that_tell_nothing_are_left_alone(name):
-    experiment = load_experiment([f"data.branches={{mri: [{name}]}}"])
-    assert likely_kinds([name], experiment.imaging) == {}
-    assert channels_setting({}) == ""
-    assert not looks_like_pet(name)
 
 
 def test_the_order_of_phases_tells_which_is_before_contrast():
