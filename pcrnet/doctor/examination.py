@@ -20,8 +20,8 @@ from pcrnet.doctor.convolution import (
     cudnn_version,
 )
 from pcrnet.doctor.needs import MachineNeeds, foresee
-from pcrnet.imaging.channel_rules import rules_in_words
 from pcrnet.machine import available_cores
+from pcrnet.review.channel_rules import rules_in_words
 from pcrnet.simulation.trial import COVARIATES
 from pcrnet.training.devices import (
     computing_device,

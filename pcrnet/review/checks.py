@@ -15,7 +15,6 @@ from pcrnet.cohort.table import Cohort, Patient, Visit, scan_cohort
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.errors import GeometryError, PcrnetError
-from pcrnet.imaging.channel_rules import rules_in_words
 from pcrnet.imaging.digests import DigestMemo
 from pcrnet.imaging.known_scans import repeated_scans
 from pcrnet.imaging.lesion.location import SURE, locate_lesion
@@ -23,6 +22,7 @@ from pcrnet.imaging.patient_scans import read_cell, require_known_grid
 from pcrnet.imaging.reader import MASK
 from pcrnet.imaging.volume import Volume
 from pcrnet.machine import available_cores
+from pcrnet.review.channel_rules import rules_in_words
 
 
 @dataclass(frozen=True)

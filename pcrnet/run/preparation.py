@@ -15,7 +15,6 @@ from pcrnet.data.seeds import derive_seed
 from pcrnet.data.splits import Splits, make_splits, read_splits
 from pcrnet.doctor.needs import foresee
 from pcrnet.errors import ConfigError, InsufficientScansError, ProblemListError, RunError
-from pcrnet.imaging.channel_rules import rules_in_words
 from pcrnet.imaging.known_scans import repeated_scans
 from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.imaging.quantify.specs import quantity_specs
@@ -23,6 +22,7 @@ from pcrnet.imaging.quantify.table import write_quantities
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.imaging.tensors.preprocess import scans_present
 from pcrnet.models.kinds import KINDS
+from pcrnet.review.channel_rules import rules_in_words
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.judging import check_calibration
 from pcrnet.run_layout import RunLayout

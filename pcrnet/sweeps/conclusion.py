@@ -9,7 +9,7 @@ from pcrnet.evaluation.tables.predictions import read_predictions
 from pcrnet.storage import write_json, write_text
 from pcrnet.sweeps.estimate import JobOf, WinnerEstimate, estimate_fresh, estimate_nested
 from pcrnet.sweeps.folder.layout import SweepLayout, TrialLayout
-from pcrnet.sweeps.folder.ledger import best_of
+from pcrnet.sweeps.folder.ledger import best_of, equals_of
 from pcrnet.sweeps.folder.records import FinishedTrial, complete
 from pcrnet.sweeps.folder.table import write_table
 from pcrnet.sweeps.plan.settings import Sweep
@@ -41,7 +41,12 @@ def conclude(
     record: dict[str, object] = {"winner": None, "fits": counted.to_json()}
     if winner is not None and estimate is not None:
         write_text(layout.best, best_yaml(sweep, winner))
-        record |= {"winner": winner.proposal.trial, "won_with": winner.value, **estimate.to_json()}
+        record |= {
+            "winner": winner.proposal.trial,
+            "won_with": winner.value,
+            "equals": equals_of(winner, finished),
+            **estimate.to_json(),
+        }
     write_json(layout.estimate, record)
     write_text(layout.report, render_sweep(sweep, layout, finished, estimate, counted))
     write_json(layout.finished, {"trials": len(finished), "complete": len(complete(finished))})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -55,6 +56,20 @@ def test_the_winner_is_one_in_every_file(finished, tmp_path, judged):
     assert json.loads(layout.finished.read_text()) == {"trials": 12, "complete": 10}
     assert len(layout.table.read_text().splitlines()) == 13
     assert judged == [{t.proposal.trial for t in trials if t.value is not None}]
+
+
+def test_the_page_and_the_record_say_where_others_are_as_good(finished, tmp_path, judged):
+    sweep, trials = finished
+    best = best_of(sweep, trials)
+    tied = [
+        replace(t, result=replace(t.result, value=best.value)) if t.value is not None else t
+        for t in trials
+    ]
+    for number, (asked, equals) in enumerate([(trials, 0), (tied, 9)]):
+        layout = SweepLayout(tmp_path / f"sweep{number}")
+        conclude(sweep, layout, asked, [], lambda trial: None)
+        assert json.loads(layout.estimate.read_text())["equals"] == equals
+        assert ("reached exactly the same value" in layout.report.read_text()) == bool(equals)
 
 
 def test_the_best_file_is_an_experiment_of_its_own_name(finished, tmp_path):

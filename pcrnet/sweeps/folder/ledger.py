@@ -104,6 +104,14 @@ def best_of(sweep: Sweep, finished: Sequence[FinishedTrial]) -> FinishedTrial | 
     return best
 
 
+def equals_of(winner: FinishedTrial, finished: Sequence[FinishedTrial]) -> int:
+    """How many other complete trials have the winner's very value, as where none keeps a network.
+
+    The search tells these from the winner by nothing but their order.
+    """
+    return sum(trial.value == winner.value for trial in complete(finished)) - 1
+
+
 def fresh_experiments(winner: Experiment, repeats: int) -> list[Experiment]:
     """The winner under seeds of its own: other folds, weights and orders than chose it."""
     seed = winner.run.seed

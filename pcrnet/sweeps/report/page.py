@@ -13,7 +13,7 @@ from pcrnet.run_layout import RunLayout
 from pcrnet.storage import read_record
 from pcrnet.sweeps.estimate import WinnerEstimate
 from pcrnet.sweeps.folder.layout import SweepLayout
-from pcrnet.sweeps.folder.ledger import best_of
+from pcrnet.sweeps.folder.ledger import best_of, equals_of
 from pcrnet.sweeps.folder.records import FinishedTrial
 from pcrnet.sweeps.folder.table import shown
 from pcrnet.sweeps.plan.objective import direction_of
@@ -75,6 +75,7 @@ def render_sweep(
             "more_is_better": direction_of(sweep.config.objective) == "maximize",
             "search": sweep.config.search.kind,
             "winner": best,
+            "equals": 0 if best is None else equals_of(best, finished),
             "winning": []
             if best is None
             else [(key, _brief(value)) for key, value in best.proposal.values.items()],

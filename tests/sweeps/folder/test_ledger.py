@@ -7,7 +7,7 @@ import pytest
 from pcrnet.storage import make_folder
 from pcrnet.sweeps.folder import ledger as module
 from pcrnet.sweeps.folder.layout import TrialLayout
-from pcrnet.sweeps.folder.ledger import Ledger, best_of, fresh_experiments
+from pcrnet.sweeps.folder.ledger import Ledger, best_of, equals_of, fresh_experiments
 from pcrnet.sweeps.folder.records import (
     FinishedTrial,
     FitNote,
@@ -82,6 +82,12 @@ def test_the_best_is_the_first_of_equals_and_complete(make_sweep):
     assert best_of(make_sweep(), trials) is trials[1]
     assert best_of(make_sweep(objective="yT0/auc"), trials) is trials[4]
     assert best_of(make_sweep(), trials[3:4]) is None
+
+
+def test_trials_of_the_very_value_of_the_winner_are_counted():
+    trials = [trial(0, 0.5), trial(1, 0.3), trial(2, 0.3), trial(3, None, "failed"), trial(4, 0.3)]
+    assert equals_of(trials[1], trials) == 2
+    assert equals_of(trials[0], trials) == 0
 
 
 def test_a_loss_of_nothing_is_still_the_best(make_sweep):

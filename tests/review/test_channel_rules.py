@@ -1,7 +1,7 @@
 """What is taken for what."""
 
 from pcrnet.config.layers import load_experiment
-from pcrnet.imaging.channel_rules import rules_in_words
+from pcrnet.review.channel_rules import rules_in_words
 
 
 def _lines(*settings):
