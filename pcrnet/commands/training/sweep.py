@@ -52,7 +52,8 @@ def _sweep(options: argparse.Namespace) -> None:
         f"{sweep.config.objective.metric} by {how}: {shown}; "
         f"it won with {found['won_with']:.4f}, which is optimistic\n"
     )
-    if equals := found.get("equals"):
+    equals = found.get("equals")
+    if isinstance(equals, int) and equals:
         sys.stderr.write(
             f"{equals} other trial{'s' if equals > 1 else ''} reached exactly the same value: "
             "nothing but their order makes one of them the winner\n"
