@@ -50,9 +50,9 @@ from pcrnet.training.events import (
     RunEvent,
     StageStarted,
 )
-from pcrnet.training.fit import MODEL_FOLDER, FitJob, epochs_of_fit, networks_of_fit
+from pcrnet.training.fit import MODEL_FOLDER, FitJob, networks_of_fit
 from pcrnet.training.interrupts import heeding_interrupts
-from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
+from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits, rivals_to_train
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
         listen(Remark(f"{', '.join(ignored)}: ignored, settings stand in the configuration"))
     names = tuple(plan.name for plan in plans)
     networks = networks_of_fit(job.experiment)
-    listen(FitsPlanned(names, epochs_of_fit(job.experiment), networks))
+    listen(FitsPlanned(names, networks, job.training.max_epochs))
     run_fits(job, plans, listen)
 
 
@@ -233,12 +233,11 @@ def _judge_rivals(
     """Other models on the same folds, by the same procedure."""
     experiment = job.experiment
     evaluation = experiment.evaluation
+    rivals = rivals_to_train(experiment, len(job.covariates))
     for kind in evaluation.rivals:
-        if kind == experiment.model.kind:
-            continue
-        if not job.covariates and not RIVALS[kind].rests_on_scans:
+        if kind not in rivals and kind != experiment.model.kind:
             listen(Remark(f"rival {kind} is left out: it rests on covariates, and none is named"))
-            continue
+    for kind in rivals:
         listen(StageStarted(f"Rival: {kind}"))
         own = experiment.model_copy(update={"model": rival_config(kind)})
         place = run.rivals / kind

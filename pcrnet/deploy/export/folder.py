@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pcrnet.drafts import draft_of, sweep_abandoned
 from pcrnet.errors import OutputError
-from pcrnet.storage import make_folder, writing_to
+from pcrnet.storage import folder_draft, writing_to
 
 
 @contextmanager
@@ -20,18 +18,13 @@ def new_folder(path: Path) -> Iterator[Path]:
         OutputError: Something stands there already, or nothing can be written there.
     """
     require_free(path)
-    sweep_abandoned(path.absolute().parent, below=False)
-    # Of this process alone: of two that make the same folder, one finds that it came too late.
-    partial = draft_of(path.absolute())
-    try:
-        yield make_folder(partial)
-        require_free(path)
+    with folder_draft(path) as draft:
+        yield draft
+        require_free(path)  # of two that make the same folder, one finds that it came too late
         with writing_to(path):
             if path.is_dir():
                 path.rmdir()
-            partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            draft.rename(path)
 
 
 def require_free(path: Path) -> None:
