@@ -136,7 +136,7 @@ class RunConsole:
     def _move(self, done: int, total: int, what: str, remark: str) -> None:
         if self._task is None:
             self._task = self._bar.add_task(what, total=total, remark=remark)
-        self._bar.update(self._task, completed=done, total=total, remark=remark)
+        self._bar.update(self._task, description=what, completed=done, total=total, remark=remark)
 
 
 class _FitClock:

@@ -107,16 +107,14 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         write_example_pictures(run, job, judged.predictions, simulated=simulated)
 
         listen(StageStarted("Bundle"))
-        _write_bundle(run, job, judged, final, simulated)
+        _write_bundle(run, job, judged, final, listen, simulated=simulated)
         for number in range(2, evaluation.repeats + 1):
             _repeat(number, job, scans, run.repeat(number), listen)
 
         listen(StageStarted("Report"))
         from pcrnet.evaluation.analysis import evaluate_run
 
-        report = evaluate_run(run.path)
-        if evaluation.caution:
-            listen(Remark(evaluation.caution))
+        report = evaluate_run(run.path, progress=lambda part: listen(Remark(part)))
     return RunResult(run.path, report, run.bundle)
 
 
@@ -276,7 +274,13 @@ def _case_mix(run: RunLayout, job: FitJob) -> Mapping[str, Any]:
 
 
 def _write_bundle(
-    run: RunLayout, job: FitJob, judged: Judged, final: FittedDecision, simulated: bool
+    run: RunLayout,
+    job: FitJob,
+    judged: Judged,
+    final: FittedDecision,
+    listen: Listener,
+    *,
+    simulated: bool,
 ) -> None:
     """The model that learned from everybody, with the calibrator fitted on what others left out."""
     experiment = job.experiment
@@ -294,6 +298,7 @@ def _write_bundle(
         trained_on=marks_of_all(job.patients, job.cache().memo),
         case_mix=_case_mix(run, job),
     )
+    listen(Remark("describing the training patients"))
     applicability = Applicability.fit(
         model,
         job.patients,
@@ -305,4 +310,5 @@ def _write_bundle(
         calibration=experiment.judging.calibration,
         prob=judged.predictions.prob,
     )
+    listen(Remark("writing the bundle, with its answers to the golden cases"))
     write_bundle(run.bundle, manifest, model, applicability)

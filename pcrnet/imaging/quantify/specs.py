@@ -91,9 +91,9 @@ class Channels:
     @property
     def beside_adc(self) -> tuple[BesideAdc, ...]:
         """Each signal that shows where tumour is, with each ADC channel."""
-        made_of = {pet: (pet,) for pet in self.pet} | (
-            {DCE: self.phases[:2]} if self.phases else {}
-        )
+        made_of: dict[str, tuple[str, ...]] = {pet: (pet,) for pet in self.pet}
+        if self.phases:
+            made_of[DCE] = self.phases[:2]
         return tuple(
             BesideAdc(signal, adc, (*scans, adc))
             for (signal, scans), adc in product(made_of.items(), self.adc)

@@ -189,10 +189,10 @@ def measure_change(
             differ(channel, adc.QUANTITIES)
             then_map, now_map = (scan.values for scan in scans)
             named.add(channel, change.measure_voxelwise_difference(then_map, now_map, place))
-    for pair in channels.beside_adc:
-        excess = _pair(pair.signal, first[0].excess, later[0].excess)
-        if excess is not None and _pair(pair.adc, one, other) is not None:
-            differ(pair.name, joint.SOLID)
+    for beside in channels.beside_adc:
+        excess = _pair(beside.signal, first[0].excess, later[0].excess)
+        if excess is not None and _pair(beside.adc, one, other) is not None:
+            differ(beside.name, joint.SOLID)
     for channel in channels.signal:
         if _pair(channel, one, other) is not None:
             differ(channel, signal.QUANTITIES)
