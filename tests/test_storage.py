@@ -18,6 +18,7 @@ from pcrnet.storage import (
     create_once,
     folder_draft,
     make_folder,
+    read_arrays,
     read_bounded,
     read_json,
     read_record,
@@ -369,3 +370,15 @@ def test_a_file_is_no_folder_to_replace(tmp_path: Path) -> None:
     ):
         replace_folder(draft, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "precious"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\x08" + bytes(7) + b'{"a":1}'])
+def test_arrays_that_are_none_are_named_with_the_remedy(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "a.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="the ridge cannot be loaded") as caught:
+        read_arrays(path, "ridge", remedy="copy it again")
+    assert caught.value.remedy == "copy it again"

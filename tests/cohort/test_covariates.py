@@ -2,9 +2,10 @@
 
 import pytest
 
-from pcrnet.cohort.covariates import as_number, mixed_covariates
+from pcrnet.cohort.covariates import as_number, mixed_covariates, number_of
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient
+from pcrnet.errors import CohortError
 
 
 def _column(*values):
@@ -40,3 +41,13 @@ def test_every_column_is_looked_at():
 def test_only_finite_numbers_are_numbers():
     assert as_number(" 1e3 ") == 1000.0
     assert [as_number(text) for text in ("inf", "nan", "", "1,5", "T1")] == [None] * 5
+
+
+def test_the_number_of_a_patient_is_known_unknown_or_refused_without_its_text():
+    known, unknown, word = _column("51", None, "fifty")
+    assert number_of(known, "age") == 51.0
+    assert number_of(unknown, "age") is None
+    with pytest.raises(CohortError, match="text") as caught:
+        number_of(word, "age")
+    assert (caught.value.patient, caught.value.field) == ("P2", "age")
+    assert "fifty" not in str(caught.value)
