@@ -9,7 +9,6 @@ import io
 import json
 import math
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pcrnet.csv_text import unguard
-from pcrnet.drafts import draft_of, sweep_abandoned
+from pcrnet.drafts import draft_of
 from pcrnet.errors import IntegrityError, OutputError
 
 if TYPE_CHECKING:
@@ -169,53 +168,6 @@ def make_folder(path: Path) -> Path:
     with writing_to(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-@contextmanager
-def folder_draft(path: Path) -> Iterator[Path]:
-    """Yield a folder of this process alone, to be filled and then given the name ``path``.
-
-    What is left of it when the block ends is removed, and before it begins what processes that were
-    killed have left beside ``path``.
-
-    Raises:
-        OutputError: Nothing can be written there.
-    """
-    target = path.absolute()
-    sweep_abandoned(target.parent, below=False)
-    draft = draft_of(target)
-    try:
-        yield make_folder(draft)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def replace_folder(draft: Path, path: Path) -> None:
-    """Give a draft its name, in the place of the folder that has it.
-
-    The folders change places by renaming: whoever is killed meanwhile leaves either, or for an
-    instant none, and never a half. Of several that do so at once the last one stays.
-
-    Raises:
-        OutputError: It cannot be done; a file stands there, say.
-    """
-    target = path.absolute()
-    with writing_to(path):
-        while True:
-            old = draft_of(target)
-            try:
-                if target.is_dir():
-                    target.rename(old)
-                draft.rename(target)
-                return
-            except FileNotFoundError:
-                if not draft.is_dir():
-                    raise
-            except OSError as error:  # another process was quicker between the two lines
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-            finally:
-                shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -16,14 +16,12 @@ from pcrnet.errors import IntegrityError, OutputError
 from pcrnet.storage import (
     atomic_path,
     create_once,
-    folder_draft,
     make_folder,
     read_arrays,
     read_bounded,
     read_json,
     read_record,
     read_rows,
-    replace_folder,
     sha256_file,
     sha256_json,
     taking_apart,
@@ -322,54 +320,6 @@ def test_two_who_write_one_file_at_once_leave_one_of_both(tmp_path: Path) -> Non
         other.write_text("other")
     assert (tmp_path / "a").read_text() in {"one", "other"}
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
-
-
-def test_a_draft_takes_the_place_of_the_folder_that_was_there(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    for text in ("old", "new"):
-        with folder_draft(out) as draft:
-            (draft / text).write_text(text)
-            replace_folder(draft, out)
-    assert [path.name for path in out.iterdir()] == ["new"]
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def test_of_drafts_of_one_folder_none_disturbs_another(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    with folder_draft(out) as first, folder_draft(out) as second:
-        for draft in (first, second):
-            (draft / "name").write_text(draft.name)
-        replace_folder(second, out)
-        replace_folder(first, out)
-        assert (out / "name").read_text() == first.name
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def test_processes_that_replace_a_folder_at_once_leave_a_whole_one(tmp_path: Path) -> None:
-    code = (
-        "import sys, pathlib; from pcrnet.storage import folder_draft, replace_folder\n"
-        "out = pathlib.Path(sys.argv[1])\n"
-        "for _ in range(100):\n"
-        "    with folder_draft(out) as draft:\n"
-        "        for name in 'abc': (draft / name).write_text(sys.argv[2])\n"
-        "        replace_folder(draft, out)\n"
-    )
-    out = tmp_path / "out"
-    writers = [subprocess.Popen([sys.executable, "-c", code, str(out), str(n)]) for n in range(3)]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
-    assert {path.name for path in out.iterdir()} == set("abc")
-    assert len({path.read_text() for path in out.iterdir()}) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def test_a_file_is_no_folder_to_replace(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("precious")
-    with (
-        pytest.raises(OutputError, match="a file stands"),
-        folder_draft(tmp_path / "out") as draft,
-    ):
-        replace_folder(draft, tmp_path / "out")
-    assert (tmp_path / "out").read_text() == "precious"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\x08" + bytes(7) + b'{"a":1}'])

@@ -13,6 +13,7 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import without_weights
 from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
 from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.folders import folder_draft, replace_folder
 from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.manifest import (
     APPLICABILITY_FOLDER,
@@ -28,7 +29,7 @@ from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.prediction.predictor import Predictor
 from pcrnet.imaging.units import channel_unit
 from pcrnet.models.contract import FittedModel
-from pcrnet.storage import folder_draft, replace_folder, sha256_file, write_json, write_text
+from pcrnet.storage import sha256_file, write_json, write_text
 
 
 def describe_bundle(
