@@ -85,7 +85,9 @@ def table_of(world: World, experiment: Experiment, weights: Weights | None) -> T
     specs = quantity_specs(experiment.data, experiment.imaging)
     modelled = [spec.name for spec in specs if spec.modelled]
     aside = [spec.name for spec in specs if not spec.modelled]
-    values, others, moments = [], [], []
+    values: list[list[float]] = []
+    others: list[list[float]] = []
+    moments: list[list[float]] = []
     for patient in world.patients:
         tensor = cache.get(patient)
         measured = tensor.quantities.values
@@ -100,12 +102,21 @@ def table_of(world: World, experiment: Experiment, weights: Weights | None) -> T
     cells = np.stack(
         [(known["yT0"] == breast) & (known["yN0"] == nodes) for breast, nodes in CELLS], axis=1
     )
-    arrays = (np.array(each, dtype=np.float64) for each in (values, others, moments))
-    if weights is None:
-        none = np.empty((len(cells), 0))
-        return Table(*arrays, world.truth.biology, cells, none, none)
-    fields = fields_of(world.patients, experiment, world.folder / "fields")
-    return Table(*arrays, world.truth.biology, cells, *told_and_pooled(fields, weights), fields)
+    fields = None
+    learned = features = np.empty((len(cells), 0))
+    if weights is not None:
+        fields = fields_of(world.patients, experiment, world.folder / "fields")
+        learned, features = told_and_pooled(fields, weights)
+    return Table(
+        values=np.array(values, dtype=np.float64),
+        others=np.array(others, dtype=np.float64),
+        moments=np.array(moments, dtype=np.float64),
+        biology=world.truth.biology,
+        cells=cells,
+        learned=learned,
+        features=features,
+        fields=fields,
+    )
 
 
 def record(

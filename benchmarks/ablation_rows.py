@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +56,8 @@ class Table:
 
     def rows(self, chosen: NDArray[np.bool_] | slice) -> Table:
         """Some of the patients."""
-        columns = (getattr(self, name)[chosen] for name in _COLUMNS)
-        return Table(*columns, None if self.fields is None else self.fields.rows(chosen))
+        columns = {name: getattr(self, name)[chosen] for name in _COLUMNS}
+        return Table(**columns, fields=None if self.fields is None else self.fields.rows(chosen))
 
 
 _COLUMNS = tuple(one.name for one in fields(Table) if one.name != "fields")
@@ -64,9 +65,11 @@ _COLUMNS = tuple(one.name for one in fields(Table) if one.name != "fields")
 
 def joined(tables: Sequence[Table]) -> Table:
     """Cohorts one after the other."""
-    columns = (np.concatenate([getattr(table, name) for table in tables]) for name in _COLUMNS)
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in tables]) for name in _COLUMNS
+    }
     seen = [table.fields for table in tables if table.fields is not None]
-    return Table(*columns, joined_fields(seen) if seen else None)
+    return Table(**columns, fields=joined_fields(seen) if seen else None)
 
 
 class Features:
@@ -126,12 +129,12 @@ def gaussian_process(
         return 0.25 * np.exp(-distance / width)
 
     own = kernel(features, features)
-    dual = np.zeros(len(features))
+    dual: FloatArray = np.zeros(len(features))
     for _ in range(30):
         prob = expit(offset + own @ dual)
         weight = np.maximum(prob * (1.0 - prob), 1e-6)
         target = own @ dual + (label - prob) / weight
-        dual = np.linalg.solve(own + np.diag(1.0 / weight), target)
+        dual = np.asarray(np.linalg.solve(own + np.diag(1.0 / weight), target), dtype=np.float64)
     return kernel(others, features) @ dual
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from harness import compare, describe_torch, publish
@@ -40,14 +41,12 @@ def competitors(batch: int) -> dict[str, Callable[[], object]]:
 
     def ours() -> None:
         parameters = draw(config, range(batch), TIMEPOINTS, CHANNELS, 2)
-        moved = parameters._replace(
-            **{
-                name: value.to(device)
-                for name, value in parameters._asdict().items()
-                if isinstance(value, torch.Tensor)
-            }
-        )
-        apply(*on_device, moved, config, imaging, branch, is_suv)
+        there: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in parameters._asdict().items()
+            if isinstance(value, torch.Tensor)
+        }
+        apply(*on_device, parameters._replace(**there), config, imaging, branch, is_suv)
         if device.type == "cuda":
             torch.cuda.synchronize()
 

@@ -131,7 +131,7 @@ def _series(folder: Path, syntax: UID, **tags: object) -> Path:
         header.file_meta = FileMetaDataset()
         header.file_meta.TransferSyntaxUID = syntax
         header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = MRImageStorage
-        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = f"1.2.3.{number}"
+        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = UID(f"1.2.3.{number}")
         header.SeriesInstanceUID, header.Modality = "1.2.3", "MR"
         header.ImageType = ["ORIGINAL", "PRIMARY"]
         header.ImagePositionPatient = [0.0, 0.0, 3.0 * number]

@@ -9,11 +9,12 @@ and scikit-learn do everything; nothing of the quantity engine is used.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from sklearn.impute import SimpleImputer
@@ -37,18 +38,18 @@ def measure(patient: Patient) -> list[float]:
         return [np.nan] * (1 + 2 * _A_VISIT)
     mask = nib.load(path)
     inside = np.argwhere(np.asanyarray(mask.dataobj) > 0)
-    points = nib.affines.apply_affine(mask.affine, inside)
+    points = apply_affine(mask.affine, inside)
     volume_ml = len(inside) * abs(np.linalg.det(mask.affine[:3, :3])) / 1000.0
     found = [float(np.log(volume_ml))]
     for visit in VISITS:
         scans = patient.visits[visit].scans
 
-        def read(channel: str, scans: dict[str, Path] = scans) -> tuple[FloatArray, FloatArray]:
+        def read(channel: str, scans: Mapping[str, Path] = scans) -> tuple[FloatArray, FloatArray]:
             if channel not in scans:
                 return np.full(len(points), np.nan), np.full(1, np.nan)
             image = nib.load(scans[channel])
             array = np.asarray(image.dataobj, dtype=np.float64)
-            index = nib.affines.apply_affine(np.linalg.inv(image.affine), points)
+            index = apply_affine(np.linalg.inv(image.affine), points)
             return map_coordinates(array, index.T, order=1, mode="nearest"), array
 
         found += _of_a_visit(read)

@@ -24,6 +24,8 @@ import tempfile
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
+from typing import Literal
 
 from harness import describe_machine, publish
 
@@ -66,12 +68,13 @@ print(json.dumps({
 """
 
 
-def _made(fixtures: object, folder: Path, *overrides: str, networks: int = 1) -> Path:
+def _made(fixtures: ModuleType, folder: Path, *overrides: str, networks: int = 1) -> Path:
     """A bundle of networks that were disturbed at random, by the makers of the tests."""
     from pcrnet.config.layers import load_experiment
     from pcrnet.deploy.packing import describe_bundle, write_bundle
     from pcrnet.models.contract import FitRequest
     from pcrnet.models.kinds import fit_model
+    from pcrnet.models.network_model import NetworkModel
 
     experiment = load_experiment(["data.covariates=[age, grade]", "model.networks=1", *overrides])
     request = FitRequest(
@@ -84,9 +87,10 @@ def _made(fixtures: object, folder: Path, *overrides: str, networks: int = 1) ->
         seed=3,
         optimise=fixtures.disturb,
     )
-    model = fit_model(experiment.model, request)
+    fitted = fit_model(experiment.model, request)
+    assert isinstance(fitted, NetworkModel)
     model = dataclasses.replace(
-        model, networks=model.networks * networks, encodings=model.encodings * networks
+        fitted, networks=fitted.networks * networks, encodings=fitted.encodings * networks
     )
     manifest = describe_bundle(
         experiment,
@@ -101,14 +105,16 @@ def _made(fixtures: object, folder: Path, *overrides: str, networks: int = 1) ->
     return folder
 
 
-def _fixtures(path: str) -> object:
+def _fixtures(path: str) -> ModuleType:
     spec = spec_from_file_location("fixtures", _ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def _networks(fixtures: object, folder: Path) -> dict[str, object]:
+def _networks(fixtures: ModuleType, folder: Path) -> dict[str, object]:
     from pcrnet.deploy.bundle import Bundle
     from pcrnet.deploy.export.decision.graph import DecisionGraph
     from pcrnet.deploy.export.exporting import ExportOptions, export_bundle, worst
@@ -148,7 +154,11 @@ def _ward(bundle: Path, folder: Path) -> dict[str, object]:
     from pcrnet.deploy.export.exporting import ExportOptions, export_bundle, worst
 
     found: dict[str, object] = {}
-    for form, name in (("onnx", "model.onnx"), ("torch", "model.pt2")):
+    forms: tuple[tuple[Literal["onnx", "torch"], str], ...] = (
+        ("onnx", "model.onnx"),
+        ("torch", "model.pt2"),
+    )
+    for form, name in forms:
         export = export_bundle(bundle, folder / form, ExportOptions(form))
         found[name] = worst(export.agreements).to_dict() | {"patterns": len(export.agreements)}
     python = _fresh(folder / "fresh")
@@ -181,7 +191,7 @@ def _in(python: Path, *arguments: str | Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, env=clean).stdout
 
 
-def _matrix(fixtures: object, sizes: object, folder: Path) -> dict[str, object]:
+def _matrix(fixtures: ModuleType, sizes: ModuleType, folder: Path) -> dict[str, object]:
     from pcrnet.deploy.bundle import Bundle
     from pcrnet.deploy.export.decision.graph import DecisionGraph
     from pcrnet.deploy.export.exporting import worst

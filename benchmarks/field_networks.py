@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.fields import CHANNELS, Fields
-from benchmarks.pretraining import Measurer, stacked
+from benchmarks.pretraining import Measurer, in_channels_last, stacked
 from pcrnet.models.dual_branch.joint_head import joint_log_cells
 
 FloatArray = NDArray[np.float64]
@@ -158,7 +158,7 @@ def correction(
     """
     torch.manual_seed(seed)
     network = FieldNetwork(recipe, quantities.shape[1], weights)
-    network = network.to(memory_format=torch.channels_last_3d)
+    in_channels_last(network)
     head = [*network.head.parameters()]
     if network.auxiliary is not None:
         head += [*network.auxiliary.parameters()]
@@ -209,10 +209,11 @@ def told_and_pooled(fields: Fields, weights: Weights) -> tuple[FloatArray, Float
         (n, 2·15) targets, in standard deviations of the lesions it was trained on, and (n, 2·96)
         its features.
     """
-    model = Measurer().to(memory_format=torch.channels_last_3d)
+    model = in_channels_last(Measurer())
     model.load_state_dict(weights)
     model.eval()
-    told, features = [], []
+    told: list[Tensor] = []
+    features: list[Tensor] = []
     for first in range(0, len(fields.lesion), 32):
         seen = Seen.of(fields, slice(first, first + 32))
         pairs = seen.pairs.flatten(0, 1).contiguous(memory_format=torch.channels_last_3d)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class Fields:
     outline: NDArray[np.float16]
     region: NDArray[np.float16]
 
-    def rows(self, chosen: slice | NDArray[np.int64]) -> Fields:
+    def rows(self, chosen: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Fields:
         """Some of the patients."""
         return Fields(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
@@ -74,7 +75,8 @@ def fields_of(patients: tuple[Patient, ...], experiment: Experiment, folder: Pat
             survey = survey_scans(scans, experiment.data, experiment.imaging)
             part = place.with_suffix(".part")
             with part.open("wb") as file:
-                np.savez(file, **dict(zip(_NAMES, _fields(survey), strict=True)))
+                arrays: dict[str, Any] = dict(zip(_NAMES, _fields(survey), strict=True))
+                np.savez(file, **arrays)
             part.replace(place)
             if number % 50 == 0:
                 print(f"fields of {number + 1} of {len(patients)} patients", flush=True)

@@ -26,6 +26,7 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 os.environ |= {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
 
@@ -135,7 +136,7 @@ class Run:
         child = os.fork()
         if child:
             return child
-        memory.available_memory = lambda: (1 << 40) if side_by_side else 0
+        patch.object(memory, "available_memory", lambda: (1 << 40) if side_by_side else 0).start()
         os.setsid()  # its session is how its workers are found
         code = 0
         try:

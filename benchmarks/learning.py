@@ -28,6 +28,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -41,7 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.crude import crude_features, ridge_probability
 from benchmarks.harness import commit, describe_torch, keep
-from pcrnet.cohort.outcome import HEADS
+from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.cohort.table import Patient, read_cohort
 from pcrnet.config.data import SimulationConfig
 from pcrnet.config.experiment import Experiment
@@ -62,7 +63,7 @@ from pcrnet.training.crossval import run_fits
 from pcrnet.training.fit import MODEL_FOLDER, FitJob
 from pcrnet.training.plan import SHIPPED_FIT, plan_fits
 
-JUDGED = ("yT0", "yT0yN0")
+JUDGED: tuple[Head, ...] = ("yT0", "yT0yN0")
 FRESH, FRESH_SEED = 600, 900_000  # far from any seed that a cohort is trained on
 MODELS = {
     "network": [],
@@ -72,7 +73,7 @@ MODELS = {
     "resnet10": ["model.kind=monai", "model.backbone=resnet10"],
 }
 _RIVALS = ("quantitative", "clinical", "crude", "biology")
-Said = Mapping[str, NDArray[np.float64]]
+Said = Mapping[Head, NDArray[np.float64]]
 """Head to the probability of each fresh patient."""
 
 
@@ -158,7 +159,7 @@ class Shipped:
         return head_probabilities(self.calibrator.cells(logits))
 
 
-def biology_ridge(truth: Truth, rows: NDArray[np.int64], fresh: Truth, head: str) -> np.ndarray:
+def biology_ridge(truth: Truth, rows: NDArray[np.int64], fresh: Truth, head: Head) -> np.ndarray:
     """A cross-validated ridge on the true biology of the training patients."""
     model = make_pipeline(
         StandardScaler(), LogisticRegressionCV(Cs=np.geomspace(1e-3, 1, 7), scoring="neg_log_loss")
@@ -252,11 +253,13 @@ class Results:
     ) -> None:
         """Add a model's records, keep what it said, and compare it with whom there is."""
         self._said.mkdir(parents=True, exist_ok=True)
-        np.savez(self._place(key), **said)
+        arrays: dict[str, Any] = {str(head): prob for head, prob in said.items()}
+        np.savez(self._place(key), **arrays)
         for head in JUDGED:
             label = truth.outcome[head]
             found = score(said[head], label) | expected(said[head], truth.prob(head))
-            share = round((found["auc"] - 0.5) / max(float(excess[head]), 1e-3), 3)
+            above = None if found["auc"] is None else found["auc"] - 0.5
+            share = None if above is None else round(above / max(float(excess[head]), 1e-3), 3)
             record = {**key, "head": head, **found, "share": share, "seconds": round(seconds, 1)}
             self.records.append({**record, **self._about})
             print(json.dumps(record), flush=True)

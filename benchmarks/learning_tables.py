@@ -119,7 +119,7 @@ def loss_of(said: Path, key: Record, label: np.ndarray) -> np.ndarray:
 
 def outcomes(worlds: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
     """World and head to the outcomes of the fresh patients."""
-    known = {}
+    known: dict[tuple[str, str], np.ndarray] = {}
     for world in worlds:
         config = {"world": world, "patients": FRESH, "seed": FRESH_SEED}
         truth = truth_of(SimulationConfig.model_validate(config))
@@ -135,9 +135,9 @@ def tables(found: Sequence[Record], compared: Sequence[Record]) -> Iterator[str]
         yield "| model | " + " | ".join(f"n = {n}" for n in sizes) + " |"
         yield "| --- |" + " --- |" * len(sizes)
         for model in SHOWN:
-            cells = {e["n"]: f"{e['auc']:.3f} / {e['log_loss']:.3f}" for e in of(members, model)}
-            if cells:
-                yield f"| {model} | " + " | ".join(cells.get(n, "") for n in sizes) + " |"
+            at = {e["n"]: f"{e['auc']:.3f} / {e['log_loss']:.3f}" for e in of(members, model)}
+            if at:
+                yield f"| {model} | " + " | ".join(at.get(n, "") for n in sizes) + " |"
     yield "\nCalibration slope, as found and (on average over outcomes)\n"
     for key, members in grouped(found, "world", "head"):
         for model in SHOWN:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -112,11 +113,11 @@ def population(run: Path) -> tuple[list[dict[str, float]], np.ndarray]:
     reference = CohortReference({}, usual, covariates, len(values))
     rows = []
     for row, patient in enumerate(predictions.patient_id):
-        tensor = SimpleNamespace(
+        tensor: Any = SimpleNamespace(
             quantities=SimpleNamespace(values=dict(zip(names, values[row], strict=True)))
         )
         prob = {head: float(predictions.prob[head][row]) for head in HEADS}
-        who = SimpleNamespace(
+        who: Any = SimpleNamespace(
             covariates={c.name: patients[patient].get(c.name) for c in covariates}
         )
         rows.append(series_of_patient(who, tensor, prob, reference, data, imaging))

@@ -155,7 +155,9 @@ def _leak(error: PcrnetError) -> str:
     return f"quotes a value: {error}" if "CANARY" in str(error) else ""
 
 
-def _within(seconds: float, call: Callable[[], tuple[object, Sequence[str]]]) -> tuple:
+def _within(
+    seconds: float, call: Callable[[], tuple[object, Sequence[str]]]
+) -> tuple[object, Sequence[str]]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise Overtime
 

@@ -385,6 +385,7 @@ def write_small_bundle(folder: Path) -> Path:
     import torch
 
     from pcrnet.config.layers import load_experiment
+    from pcrnet.config.model import NetworkConfig
     from pcrnet.data.clinical import CategoricalEncoding, ClinicalEncoding, NumericEncoding
     from pcrnet.decision.calibrators import ChainCalibrator
     from pcrnet.deploy.packing import describe_bundle, write_bundle
@@ -406,6 +407,7 @@ def write_small_bundle(folder: Path) -> Path:
         (NumericEncoding("age", 50.0, 10.0), CategoricalEncoding("grade", ("high", "low")))
     )
     torch.manual_seed(0)
+    assert isinstance(experiment.model, NetworkConfig)
     network = PcrNet(
         experiment.data,
         experiment.imaging,

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 from pcrnet.config.data import SimulationConfig
 from pcrnet.simulation import trial
+from pcrnet.simulation.enrolment import enrol
 from pcrnet.simulation.pattern.scanner import CalibratedScanner
 from pcrnet.simulation.scanner import Scanner
 from pcrnet.simulation.worlds import WORLDS
+from pcrnet.storage import write_text
 
 _ORIENTATIONS = ("LPS", "RAS", "LPI", "PIR", "LIP", "RAI", "LAS", "PSR")
 
@@ -44,15 +47,11 @@ def simulate_new_sites(directory: Path, config: SimulationConfig) -> Path:
     world = WORLDS[config.world]
     scanners = tuple(new_scanner(model, rng) for model in world.scanners)
     spacing = float(config.mri_spacing_mm * rng.uniform(0.88, 1.12))
-    before = trial.WORLDS
-    trial.WORLDS = {config.world: replace(world, scanners=scanners)}
-    try:
+    with patch.object(trial, "WORLDS", {config.world: replace(world, scanners=scanners)}):
         here = config.model_copy(update={"mri_spacing_mm": spacing})
         for index in range(config.patients):
             trial.make_patient(directory, here, index)
-        enrolled = [trial.enrol(here, index) for index in range(config.patients)]
-    finally:
-        trial.WORLDS = before
+        enrolled = [enrol(here, index) for index in range(config.patients)]
     table = directory / "cohort.csv"
-    trial.write_text(table, trial._table([trial._cohort_row(each) for each in enrolled]))
+    write_text(table, trial._table([trial._cohort_row(each) for each in enrolled]))
     return table

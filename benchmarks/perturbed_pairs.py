@@ -92,8 +92,8 @@ def later_visit(volume: Volume, *ways_back: Back, seed: int, lesion: bool = Fals
     if volume.unit != "SUVbw":
         u, v, w = (np.linspace(-0.5, 0.5, n) for n in shape)
         seen = seen * np.exp(0.3 * u[:, None, None] - 0.4 * v[:, None] + 0.3 * w * v[:, None])
-    seen = seen + 0.03 * np.percentile(array, 99) * rng.normal(size=shape)
-    return Volume(np.abs(seen).astype(np.float32), volume.affine, volume.unit)
+    noise = 0.03 * np.percentile(array, 99) * rng.normal(size=shape)
+    return Volume(np.abs(seen + noise).astype(np.float32), volume.affine, volume.unit)
 
 
 def cropped(volume: Volume, margin_mm: float) -> Volume:

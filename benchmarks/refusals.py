@@ -71,8 +71,8 @@ def pairs(groups: dict[str, dict[str, Volume]]) -> Iterator[tuple[str, str, str,
                 affine = other.affine.copy()
                 affine[:3, 3] += middle - middle_mm(other)
                 yield group, name, "another patient", first, Volume(other.array, affine, other.unit)
-    visits = list(groups["CMB T2"].values())
-    yield "CMB T2", "both visits", "as acquired, four months apart", *visits
+    first, later = groups["CMB T2"].values()
+    yield "CMB T2", "both visits", "as acquired, four months apart", first, later
 
 
 def shows_front(scan: Volume) -> bool:

@@ -22,7 +22,7 @@ from harness import describe_machine, publish
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from pcrnet.cohort.outcome import HEADS
+from pcrnet.cohort.outcome import HEADS, Head
 from pcrnet.config.experiment import Experiment
 from pcrnet.evaluation.analysis import evaluate_run
 from pcrnet.evaluation.tables.predictions import Predictions, write_predictions
@@ -68,7 +68,7 @@ def make_predictions(patients: int, strength: float) -> Predictions:
     )
 
 
-def _chain(*logits: np.ndarray) -> dict[str, np.ndarray]:
+def _chain(*logits: np.ndarray) -> dict[Head, np.ndarray]:
     q, r, s = expit(np.array(logits))
     return {"yT0": q, "yN0": q * r + (1 - q) * s, "yT0yN0": q * r}
 

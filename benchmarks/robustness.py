@@ -51,7 +51,7 @@ from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.contract import FitRequest, FittedModel
 from pcrnet.models.kinds import fit_model
 from pcrnet.simulation.trial import COVARIATES
-from pcrnet.simulation.truth import truth_of
+from pcrnet.simulation.truth import VisitName, truth_of
 from pcrnet.training.plan import judged_fits
 
 BoolArray = NDArray[np.bool_]
@@ -93,7 +93,7 @@ def of_hidden(experiment: Experiment, train: World, fresh: World, place: Path) -
         )
         for head in JUDGED:
             label = fresh.truth.outcome[head]
-            visit = "baseline" if name == "interim" else "interim"
+            visit: VisitName = "baseline" if name == "interim" else "interim"
             yield {
                 "what": "hidden",
                 "hidden": name,

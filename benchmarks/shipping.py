@@ -29,6 +29,7 @@ from scipy.stats import norm
 from scipy.stats.qmc import Sobol
 from toy_learners import COVARIATES, FOLDS, WORLDS, Trial, World, chance_of_both, run_trial
 
+from pcrnet.cohort.outcome import Head
 from pcrnet.config.evaluation import (
     ChainCalibration,
     EvaluationConfig,
@@ -65,7 +66,9 @@ from pcrnet.evaluation.statistics.precision_recall import average_precision
 from pcrnet.evaluation.statistics.shipped import shipped_metrics
 from pcrnet.storage import write_text
 
-HEAD = "yT0yN0"
+HEAD: Head = "yT0yN0"
+Record = dict[str, list[float | None]]
+"""Metric to what one trial found of it."""
 OTHERS, FEWER_OTHERS, BOOTSTRAP_DRAWS = 4_096, 1_024, 200
 RULES: dict[str, OperatingPointConfig] = {
     "prevalence": PrevalenceRule(),
@@ -144,10 +147,10 @@ def one_trial(
             for logits, decision in zip(of_fits, judged.decisions, strict=True)
         ]
         for name, estimate in found.items():
-            values = [each[name] for each in of_judged]
+            values = [value for each in of_judged if (value := each[name]) is not None]
             yield Found(
                 name if name in SHARED else f"{rule}: {name}",
-                None if None in values else float(np.mean(values)),
+                float(np.mean(values)) if len(values) == len(of_judged) else None,
                 estimate,
                 true[name],
                 for_shipped[name],
@@ -183,11 +186,12 @@ def truth(
 ) -> dict[str, float | None]:
     """What a fit with its calibrator and threshold is expected to do to many others."""
     prob = np.clip(head_probabilities(decision.calibrator.cells(logits))[HEAD], FEWEST, 1 - FEWEST)
-    called = prob > decision.thresholds[HEAD]
-    found: dict[str, float | None] = {
-        "sensitivity": float(called @ chance / chance.sum()),
-        "specificity": float(~called @ (1 - chance) / (1 - chance).sum()),
-    }
+    point = decision.thresholds[HEAD]
+    found: dict[str, float | None] = {"sensitivity": None, "specificity": None}
+    if point is not None:
+        called = prob > point
+        found["sensitivity"] = float(called @ chance / chance.sum())
+        found["specificity"] = float(~called @ (1 - chance) / (1 - chance).sum())
     if not whole:
         return found
     order = np.argsort(-prob, kind="stable")
@@ -245,18 +249,18 @@ def study(
     name: str,
     world: World,
     seed: int,
-    kept: list[dict],
+    kept: list[Record],
     prior_patients: float,
-) -> list[dict]:
+) -> list[Record]:
     """One record a trial, those that are kept not made again."""
     number = list(WORLDS).index(name)
     others = draw_others(world, np.random.default_rng([seed, n, number]))
     for at in range(len(kept), trials):
         generator = np.random.default_rng([seed, n, number, at])
-        record = {}
+        record: Record = {}
         for found in one_trial(run_trial(n, world, generator), others, at, prior_patients):
-            numbers = (found.of_judged, *_told(found.judged), found.of_shipped)
-            numbers += (*_told(found.shipped), found.limit)
+            judged, shipped = _told(found.judged), _told(found.shipped)
+            numbers = (found.of_judged, *judged, found.of_shipped, *shipped, found.limit)
             record[found.name] = [None if x is None else round(x, 4) for x in numbers]
         kept.append(record)
     return kept
@@ -266,9 +270,9 @@ def _told(estimate: Estimate) -> tuple[float | None, float | None, float | None]
     return estimate.value, estimate.low, estimate.high
 
 
-def summary(records: list[dict]) -> dict[str, dict[str, object]]:
+def summary(records: list[Record]) -> dict[str, dict[str, object]]:
     """Coverage of both intervals, bias, and how far claims are from the truth."""
-    found = {}
+    found: dict[str, dict[str, object]] = {}
     for metric in records[0]:
         rows = np.array([record[metric] for record in records], dtype=float)
         found[metric] = {

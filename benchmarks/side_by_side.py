@@ -86,7 +86,7 @@ def main() -> None:
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if options.one_of:
         # No resume points: a run writes one every ten seconds at most.
-        callbacks.ResumePoint.on_train_epoch_end = lambda self, trainer, module: None  # type: ignore[method-assign]
+        callbacks.ResumePoint.on_train_epoch_end = lambda self, trainer, pl_module: None  # type: ignore[method-assign]
         threads = max(1, available_cores() // options.one_of)
         print(json.dumps(train(device, options.epochs, threads)))
         return

@@ -69,13 +69,15 @@ def shipped(
         chain = RidgeChain.fit(features.of(values[kept]), cells[kept], _SEED)
         return chain.logits(features.of(asked))
 
-    logits = {}
+    logits: dict[tuple[int, ...], FloatArray] = {}
     for plan in judged_fits(config.folds, config.mode):
         out = np.isin(fold, plan.left_out)
         found = np.full((len(fold), 3), np.nan)
         found[out] = fit(~out, values[out])
         logits[plan.left_out] = found
-    singles = {out: found for out, found in logits.items() if len(out) == 1}
+    singles: dict[tuple[int, ...], FloatArray] = {
+        out: found for out, found in logits.items() if len(out) == 1
+    }
     said, kind = fit(np.ones(len(fold), dtype=bool), fresh), config.calibration.kind
     return {
         "none": joint_cells(said),
@@ -93,10 +95,13 @@ def scored(
         kind: expected(head_probabilities(cells)[head], true_prob) for kind, cells in said.items()
     }
     alone = found[reference]["expected_log_loss"]
-    return {
-        kind: {**scores, f"log_loss_less_{reference}": scores["expected_log_loss"] - alone}
-        for kind, scores in found.items()
-    }
+    less = f"log_loss_less_{reference}"
+    return {kind: {**scores, less: _less(scores, alone)} for kind, scores in found.items()}
+
+
+def _less(scores: dict[str, float | None], alone: float | None) -> float | None:
+    own = scores["expected_log_loss"]
+    return None if own is None or alone is None else own - alone
 
 
 def pooled(found: Sequence[dict[str, float | None]]) -> dict[str, object]:
@@ -142,9 +147,9 @@ def main() -> None:
                         for kind, scores in scored(said, head, fresh).items():
                             found.setdefault((kind, head), []).append(scores)
                 print(world, noise, n, round(time.process_time() - start, 1), file=sys.stderr)
-                for (kind, head), scores in found.items():
-                    key = {"world": world, "noise": noise, "n": n, "head": head}
-                    records.append({**key, "calibrator": kind, **pooled(scores)})
+                for (kind, of_head), each in found.items():
+                    key = {"world": world, "noise": noise, "n": n, "head": of_head}
+                    records.append({**key, "calibrator": kind, **pooled(each)})
     about = {"machine": describe_machine(), "commit": commit(), "fresh": options.fresh}
     publish({**about, "records": records}, options.out)
 

@@ -108,9 +108,9 @@ def main() -> None:
                     for head in HEADS:
                         for row, scores in scored(said, head, fresh.truth, options.rows[0]).items():
                             found.setdefault((row, head), []).append(scores)
-            for (row, head), scores in found.items():
-                key = {"world": world, "n": n, "head": head, "row": row}
-                records.append({**key, **pooled(scores)})
+            for (row, of_head), each in found.items():
+                key = {"world": world, "n": n, "head": of_head, "row": row}
+                records.append({**key, **pooled(each)})
                 print(json.dumps(records[-1]), flush=True)
             keep(
                 {"machine": describe_machine(), "commit": commit(), "records": records}, options.out

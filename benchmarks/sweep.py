@@ -31,6 +31,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,15 @@ os.environ |= {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"}
 
 from harness import describe_machine, publish
 
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.model import NetworkConfig
 from pcrnet.storage import write_json, write_text
-from pcrnet.sweeps.folder.layout import SweepLayout
+from pcrnet.sweeps.folder.layout import SweepLayout, TrialLayout
 from pcrnet.sweeps.folder.records import FitNote
 from pcrnet.sweeps.joining import begin, join
 from pcrnet.sweeps.plan.settings import load_sweep
 from pcrnet.sweeps.worker import Worker
+from pcrnet.training.plan import FitPlan
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "configs" / "sweeps" / "example.yaml"
@@ -89,7 +93,8 @@ def run_with_kills(
     process = subprocess.Popen(
         sweep_command(folder, 2, settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    kills, again, seen = 0, [], {}
+    kills, again = 0, []
+    seen: dict[Path, int] = {}
     began = time.monotonic()
     next_kill, next_count = None, fits
     try:
@@ -171,7 +176,15 @@ class Sleeper:
         self.layout, self.mean_s = layout, mean_s
         self.slept: list[tuple[float, float]] = []
 
-    def fit(self, experiment, plan, trial, folder, check):
+    def fit(
+        self,
+        experiment: Experiment,
+        plan: FitPlan,
+        trial: TrialLayout,
+        folder: Path,
+        check: Callable[[], None],
+    ) -> FitNote:
+        assert isinstance(experiment.model, NetworkConfig)
         began = time.time()
         if self.mean_s:
             time.sleep(self.mean_s * (0.5 + share_of(trial.path.name, plan.name)))
@@ -181,10 +194,13 @@ class Sleeper:
         width = experiment.model.width
         return FitNote(time.time() - began, tuple(width / 256 + i / 100 for i in plan.left_out))
 
-    def judge(self, experiment, trial):
+    def judge(
+        self, experiment: Experiment, trial: TrialLayout
+    ) -> tuple[float, dict[str, dict[str, float | None]]]:
+        assert isinstance(experiment.model, NetworkConfig)
         return experiment.model.width / 256, {}
 
-    def finish(self, finished, fresh):
+    def finish(self, finished: Sequence[object], fresh: object) -> None:
         write_json(self.layout.finished, {"trials": len(finished)})
 
 

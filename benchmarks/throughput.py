@@ -252,8 +252,8 @@ def measure(
         offset = np.zeros((len(source.patients), 3))
         loop(FitPart("own", new_network(experiment, device), source.patients, encoding, offset))
     network = new_network(experiment, torch.device("cpu"))
-    one = Batch(*(value[:1].cpu() for value in resident))
-    flops = training_flops(network, one) * len(resident.image)
+    patient = Batch(*(value[:1].cpu() for value in resident))
+    flops = training_flops(network, patient) * len(resident.image)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     return summary(contest, len(resident.image), flops / matrix_peak(device, dtype))
 
@@ -313,13 +313,13 @@ def main() -> None:
     settings = {"trial": TRIAL} if on_gpu else SETTINGS
     keep_freed_memory()
     # Here every epoch is far from the last; in a run there is a resume point every ten seconds.
-    callbacks.ResumePoint.on_train_epoch_end = lambda self, trainer, module: None  # type: ignore[method-assign]
+    callbacks.ResumePoint.on_train_epoch_end = lambda self, trainer, pl_module: None  # type: ignore[method-assign]
     grids = {
         name: measure(one, device, turns, workers, alone=options.alone)
         for name, one in settings.items()
     }
     values = list(grids.values())
-    result = {
+    result: dict[str, Any] = {
         **{
             name: min(one[name] for one in values)
             for name in ("vs_monai", "vs_torchio")

@@ -13,11 +13,15 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pcrnet.csv_text import unguard
 from pcrnet.drafts import draft_of
 from pcrnet.errors import IntegrityError, OutputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _CHUNK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 16 << 20
@@ -243,6 +247,27 @@ def read_rows(
         if header != list(columns):
             raise ValueError("its columns are not those that were written")
         return [dict(zip(columns, map(unguard, row), strict=True)) for row in rows]
+
+
+def read_arrays(path: Path, what: str, *, remedy: str = _RESTORE) -> dict[str, NDArray[np.float64]]:
+    """Read arrays that pcrnet wrote as safetensors; what shape they have is for the caller to see.
+
+    Args:
+        path: The file.
+        what: It holds, as it stands in the error.
+        remedy: What the user can do about a damaged one.
+
+    Raises:
+        IntegrityError: It is missing, cannot be read, or is no such file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays: dict[str, NDArray[np.float64]] = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise IntegrityError(f"the {what} cannot be loaded", file=path, remedy=remedy) from error
+    return arrays
 
 
 def read_bounded(path: Path, *, remedy: str = _RESTORE, max_bytes: int = MAX_RECORD_BYTES) -> bytes:

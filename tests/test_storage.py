@@ -17,6 +17,7 @@ from pcrnet.storage import (
     atomic_path,
     create_once,
     make_folder,
+    read_arrays,
     read_bounded,
     read_json,
     read_record,
@@ -319,3 +320,15 @@ def test_two_who_write_one_file_at_once_leave_one_of_both(tmp_path: Path) -> Non
         other.write_text("other")
     assert (tmp_path / "a").read_text() in {"one", "other"}
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\x08" + bytes(7) + b'{"a":1}'])
+def test_arrays_that_are_none_are_named_with_the_remedy(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "a.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="the ridge cannot be loaded") as caught:
+        read_arrays(path, "ridge", remedy="copy it again")
+    assert caught.value.remedy == "copy it again"

@@ -26,7 +26,7 @@ from pcrnet.decision.calibrators import (
 from pcrnet.errors import BundleError, IntegrityError
 from pcrnet.models.rivals.posterior import ChainPosterior
 from pcrnet.models.rivals.ridge import FloatArray
-from pcrnet.storage import read_record, taking_apart, write_bytes, write_json
+from pcrnet.storage import read_arrays, read_record, taking_apart, write_bytes, write_json
 
 LEVEL = 0.9
 """Share of the draws within an interval."""
@@ -119,7 +119,7 @@ class Certainty:
             raise error.located(file=path) from None
         if step is None or features is None:
             return cls(None, calibrators)
-        arrays = _load(directory / ARRAYS_FILE)
+        arrays = read_arrays(directory / ARRAYS_FILE, "posterior", remedy=_REMEDY)
         wanted = {"breast": features + 1, "nodes": features + 2}
         for name, width in wanted.items():
             array = arrays.get(name)
@@ -163,14 +163,3 @@ def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """A square root of a covariance that may be singular."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
-
-def _load(path: Path) -> dict[str, FloatArray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays: dict[str, FloatArray] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise IntegrityError("the posterior cannot be loaded", file=path, remedy=_REMEDY) from error
-    return arrays

@@ -22,11 +22,10 @@ from pcrnet.applicability.limits import UsualLimits
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
-from pcrnet.errors import IntegrityError
 from pcrnet.imaging.facts.patient import fact_names
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.tensors.preprocess import PatientTensor
-from pcrnet.storage import read_record, taking_apart, write_bytes, write_json
+from pcrnet.storage import read_arrays, read_record, taking_apart, write_bytes, write_json
 
 FloatArray = NDArray[np.float64]
 
@@ -157,7 +156,7 @@ class CohortReference:
         """
         path = directory / RECORD_FILE
         record = read_record(path, remedy=_REMEDY)
-        arrays = _load(directory / ARRAYS_FILE)
+        arrays = read_arrays(directory / ARRAYS_FILE, "reference", remedy=_REMEDY)
         with taking_apart(path, remedy=_REMEDY):
             tables = {str(item["of"]): _read_usual(item, arrays) for item in record["tables"]}
             return cls(
@@ -275,14 +274,3 @@ def _read_usual(item: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> Us
         raise ValueError(f"the limits of {of} are no limits")
     limits = UsualLimits(own["centre"], own["spread"], own["limit"], own["precision"], limit)
     return Usual(names, limits, own["low"], own["high"], int(item["patients"]))
-
-
-def _load(path: Path) -> dict[str, FloatArray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays: dict[str, FloatArray] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise IntegrityError("the reference cannot be loaded", file=path, remedy=_REMEDY) from error
-    return arrays

@@ -22,6 +22,26 @@ def as_number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def number_of(patient: Patient, name: str) -> float | None:
+    """The number in a column that held numbers in training; None where it is unknown.
+
+    Raises:
+        CohortError: The patient has text there.
+    """
+    text = patient.covariates.get(name)
+    if text is None:
+        return None
+    number = as_number(text)
+    if number is None:
+        raise CohortError(
+            "the training patients had numbers in this column, this patient has text",
+            patient=patient.patient_id,
+            field=name,
+            remedy="write a number, or leave the cell empty when the value is unknown",
+        )
+    return number
+
+
 def mixed_covariates(
     patients: Sequence[Patient], names: Sequence[str], table: str
 ) -> Iterator[CohortError]:

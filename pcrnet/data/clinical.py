@@ -14,9 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.cohort.covariates import as_number
+from pcrnet.cohort.covariates import as_number, number_of
 from pcrnet.cohort.table import Patient
-from pcrnet.errors import CohortError
 
 FEWEST_OF_A_CATEGORY = 5
 """A category of fewer training patients counts as unknown: it teaches nothing that holds for
@@ -138,18 +137,11 @@ def _feature_count(covariate: Encoding) -> int:
 
 
 def _encode(covariate: Encoding, patient: Patient) -> tuple[list[float], bool]:
-    text = patient.covariates.get(covariate.name)
     if isinstance(covariate, CategoricalEncoding):
+        text = patient.covariates.get(covariate.name)
         values = [float(text == category) for category in covariate.categories]
         return values, any(values)
-    if text is None:
-        return [0.0], False
-    number = as_number(text)
+    number = number_of(patient, covariate.name)
     if number is None:
-        raise CohortError(
-            "the training patients had numbers in this column, this patient has text",
-            patient=patient.patient_id,
-            field=covariate.name,
-            remedy="write a number, or leave the cell empty when the value is unknown",
-        )
+        return [0.0], False
     return [(number - covariate.mean) / covariate.deviation], True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.model import without_weights
 from pcrnet.decision.calibrators import Calibrator, calibrator_from_dict
 from pcrnet.deploy.bundle import Bundle
+from pcrnet.deploy.folders import folder_draft, replace_folder
 from pcrnet.deploy.golden import write_golden_cohort
 from pcrnet.deploy.manifest import (
     APPLICABILITY_FOLDER,
@@ -29,7 +29,7 @@ from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.prediction.predictor import Predictor
 from pcrnet.imaging.units import channel_unit
 from pcrnet.models.contract import FittedModel
-from pcrnet.storage import make_folder, sha256_file, write_json, write_text, writing_to
+from pcrnet.storage import sha256_file, write_json, write_text
 
 
 def describe_bundle(
@@ -82,28 +82,27 @@ def write_bundle(
         model: The one that ships.
         applicability: What its training patients were like; without it a bundle doubts nothing.
     """
-    partial = directory.with_name(f".partial.{directory.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    make_folder(partial)
-    write_json(partial / MANIFEST_FILE, manifest.model_dump(mode="json"))
-    model.write(partial / MODEL_FOLDER)
-    write_text(partial / "model_card.md", model_card(manifest))
-    golden = partial / GOLDEN_FOLDER
+    with folder_draft(directory) as draft:
+        write_json(draft / MANIFEST_FILE, manifest.model_dump(mode="json"))
+        model.write(draft / MODEL_FOLDER)
+        write_text(draft / "model_card.md", model_card(manifest))
+        if applicability is not None:
+            applicability.write(draft / APPLICABILITY_FOLDER)
+        _write_golden_cases(draft / GOLDEN_FOLDER, manifest, model)
+        write_json(
+            draft / CHECKSUMS_FILE,
+            {
+                path.relative_to(draft).as_posix(): sha256_file(path)
+                for path in sorted(draft.rglob("*"))
+                if path.is_file()
+            },
+        )
+        replace_folder(draft, directory)
+
+
+def _write_golden_cases(golden: Path, manifest: Manifest, model: FittedModel) -> None:
+    """Cases, what the model is shown of them, and its answers."""
     cohort = write_golden_cohort(golden, manifest.data, manifest.imaging, model)
-    if applicability is not None:
-        applicability.write(partial / APPLICABILITY_FOLDER)
-    bundle = Bundle(manifest, model, calibrator_from_dict(manifest.calibrator))
-    predictor = Predictor(bundle)
+    predictor = Predictor(Bundle(manifest, model, calibrator_from_dict(manifest.calibrator)))
     predictor.predict_table(cohort).write(golden / EXPECTED_FILE)
     write_json(golden / INPUTS_FILE, predictor.inputs(cohort))
-    write_json(
-        partial / CHECKSUMS_FILE,
-        {
-            path.relative_to(partial).as_posix(): sha256_file(path)
-            for path in sorted(partial.rglob("*"))
-            if path.is_file()
-        },
-    )
-    with writing_to(directory):
-        shutil.rmtree(directory, ignore_errors=True)
-        partial.rename(directory)

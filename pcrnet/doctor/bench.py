@@ -13,6 +13,7 @@ import torch
 
 from pcrnet.config.experiment import Experiment
 from pcrnet.doctor.step import time_step
+from pcrnet.drafts import draft_of
 from pcrnet.models.kinds import KINDS
 from pcrnet.storage import make_folder, writing_to
 from pcrnet.training.devices import computing_device
@@ -93,7 +94,7 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
 
 def _disk(root: Path) -> Iterator[MachineFigure]:
     """A file written to the disk itself and read again, then removed."""
-    path = make_folder(root) / f".doctor-{secrets.token_hex(4)}.partial"
+    path = draft_of(make_folder(root) / "doctor")
     chunk = secrets.token_bytes(_CHUNK_BYTES)
     try:
         with writing_to(path):

@@ -29,7 +29,7 @@ from pcrnet.training.devices import (
     uses_gpu,
 )
 from pcrnet.training.fit import networks_of_fit
-from pcrnet.training.plan import FitPlan, fits_in_words, judged_fits, plan_fits
+from pcrnet.training.plan import FitPlan, fits_in_words, judged_fits, plan_fits, rivals_to_train
 
 _SURELY = 1.25
 """Estimates of memory were off by up to 16 %: what is refused exceeds what there is by more."""
@@ -183,6 +183,7 @@ def foresee(experiment: Experiment, patients: int, covariates: int) -> MachineNe
     training = experiment.training
     trains = KINDS[experiment.model.kind].trains
     fits = _planned_fits(experiment)
+    rivals = len(rivals_to_train(experiment, covariates))
     data = experiment.data
     voxels = math.prod(experiment.imaging.size) * len(data.timepoints) * len(data.channels)
     free = available_memory()
@@ -214,8 +215,8 @@ def foresee(experiment: Experiment, patients: int, covariates: int) -> MachineNe
         run=_OTHER_FILES + len(fits) * networks_of_fit(experiment) * 2 * (weights or 100_000),
         disk_free=shutil.disk_usage(root).free,
         cache_free=shutil.disk_usage(cache).free,
-        fits=len(fits) + _fits_of_rivals(experiment),
-        planned=_planned_in_words(experiment),
+        fits=len(fits) + _fits_of_rivals(experiment, rivals),
+        planned=_planned_in_words(experiment, rivals),
         step_s=None,
         seconds=0.0,
     )
@@ -248,7 +249,7 @@ def _timed(
     folds, training = experiment.evaluation.folds, experiment.training
     networks = networks_of_fit(experiment)
     learning = 1.0 if networks < 2 else 1.0 - 1.0 / networks  # each leaves out a part
-    seconds = _FIT_S * (len(fits) + _fits_of_rivals(experiment))
+    seconds = _FIT_S * needs.fits
     for plan in fits:
         inside = patients * (1 - len(plan.left_out) / folds) * learning
         steps = math.ceil(inside / training.batch_size) * training.max_epochs
@@ -271,16 +272,12 @@ def _planned_fits(experiment: Experiment) -> list[FitPlan]:
     ]
 
 
-def _fits_of_rivals(experiment: Experiment) -> int:
+def _fits_of_rivals(experiment: Experiment, rivals: int) -> int:
     evaluation = experiment.evaluation
-    return _rivals(experiment) * len(judged_fits(evaluation.folds, evaluation.mode))
+    return rivals * len(judged_fits(evaluation.folds, evaluation.mode))
 
 
-def _rivals(experiment: Experiment) -> int:
-    return sum(kind != experiment.model.kind for kind in experiment.evaluation.rivals)
-
-
-def _planned_in_words(experiment: Experiment) -> str:
+def _planned_in_words(experiment: Experiment, rivals: int) -> str:
     """Stage by stage, as training names them: own fits, those of the repeats, those of rivals."""
     evaluation = experiment.evaluation
     own = len(plan_fits(evaluation.folds, evaluation.mode))
@@ -288,7 +285,7 @@ def _planned_in_words(experiment: Experiment) -> str:
     again = len(judged_fits(evaluation.folds, evaluation.mode))
     if evaluation.repeats > 1:
         parts.append(f"{evaluation.repeats - 1} × {again} more in repeats")
-    if rivals := _rivals(experiment):
+    if rivals:
         parts.append(f"{rivals} × {again} of rivals")
     return ", ".join(parts)
 

@@ -53,7 +53,7 @@ def evaluate_run(
         run: Run directory.
         config: The run's own when None. Only what is asked after training (draws, seed, protocol
             and answers) may differ from it: everything else was decided when the run was trained.
-        progress: Called with a short sentence before each part.
+        progress: Called with a short sentence before each part, and last with what to beware of.
 
     Returns:
         Path of ``report/index.html``; ``metrics.json`` and ``figures/`` lie beside it.
@@ -70,9 +70,11 @@ def evaluate_run(
         config = sources.experiment.evaluation if sources.experiment else EvaluationConfig()
     elif sources.experiment is not None:
         _check_unchanged(config, sources.experiment.evaluation)
+    analysis = analyse(sources, config, progress=tell)
+    page = _write_report(analysis, RunLayout(run).report.path, tell)
     if config.caution:
         tell(config.caution)
-    return _write_report(analyse(sources, config, progress=tell), RunLayout(run).report.path, tell)
+    return page
 
 
 def evaluate_table(

@@ -84,7 +84,7 @@ def _context(
         "silent": explanation.gradients is not None and not explanation.gradients.any(),
         "terms": [_term(one) for one in strongest(breakdown, _TERMS)],
         "maps": None if maps is None else _embedded(maps),
-        "looked": needs.quantities or needs.scans,
+        "looked": needs.looks_at_scans,
         "head": explanation.head,
         "strongest": _strongest(explanation),
     }

@@ -88,7 +88,7 @@ def explain_patient(
     )
     needs = bundle.model.needs()
     occlusion: list[OcclusionMap] = []
-    if needs.quantities or needs.scans:
+    if needs.looks_at_scans:
         occlusion = occlusion_maps(question, block_mm=block_mm, progress=progress)
     crop = crop_grid(tensor.centre_mm, imaging.spacing_mm, imaging.size)
     prob = head_probabilities(bundle.calibrator.cells(breakdown.logits[None]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,7 +26,11 @@ def marks_of_all(patients: Iterable[Patient], memo: DigestMemo) -> tuple[str, ..
     return tuple(sorted(frozenset().union(*(scan_marks(patient, memo) for patient in patients))))
 
 
-def repeated_scans(patients: Sequence[Patient], memo: DigestMemo) -> Iterator[CohortError]:
+def repeated_scans(
+    patients: Sequence[Patient],
+    memo: DigestMemo,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[CohortError]:
     """A problem for each patient who holds a copy of a scan that stands elsewhere in the table.
 
     A patient who is there twice, under two names and with copied files, would be learned from in
@@ -37,8 +41,10 @@ def repeated_scans(patients: Sequence[Patient], memo: DigestMemo) -> Iterator[Co
         patients: In the order in which they are to be named. What cannot be read of them is told
             where it is read.
         memo: Of their files.
+        progress: Called with files hashed and files in all.
     """
-    digests = _digests({path for patient in patients for path in _scans(patient)}, memo)
+    paths = {path for patient in patients for path in _scans(patient)}
+    digests = _digests(paths, memo, progress or (lambda done, total: None))
     first: dict[str, tuple[Patient, str, str, Path]] = {}
     for patient in patients:
         copies: dict[str, list[tuple[str, str]]] = {}
@@ -63,7 +69,9 @@ def _scans(patient: Patient) -> Iterator[Path]:
         yield from visit.scans.values()
 
 
-def _digests(paths: Iterable[Path], memo: DigestMemo) -> dict[Path, str | None]:
+def _digests(
+    paths: Iterable[Path], memo: DigestMemo, progress: Callable[[int, int], None]
+) -> dict[Path, str | None]:
     """Digest of each file; None where it cannot be read."""
 
     def digest(path: Path) -> str | None:
@@ -74,7 +82,11 @@ def _digests(paths: Iterable[Path], memo: DigestMemo) -> dict[Path, str | None]:
 
     in_order = sorted(paths)
     with ThreadPoolExecutor(available_cores()) as pool:  # hashing leaves Python's lock
-        return dict(zip(in_order, pool.map(digest, in_order), strict=True))
+        found: dict[Path, str | None] = {}
+        for path, of in zip(in_order, pool.map(digest, in_order), strict=True):
+            found[path] = of
+            progress(len(found), len(in_order))
+    return found
 
 
 def _repeated(patient: Patient, whose: str, pairs: Sequence[tuple[str, str]]) -> CohortError:

@@ -78,6 +78,11 @@ class Needs:
     quantities: bool
     covariates: tuple[Encoding, ...]
 
+    @property
+    def looks_at_scans(self) -> bool:
+        """Whether scans have to be read for it at all."""
+        return self.scans or self.quantities
+
 
 @dataclass(frozen=True, eq=False)
 class FitPart:

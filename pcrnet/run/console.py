@@ -73,9 +73,8 @@ class RunConsole:
             case Remark():
                 self._note(event.text)
             case FitsPlanned():
-                self._fits = _FitClock(len(event.fits), event.epochs)
-                each = event.epochs // max(1, event.networks)
-                self._note(fits_in_words(len(event.fits), event.networks, each))
+                self._fits = _FitClock(len(event.fits), event.networks * event.epochs)
+                self._note(fits_in_words(len(event.fits), event.networks, event.epochs))
             case EpochReport():
                 self._epoch(event)
             case FitFinished():
@@ -137,11 +136,16 @@ class RunConsole:
     def _move(self, done: int, total: int, what: str, remark: str) -> None:
         if self._task is None:
             self._task = self._bar.add_task(what, total=total, remark=remark)
-        self._bar.update(self._task, completed=done, total=total, remark=remark)
+        self._bar.update(self._task, description=what, completed=done, total=total, remark=remark)
 
 
 class _FitClock:
-    """Time left, from the epochs trained in this process and those still to come."""
+    """Time left, from the epochs trained in this process and those still to come.
+
+    Args:
+        fits: Planned.
+        epochs: Of all networks of a fit.
+    """
 
     def __init__(self, fits: int = 0, epochs: int = 1) -> None:
         self.fits = fits

@@ -17,6 +17,7 @@ from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import parse_experiment
 from pcrnet.config.plain_yaml import read_yaml
 from pcrnet.csv_text import csv_of_records
+from pcrnet.drafts import sweep_abandoned
 from pcrnet.errors import RunError
 from pcrnet.imaging.quantify.record import LESION_COLUMNS, QuantityFlags, lesion_cells
 from pcrnet.machine import available_cores
@@ -68,8 +69,7 @@ class RunDirectory(RunLayout):
                 remedy="set run.root to a folder that can be written, on a file system with locks",
             ) from error
         try:
-            for leftover in self.path.rglob(".*.partial.*"):  # of a process that was killed
-                leftover.unlink(missing_ok=True)
+            sweep_abandoned(self.path)
             self._begin_or_continue(experiment)
             yield
         finally:

@@ -50,9 +50,9 @@ from pcrnet.training.events import (
     RunEvent,
     StageStarted,
 )
-from pcrnet.training.fit import MODEL_FOLDER, FitJob, epochs_of_fit, networks_of_fit
+from pcrnet.training.fit import MODEL_FOLDER, FitJob, networks_of_fit
 from pcrnet.training.interrupts import heeding_interrupts
-from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits
+from pcrnet.training.plan import SHIPPED_FIT, FitPlan, judged_fits, plan_fits, rivals_to_train
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,14 @@ def train(experiment: Experiment, *listeners: Listener) -> RunResult:
         write_example_pictures(run, job, judged.predictions, simulated=simulated)
 
         listen(StageStarted("Bundle"))
-        _write_bundle(run, job, judged, final, simulated)
+        _write_bundle(run, job, judged, final, listen, simulated=simulated)
         for number in range(2, evaluation.repeats + 1):
             _repeat(number, job, scans, run.repeat(number), listen)
 
         listen(StageStarted("Report"))
         from pcrnet.evaluation.analysis import evaluate_run
 
-        report = evaluate_run(run.path)
-        if evaluation.caution:
-            listen(Remark(evaluation.caution))
+        report = evaluate_run(run.path, progress=lambda part: listen(Remark(part)))
     return RunResult(run.path, report, run.bundle)
 
 
@@ -193,7 +191,7 @@ def _fit(job: FitJob, plans: Sequence[FitPlan], listen: Listener) -> None:
         listen(Remark(f"{', '.join(ignored)}: ignored, settings stand in the configuration"))
     names = tuple(plan.name for plan in plans)
     networks = networks_of_fit(job.experiment)
-    listen(FitsPlanned(names, epochs_of_fit(job.experiment), networks))
+    listen(FitsPlanned(names, networks, job.training.max_epochs))
     run_fits(job, plans, listen)
 
 
@@ -233,12 +231,11 @@ def _judge_rivals(
     """Other models on the same folds, by the same procedure."""
     experiment = job.experiment
     evaluation = experiment.evaluation
+    rivals = rivals_to_train(experiment, len(job.covariates))
     for kind in evaluation.rivals:
-        if kind == experiment.model.kind:
-            continue
-        if not job.covariates and not RIVALS[kind].rests_on_scans:
+        if kind not in rivals and kind != experiment.model.kind:
             listen(Remark(f"rival {kind} is left out: it rests on covariates, and none is named"))
-            continue
+    for kind in rivals:
         listen(StageStarted(f"Rival: {kind}"))
         own = experiment.model_copy(update={"model": rival_config(kind)})
         place = run.rivals / kind
@@ -277,7 +274,13 @@ def _case_mix(run: RunLayout, job: FitJob) -> Mapping[str, Any]:
 
 
 def _write_bundle(
-    run: RunLayout, job: FitJob, judged: Judged, final: FittedDecision, simulated: bool
+    run: RunLayout,
+    job: FitJob,
+    judged: Judged,
+    final: FittedDecision,
+    listen: Listener,
+    *,
+    simulated: bool,
 ) -> None:
     """The model that learned from everybody, with the calibrator fitted on what others left out."""
     experiment = job.experiment
@@ -295,6 +298,7 @@ def _write_bundle(
         trained_on=marks_of_all(job.patients, job.cache().memo),
         case_mix=_case_mix(run, job),
     )
+    listen(Remark("describing the training patients"))
     applicability = Applicability.fit(
         model,
         job.patients,
@@ -306,4 +310,5 @@ def _write_bundle(
         calibration=experiment.judging.calibration,
         prob=judged.predictions.prob,
     )
+    listen(Remark("writing the bundle, with its answers to the golden cases"))
     write_bundle(run.bundle, manifest, model, applicability)

@@ -20,7 +20,7 @@ from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
-from pcrnet.imaging.tensors.preprocess import scans_present
+from pcrnet.imaging.tensors.preprocess import PatientTensor, scans_present
 from pcrnet.models.kinds import KINDS
 from pcrnet.review.channel_rules import rules_in_words
 from pcrnet.run.directory import RunDirectory
@@ -260,10 +260,22 @@ def _preprocess(
     """
     data = experiment.data
     cache = TensorCache(experiment.cache_directory, data, experiment.imaging)
-    if repeated := list(repeated_scans(patients, cache.memo)):
-        raise ProblemListError("scans are there more than once", repeated)
-    cache.build(patients, progress=lambda done, total: listen(Progressed(done, total)))
-    tensors = {patient.patient_id: cache.get(patient) for patient in patients}
+    repeated = repeated_scans(
+        patients,
+        cache.memo,
+        progress=lambda done, total: listen(Progressed(done, total, "files hashed")),
+    )
+    if problems := list(repeated):
+        raise ProblemListError("scans are there more than once", problems)
+    cache.build(
+        patients,
+        progress=lambda done, total: listen(Progressed(done, total)),
+        hashed=lambda done, total: listen(Progressed(done, total, "patients hashed")),
+    )
+    tensors: dict[str, PatientTensor] = {}
+    for patient in patients:
+        tensors[patient.patient_id] = cache.get(patient)
+        listen(Progressed(len(tensors), len(patients), "tensors verified"))
     scans = {
         name: scans_present(tensor, data.timepoints, data.channels)
         for name, tensor in tensors.items()

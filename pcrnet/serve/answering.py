@@ -143,6 +143,7 @@ def answer(predictor: Predictor, folder: Path, text: str, limits: Limits) -> dic
     if found.predictions is None:
         raise found.refused[0]
     from pcrnet.deploy.prediction.prediction_files import json_objects
+    from pcrnet.imaging.quantify.record import LESION_COLUMNS
 
     row = json_objects(found.predictions)[0]
     calls = {
@@ -157,6 +158,7 @@ def answer(predictor: Predictor, folder: Path, text: str, limits: Limits) -> dic
         "intervals": {head: _interval(row, head) for head in calls},
         "doubts": {name: row[name] for name in _DOUBTS if row.get(name)},
         "scans": row.get("scans", []),
+        **{name: row.get(name) for name in LESION_COLUMNS},
         "left_out": {} if matched is None else dict(matched.left_out),
         "took_part_in_training": bool(found.trained_on),
         "positive_class": manifest.positive_class,

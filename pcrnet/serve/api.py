@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,6 +28,10 @@ class Answer(_Documented):
     """``near_threshold`` and ``unlike_training``, where there is something to be said."""
     scans: list[str]
     """``timepoint.channel`` that the model was shown."""
+    lesion: Literal["mask", "found", "none"] | None
+    """Where the lesion was taken from; null where the model looks at no scan."""
+    lesion_quality: float | None
+    """How surely a lesion was found, 0 to 1; null where none was sought."""
     left_out: dict[str, int]
     """Why series of a study were not used, with their number; empty where the client named them."""
     took_part_in_training: bool

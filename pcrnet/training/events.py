@@ -31,11 +31,17 @@ class Remark:
 
 @dataclass(frozen=True)
 class FitsPlanned:
-    """These fits are about to run, each for at most ``epochs``, those of all its ``networks``."""
+    """These fits are about to run.
+
+    Attributes:
+        fits: Their names.
+        networks: That each trains at most; 0 where its model has a closed form.
+        epochs: That each network trains at most.
+    """
 
     fits: tuple[str, ...]
+    networks: int
     epochs: int
-    networks: int = 1
 
 
 @dataclass(frozen=True)

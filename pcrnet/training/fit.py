@@ -23,7 +23,7 @@ from pcrnet.data.splits import Splits
 from pcrnet.errors import IntegrityError, RunError
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.machine import keep_freed_memory
-from pcrnet.models.contract import FitRequest
+from pcrnet.models.contract import FitRequest, FittedModel
 from pcrnet.models.dual_branch.pretraining import weights_digests
 from pcrnet.models.kinds import KINDS, fit_model
 from pcrnet.storage import (
@@ -156,26 +156,35 @@ def run_fit(
     model = fit_model(experiment.model, request)
     logits = model.logits(left_out, source, device=device)
     require_finite_logits(plan.name, logits)
+    facts = {
+        "fingerprint": fingerprint,
+        "training_patients": len(training),
+        "precision": lightning_precision(job.training),
+    }
+    _seal(directory, model, [patient.patient_id for patient in left_out], logits, facts)
+    forget_trained(directory)
+    return True
+
+
+def _seal(
+    directory: Path,
+    model: FittedModel,
+    left_out: Sequence[str],
+    logits: NDArray[np.float64],
+    facts: Mapping[str, object],
+) -> None:
+    """Write model and logits, and last the record that makes the fit a finished one."""
     # Of an earlier try under other settings, more networks may lie there.
     shutil.rmtree(directory / MODEL_FOLDER, ignore_errors=True)
     model.write(directory / MODEL_FOLDER)
-    _write_logits(directory / LOGITS_FILE, [patient.patient_id for patient in left_out], logits)
+    _write_logits(directory / LOGITS_FILE, left_out, logits)
     written = [directory / LOGITS_FILE, *sorted((directory / MODEL_FOLDER).rglob("*"))]
-    write_json(
-        directory / DONE_FILE,
-        {
-            "fingerprint": fingerprint,
-            "training_patients": len(training),
-            "precision": lightning_precision(job.training),
-            "files": {
-                path.relative_to(directory).as_posix(): sha256_file(path)
-                for path in written
-                if path.is_file()
-            },
-        },
-    )
-    forget_trained(directory)
-    return True
+    files = {
+        path.relative_to(directory).as_posix(): sha256_file(path)
+        for path in written
+        if path.is_file()
+    }
+    write_json(directory / DONE_FILE, {**facts, "files": files})
 
 
 def epochs_of_fit(experiment: Experiment) -> int:

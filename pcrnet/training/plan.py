@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from pcrnet.config.experiment import Experiment
+from pcrnet.config.model import RIVALS, Rival
+
 Mode = Literal["nested", "crossfit"]
 
 
@@ -43,6 +46,20 @@ def judged_fits(folds: int, mode: Mode) -> tuple[FitPlan, ...]:
     if mode == "crossfit":
         return singles
     return (*(FitPlan(pair) for pair in combinations(range(folds), 2)), *singles)
+
+
+def rivals_to_train(experiment: Experiment, covariates: int) -> tuple[Rival, ...]:
+    """Of the rivals that are asked for those that there is something to be learned by.
+
+    Args:
+        experiment: Its own kind of model is no rival.
+        covariates: How many are named: without one, a rival that rests on them alone is left out.
+    """
+    return tuple(
+        kind
+        for kind in experiment.evaluation.rivals
+        if kind != experiment.model.kind and (covariates or RIVALS[kind].rests_on_scans)
+    )
 
 
 def fits_in_words(fits: int, networks: int, epochs: int) -> str:

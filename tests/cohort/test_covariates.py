@@ -2,9 +2,10 @@
 
 import pytest
 
-from pcrnet.cohort.covariates import as_number, mixed_covariates
+from pcrnet.cohort.covariates import as_number, mixed_covariates, number_of
 from pcrnet.cohort.outcome import Outcome
 from pcrnet.cohort.table import Patient
+from pcrnet.errors import CohortError
 
 
 def _column(*values):
@@ -65,3 +66,13 @@ def test_dates_are_no_categories(values):
 )
 def test_categories_that_begin_with_a_digit_stay_categories(values):
     assert list(mixed_covariates(_column(*values), ["age"], "cohort.csv")) == []
+
+
+def test_the_number_of_a_patient_is_known_unknown_or_refused_without_its_text():
+    known, unknown, word = _column("51", None, "fifty")
+    assert number_of(known, "age") == 51.0
+    assert number_of(unknown, "age") is None
+    with pytest.raises(CohortError, match="text") as caught:
+        number_of(word, "age")
+    assert (caught.value.patient, caught.value.field) == ("P2", "age")
+    assert "fifty" not in str(caught.value)

@@ -11,10 +11,12 @@ import pytest
 from pcrnet.config.experiment import Experiment
 from pcrnet.config.layers import load_experiment
 from pcrnet.decision.calibrators import fit_calibrator
+from pcrnet.deploy import packing
 from pcrnet.deploy.bundle import Bundle
-from pcrnet.deploy.manifest import CHECKSUMS_FILE
+from pcrnet.deploy.manifest import CHECKSUMS_FILE, bundle_digest
 from pcrnet.deploy.packing import describe_bundle, write_bundle
 from pcrnet.deploy.prediction.predictor import load_predictor
+from pcrnet.errors import OutputError
 from pcrnet.models.frequencies import Frequencies
 from pcrnet.models.network_model import NetworkModel
 from pcrnet.storage import sha256_file
@@ -77,6 +79,21 @@ def test_the_place_of_the_training_cohort_stays_behind(packed: Path) -> None:
 
 def test_nothing_half_written_is_left(packed: Path) -> None:
     assert [path.name for path in packed.parent.iterdir()] == ["bundle"]
+
+
+def test_a_bundle_that_cannot_be_packed_leaves_the_old_one_alone(
+    packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = bundle_digest(packed)
+
+    def fail(*_: object) -> None:
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(packing, "model_card", fail)
+    with pytest.raises(OutputError, match="the disk is full"):
+        pack(EXPERIMENT, packed.parent)
+    assert [path.name for path in packed.parent.iterdir()] == ["bundle"]
+    assert bundle_digest(packed) == before
 
 
 @pytest.mark.parametrize(("norm", "unit"), [("lbm-james", "SUL"), ("bsa", "SUVbsa")])

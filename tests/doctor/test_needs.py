@@ -62,6 +62,9 @@ def test_fits_are_counted_as_they_are_made():
     assert found.step_s is None
     both = foresee(load_experiment([*settings, "imaging.size=[8,8,8]"]), 80, 5)
     assert both.fits == 10 + 1 + 2 * 10 + 2 * 10
+    alone = foresee(load_experiment([*settings, "imaging.size=[8,8,8]"]), 80, 0)
+    assert alone.fits == 10 + 1 + 2 * 10 + 10  # the clinical rival is left out without covariates
+    assert alone.planned.endswith("1 × 10 of rivals")
     assert both.planned.startswith("11 fits of up to 3 networks, up to 8 epochs each, 2 × 10 more")
 
 

@@ -60,7 +60,7 @@ def test_a_log_has_a_line_a_stage_with_the_time_since_the_start(clock: Clock) ->
 def test_a_log_has_a_line_a_fit_and_none_a_quick_epoch_or_patient(clock: Clock) -> None:
     text = show(
         Progressed(1, 20),
-        FitsPlanned(("without-0-1", "without-0"), 2),
+        FitsPlanned(("without-0-1", "without-0"), 1, 2),
         EpochReport("without-0-1", 1, 2, 0.9),
         10.0,
         EpochReport("without-0-1", 2, 2, 0.7),
@@ -96,7 +96,7 @@ def test_a_log_says_every_half_minute_how_far_a_stage_is(clock: Clock) -> None:
 
 def test_a_log_says_every_half_minute_where_a_long_fit_is(clock: Clock) -> None:
     text = show(
-        FitsPlanned(("a",), 24, 3),
+        FitsPlanned(("a",), 3, 8),
         EpochReport("a", 1, 24, 0.9),
         40.0,
         EpochReport("a", 2, 24, 0.8),
@@ -111,12 +111,12 @@ def test_a_log_says_every_half_minute_where_a_long_fit_is(clock: Clock) -> None:
 
 
 def test_fits_that_train_no_network_promise_no_epochs(clock: Clock) -> None:
-    assert show(FitsPlanned(("a", "b"), 0, 0), clock=clock) == "  2 fits\n"
+    assert show(FitsPlanned(("a", "b"), 0, 8), clock=clock) == "  2 fits\n"
 
 
 def test_fits_of_an_earlier_start_cost_no_time_in_the_forecast(clock: Clock) -> None:
     text = show(
-        FitsPlanned(("a", "b", "c"), 10),
+        FitsPlanned(("a", "b", "c"), 1, 10),
         FitFinished("a", trained=False),
         FitFinished("b", trained=False),
         EpochReport("c", 1, 10, 0.9),
@@ -131,7 +131,7 @@ def test_fits_of_an_earlier_start_cost_no_time_in_the_forecast(clock: Clock) -> 
 
 def test_an_early_stopped_fit_is_not_waited_for_any_more(clock: Clock) -> None:
     text = show(
-        FitsPlanned(("a", "b"), 10),
+        FitsPlanned(("a", "b"), 1, 10),
         EpochReport("a", 1, 10, 0.9),
         1.0,
         EpochReport("a", 2, 10, 0.9),

@@ -124,3 +124,20 @@ def test_the_table_of_patients_says_where_each_lesion_was_taken_from(tmp_path: P
     said = [(row["patient_id"], row["lesion"], row["lesion_quality"]) for row in rows]
     assert said == [("P1", "mask", ""), ("P2", "found", "0.43"), ("P3", "none", "")]
     assert {row["age"] for row in rows} == {"50.0"}
+
+
+def test_files_and_folders_that_a_killed_process_half_wrote_go_with_the_next_start(
+    tmp_path: Path,
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    code = (
+        "import os, sys, pathlib; from pcrnet.drafts import draft_of\n"
+        "run = pathlib.Path(sys.argv[1]); (run / 'folds').mkdir(parents=True)\n"
+        "draft_of(run / 'bundle').mkdir(); draft_of(run / 'folds' / 'a.json').touch()\n"
+        "os._exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(run.path)], check=False)
+    assert done.returncode == 9
+    assert len(list(run.path.rglob(".*.partial.*"))) == 2
+    with run.opened(load_experiment([])):
+        assert not list(run.path.rglob(".*.partial.*"))

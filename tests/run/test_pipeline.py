@@ -255,6 +255,11 @@ def test_crossfit_says_that_it_is_optimistic_when_a_run_ends(tiny_trial, tmp_pat
     result = train(experiment, events.append)
     remarks = [event.text for event in events if isinstance(event, Remark)]
     assert remarks[-1] == experiment.evaluation.caution
+    assert remarks.count(experiment.evaluation.caution) == 1
+    steps = [event.unit for event in events if isinstance(event, Progressed)]
+    assert steps[0] == "patients hashed"
+    parts = ["describing the training patients", "drawing the figures", "writing the report"]
+    assert [text for text in remarks if text in parts] == parts
     assert "Cross-fitting is optimistic" in result.report.read_text()
 
 

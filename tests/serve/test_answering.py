@@ -60,6 +60,8 @@ def test_the_answer_is_that_of_the_bundle_and_stays_in_its_folder(
         point = found["thresholds"][head]
         assert found["calls"][head] is (None if point is None else prob > point)
     assert found["scans"] == ["baseline.pet", "baseline.adc", "interim.pet", "interim.adc"]
+    assert found["lesion"] == "found"
+    assert 0 < found["lesion_quality"] <= 1
     assert found["bundle_sha256"] == predictor.bundle.sha256
     assert found["intervals"] == dict.fromkeys(found["calls"])
     assert json.loads(json.dumps(found)) == found

@@ -22,7 +22,7 @@ EVERY = [
     StageStarted("Training"),
     Progressed(3, 20),
     Remark("a cached tensor was damaged"),
-    FitsPlanned(("without-0", "without-1"), 15),
+    FitsPlanned(("without-0", "without-1"), 1, 15),
     EpochReport("without-0", 2, 15, 0.69),
     Measured("without-0", 7, {"cpu": 0.5}),
     FitTimed("without-0", 96, 12, 9.5, 0.5, 2.0, 6.0, 1 << 30, 0),

@@ -4,7 +4,15 @@ from itertools import combinations
 
 import pytest
 
-from pcrnet.training.plan import SHIPPED_FIT, FitPlan, fits_in_words, judged_fits, plan_fits
+from pcrnet.config.layers import load_experiment
+from pcrnet.training.plan import (
+    SHIPPED_FIT,
+    FitPlan,
+    fits_in_words,
+    judged_fits,
+    plan_fits,
+    rivals_to_train,
+)
 
 
 @pytest.mark.parametrize("folds", [3, 4, 5, 6, 20])
@@ -37,3 +45,11 @@ def test_fits_are_told_with_what_each_trains_at_most() -> None:
     assert fits_in_words(16, 3, 8) == "16 fits of up to 3 networks, up to 8 epochs each"
     assert fits_in_words(1, 1, 1) == "1 fit of up to 1 epoch"
     assert fits_in_words(16, 0, 8) == "16 fits"
+
+
+def test_a_model_is_no_rival_of_itself_and_none_rests_on_covariates_that_are_not_named() -> None:
+    rivals = "evaluation.rivals=[clinical,quantitative]"
+    network = load_experiment([rivals])
+    assert rivals_to_train(network, 2) == ("clinical", "quantitative")
+    assert rivals_to_train(network, 0) == ("quantitative",)
+    assert rivals_to_train(load_experiment([rivals, "model.kind=quantitative"]), 0) == ()

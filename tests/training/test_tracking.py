@@ -46,7 +46,7 @@ def test_losses_are_logged_and_nothing_that_could_name_a_file() -> None:
         StageStarted("Training"),
         Remark("simulated cohort: /home/jane/trial/cohort.csv"),
         Progressed(1, 20),
-        FitsPlanned(("without-0", "without-1"), 15),
+        FitsPlanned(("without-0", "without-1"), 1, 15),
         EpochReport("without-0", 2, 15, 0.69, {"samples_per_second": 12.5}),
         Measured("without-0", 7, {"lr-AdamW": 0.001}),
         FitFinished("without-0", trained=True),

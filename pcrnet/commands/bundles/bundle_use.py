@@ -42,13 +42,14 @@ def opened(
     """The bundle that the options name, checked and ready to predict."""
     from pcrnet.deploy.prediction.predictor import load_predictor
 
-    return load_predictor(
-        options.bundle,
-        device,
-        sha256=options.sha256,
-        key=options.key,
-        refuse_unlike=refuse_unlike,
-    )
+    with ProgressBar("checking the bundle"):
+        return load_predictor(
+            options.bundle,
+            device,
+            sha256=options.sha256,
+            key=options.key,
+            refuse_unlike=refuse_unlike,
+        )
 
 
 def predicted(predictor: Predictor, patients: Sequence[Patient]) -> PredictionTable:

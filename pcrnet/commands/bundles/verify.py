@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pcrnet.commands.bundles.bundle_use import add_bundle_checks
 from pcrnet.commands.registry import Commands
+from pcrnet.run.progress_bar import ProgressBar
 
 
 def register(commands: Commands) -> None:
@@ -47,7 +48,8 @@ def _sign(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> None:
     from pcrnet.deploy.verification import verify_bundle
 
-    found = verify_bundle(
-        options.bundle, device=options.device, sha256=options.sha256, key=options.key
-    )
+    with ProgressBar("checking the bundle"):
+        found = verify_bundle(
+            options.bundle, device=options.device, sha256=options.sha256, key=options.key
+        )
     sys.stdout.write("".join(f"{line}\n" for line in found.lines()))

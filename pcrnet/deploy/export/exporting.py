@@ -17,7 +17,6 @@ from pcrnet.deploy.export.cases import Case
 from pcrnet.deploy.export.change_control import change_control_plan
 from pcrnet.deploy.export.contract import CONTRACT_FILE, describe_contract
 from pcrnet.deploy.export.decision.graph import DecisionGraph
-from pcrnet.deploy.export.folder import new_folder, require_free
 from pcrnet.deploy.export.formats.monai_bundle import (
     GRAPH_FILE,
     MODEL_FILE,
@@ -46,6 +45,7 @@ from pcrnet.deploy.export.parity import (
     together,
 )
 from pcrnet.deploy.export.prepared import PATIENTS, write_arrays
+from pcrnet.deploy.folders import new_folder, require_free
 from pcrnet.deploy.model_card import model_card
 from pcrnet.deploy.prediction.predictor import load_predictor
 from pcrnet.errors import ConfigError, ExportError

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcrnet.cohort.covariates import as_number
+from pcrnet.cohort.covariates import number_of
 from pcrnet.cohort.table import Patient
 from pcrnet.config.data import DataConfig
 from pcrnet.config.imaging import ImagingConfig
 from pcrnet.data.clinical import ClinicalEncoding, Encoding, NumericEncoding
 from pcrnet.deploy.manifest import MODEL_FOLDER, Manifest
-from pcrnet.errors import CohortError, ExportError
+from pcrnet.errors import ExportError
 from pcrnet.imaging.quantify.specs import QuantitySpec
 from pcrnet.imaging.tensors.preprocess import PatientTensor
 from pcrnet.models.network_record import read_without_weights
@@ -51,20 +51,11 @@ class RawCovariate:
         Raises:
             CohortError: Text where numbers are expected.
         """
+        if self.categories is None:
+            number = number_of(patient, self.name)
+            return math.nan if number is None else number
         text = patient.covariates.get(self.name)
-        if text is None:
-            return math.nan
-        if self.categories is not None:
-            return float(self.categories.index(text)) if text in self.categories else math.nan
-        number = as_number(text)
-        if number is None:
-            raise CohortError(
-                "the training patients had numbers in this column, this patient has text",
-                patient=patient.patient_id,
-                field=self.name,
-                remedy="write a number, or leave the cell empty when the value is unknown",
-            )
-        return number
+        return float(self.categories.index(text)) if text in self.categories else math.nan
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a table of predictions says beside the predictions: intervals, near calls, strangers."""
+"""What a table of predictions says beside them: lesions, intervals, near calls, strangers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,21 @@ from pcrnet.applicability.scrutiny import Scrutiny
 from pcrnet.cohort.outcome import HEADS
 from pcrnet.errors import UnlikeError
 from pcrnet.evaluation.tables.predictions import NEAR, UNLIKE
+from pcrnet.imaging.quantify.record import LESION_COLUMNS, QuantityFlags, lesion_cells
 
 _MOST_REASONS = 3
+
+
+def lesion_columns(flags: Sequence[QuantityFlags | None]) -> dict[str, tuple[str, ...]]:
+    """Columns that say where the lesion was taken from, named and filled as in ``patients.csv``.
+
+    Args:
+        flags: Of each patient; None of whom no scan was looked at. None at all: no column.
+    """
+    if not any(flags):
+        return {}
+    cells = [dict.fromkeys(LESION_COLUMNS, "") if of is None else lesion_cells(of) for of in flags]
+    return {name: tuple(row[name] for row in cells) for name in LESION_COLUMNS}
 
 
 def doubt_columns(

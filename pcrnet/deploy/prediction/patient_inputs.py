@@ -70,7 +70,7 @@ def read_inputs(
         from lack of memory say, costs its own patient alone.
     """
     shape = (len(data.timepoints), len(data.channels), *imaging.size)
-    looks = needs.scans or needs.quantities
+    looks = needs.looks_at_scans
     if workers is None:
         workers = workers_for(len(patients), math.prod(shape)) if looks else 1
     work = partial(_try_to_read, data=data, imaging=imaging, looks=looks)

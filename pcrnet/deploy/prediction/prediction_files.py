@@ -11,6 +11,7 @@ from pcrnet import __version__
 from pcrnet.disk_room import ballast, require_writable
 from pcrnet.errors import OutputError
 from pcrnet.evaluation.tables.predictions import BOUNDS, Predictions, write_predictions
+from pcrnet.imaging.quantify.record import LESION_QUALITY
 from pcrnet.storage import is_stream, sha256_file, write_json
 
 RECORD_SUFFIX = ".record.json"
@@ -150,7 +151,7 @@ def json_objects(predictions: Predictions) -> list[dict[str, object]]:
 
 
 def _plain(name: str, text: str) -> object:
-    """A cell of another column: bounds of an interval are numbers."""
+    """A cell of another column: bounds of an interval and the quality of a lesion are numbers."""
     if not text:
         return None
-    return float(text) if name in BOUNDS else text
+    return float(text) if name in BOUNDS or name == LESION_QUALITY else text

@@ -19,7 +19,11 @@ from pcrnet.decision.calibrators import head_probabilities, joint_cells
 from pcrnet.deploy.bundle import Bundle
 from pcrnet.deploy.golden_inputs import inputs_of
 from pcrnet.deploy.manifest import read_patients
-from pcrnet.deploy.prediction.doubts import doubt_columns, require_alike
+from pcrnet.deploy.prediction.doubts import (
+    doubt_columns,
+    lesion_columns,
+    require_alike,
+)
 from pcrnet.deploy.prediction.golden_check import require_golden_answers
 from pcrnet.deploy.prediction.outcome_definition import require_same_outcome
 from pcrnet.deploy.prediction.patient_inputs import read_inputs
@@ -31,6 +35,7 @@ from pcrnet.errors import (
     ProblemListError,
 )
 from pcrnet.evaluation.tables.predictions import Predictions
+from pcrnet.imaging.quantify.record import QuantityFlags
 from pcrnet.imaging.tensors.preprocess import PatientTensor, scans_present
 from pcrnet.processes import Progress, silent
 
@@ -131,6 +136,7 @@ class Predictor:
         scans: dict[int, tuple[str, ...]] = {}
         refused: dict[int, PcrnetError] = {}
         scrutinies: dict[str, Scrutiny] = {}
+        lesions: dict[int, QuantityFlags] = {}
         known: set[int] = set()
         read = read_inputs(patients, needs, manifest.data, manifest.imaging, workers=workers)
         for done, (index, inputs) in enumerate(read, start=1):
@@ -149,6 +155,8 @@ class Predictor:
                 scans[index] = scans_present(
                     inputs.tensor, manifest.data.timepoints, manifest.data.channels
                 )
+                if needs.looks_at_scans:
+                    lesions[index] = inputs.tensor.quantities.flags
                 if inputs.marks & self._trained_on:
                     known.add(index)
             progress(done, len(patients))
@@ -160,6 +168,7 @@ class Predictor:
             [patients[index] for index in order],
             np.stack([answers[index] for index in order]),
             [scans[index] for index in order],
+            lesion_columns([lesions.get(index) for index in order]),
             scrutinies,
         )
         trained_on = tuple(patients[index].patient_id for index in sorted(known))
@@ -196,6 +205,7 @@ class Predictor:
         patients: Sequence[Patient],
         logits: NDArray[np.float64],
         scans: list[tuple[str, ...]],
+        lesions: Mapping[str, tuple[str, ...]],
         scrutinies: Mapping[str, Scrutiny],
     ) -> Predictions:
         operating_points = self.bundle.manifest.operating_points
@@ -210,7 +220,10 @@ class Predictor:
                 for head, point in operating_points.items()
             },
             scans=tuple(scans),
-            other=doubt_columns([patient.patient_id for patient in patients], scrutinies),
+            other={
+                **lesions,
+                **doubt_columns([patient.patient_id for patient in patients], scrutinies),
+            },
         )
 
 

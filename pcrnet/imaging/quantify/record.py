@@ -100,7 +100,8 @@ class Quantities:
         )
 
 
-LESION_COLUMNS = ("lesion", "lesion_quality")
+LESION_QUALITY = "lesion_quality"
+LESION_COLUMNS = ("lesion", LESION_QUALITY)
 """Columns that say of a patient where the lesion was taken from."""
 
 

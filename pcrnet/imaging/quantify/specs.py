@@ -43,6 +43,26 @@ class QuantitySpec:
 
 
 @dataclass(frozen=True)
+class BesideAdc:
+    """A signal that shows where tumour is, with an ADC channel that is measured there.
+
+    Attributes:
+        signal: A PET channel, or ``dce``.
+        adc: The ADC channel.
+        scans: The channels that both are made of.
+    """
+
+    signal: str
+    adc: str
+    scans: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What its quantities are named by."""
+        return f"{self.signal}_{self.adc}"
+
+
+@dataclass(frozen=True)
 class Channels:
     """The channels of a configuration by kind, in its order."""
 
@@ -69,14 +89,15 @@ class Channels:
         return self.dce if len(self.dce) < 3 else (self.dce[0], self.dce[1], self.dce[-1])
 
     @property
-    def beside_adc(self) -> tuple[tuple[str, str], ...]:
+    def beside_adc(self) -> tuple[BesideAdc, ...]:
         """Each signal that shows where tumour is, with each ADC channel."""
-        others = (*self.pet, *((DCE,) if self.phases else ()))
-        return tuple(product(others, self.adc))
-
-    def scans_of(self, signal: str) -> tuple[str, ...]:
-        """The channels that a signal is made of."""
-        return self.phases[:2] if signal == DCE else (signal,)
+        made_of: dict[str, tuple[str, ...]] = {pet: (pet,) for pet in self.pet}
+        if self.phases:
+            made_of[DCE] = self.phases[:2]
+        return tuple(
+            BesideAdc(signal, adc, (*scans, adc))
+            for (signal, scans), adc in product(made_of.items(), self.adc)
+        )
 
 
 def quantity_specs(data: DataConfig, imaging: ImagingConfig) -> tuple[QuantitySpec, ...]:
@@ -125,9 +146,8 @@ def _visit(timepoint: str, channels: Channels, *, later: bool) -> Iterator[Quant
     for pet in channels.pet:
         for diffusion in channels.adc:
             yield from build(f"{pet}_{diffusion}", [pet, diffusion], joint.QUANTITIES)
-    for other, diffusion in channels.beside_adc:
-        scans = [*channels.scans_of(other), diffusion]
-        yield from build(f"{other}_{diffusion}", scans, joint.SOLID)
+    for pair in channels.beside_adc:
+        yield from build(pair.name, pair.scans, joint.SOLID)
 
 
 def _change(timepoint: str, first: str, channels: Channels) -> Iterator[QuantitySpec]:
@@ -151,9 +171,8 @@ def _change(timepoint: str, first: str, channels: Channels) -> Iterator[Quantity
     for channel in channels.adc:
         yield from build(channel, [channel], change.of(adc.QUANTITIES))
         yield from build(channel, [channel], change.VOXELWISE_DIFFERENCE)
-    for other, diffusion in channels.beside_adc:
-        scans = [*channels.scans_of(other), diffusion]
-        yield from build(f"{other}_{diffusion}", scans, change.of(joint.SOLID))
+    for pair in channels.beside_adc:
+        yield from build(pair.name, pair.scans, change.of(joint.SOLID))
     for channel in channels.signal:
         yield from build(channel, [channel], change.of(signal.QUANTITIES))
 

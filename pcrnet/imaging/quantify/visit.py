@@ -147,10 +147,10 @@ def measure_visit(visit: VisitFields, place: Place, channels: Channels) -> dict[
         if pet in scans and diffusion in scans:
             found = joint.measure_joint(visit.excess[pet], scans[diffusion], place)
             named.add(f"{pet}_{diffusion}", found)
-    for other, diffusion in channels.beside_adc:
-        if other in visit.excess and diffusion in scans:
-            found = joint.measure_solid(visit.excess[other], scans[diffusion], place)
-            named.add(f"{other}_{diffusion}", found)
+    for pair in channels.beside_adc:
+        if pair.signal in visit.excess and pair.adc in scans:
+            found = joint.measure_solid(visit.excess[pair.signal], scans[pair.adc], place)
+            named.add(pair.name, found)
     return named.values
 
 
@@ -189,10 +189,10 @@ def measure_change(
             differ(channel, adc.QUANTITIES)
             then_map, now_map = (scan.values for scan in scans)
             named.add(channel, change.measure_voxelwise_difference(then_map, now_map, place))
-    for beside, channel in channels.beside_adc:
-        excess = _pair(beside, first[0].excess, later[0].excess)
-        if excess is not None and _pair(channel, one, other) is not None:
-            differ(f"{beside}_{channel}", joint.SOLID)
+    for beside in channels.beside_adc:
+        excess = _pair(beside.signal, first[0].excess, later[0].excess)
+        if excess is not None and _pair(beside.adc, one, other) is not None:
+            differ(beside.name, joint.SOLID)
     for channel in channels.signal:
         if _pair(channel, one, other) is not None:
             differ(channel, signal.QUANTITIES)

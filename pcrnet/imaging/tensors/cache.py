@@ -42,7 +42,7 @@ from pcrnet.imaging.registration.visits import require_engine
 from pcrnet.imaging.tensors.preprocess import PatientTensor, preprocess_patient
 from pcrnet.imaging.tensors.tensor_code import code_digest
 from pcrnet.machine import available_cores
-from pcrnet.processes import Progress, in_processes, worth_starting
+from pcrnet.processes import Progress, in_processes, silent, worth_starting
 from pcrnet.storage import sha256_json, write_bytes
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BOOL": np.bool_}
@@ -143,8 +143,10 @@ class TensorCache:
     def build(
         self,
         patients: Sequence[Patient],
-        progress: Progress | None = None,
+        progress: Progress = silent,
         workers: int | None = None,
+        *,
+        hashed: Progress = silent,
     ) -> None:
         """Compute every tensor that is not there yet.
 
@@ -153,6 +155,8 @@ class TensorCache:
             progress: Told after each patient.
             workers: Processes to use; by default as many as there are cores and memory for, or
                 none for little work.
+            hashed: Told after each patient whose files have been read to know them again, which
+                comes first.
 
         Raises:
             ConfigError: The engine for registration is not installed.
@@ -163,25 +167,24 @@ class TensorCache:
         require_engine(self._imaging.alignment)
         problems: dict[int, PcrnetError] = {}
         missing: list[tuple[Patient, Path]] = []
-        with ThreadPoolExecutor(workers or available_cores()) as pool:
-            for patient, entry in zip(patients, pool.map(self._try_entry, patients), strict=True):
-                if isinstance(entry, PcrnetError):
-                    problems[patient.row] = entry
-                elif not entry.exists():
-                    missing.append((patient, entry))
+        entries = self._find_entries(patients, workers or available_cores(), hashed)
+        for patient, entry in zip(patients, entries, strict=True):
+            if isinstance(entry, PcrnetError):
+                problems[patient.row] = entry
+            elif not entry.exists():
+                missing.append((patient, entry))
         self._save_memo()
         sweep_abandoned(self._directory)
         if workers is None:
             workers = workers_for(len(missing), math.prod(self._shape))
-        report = progress or (lambda done, total: None)
         there = len(patients) - len(missing)
-        report(there, len(patients))
-        # Closed at once should ``report`` raise: its processes end with it.
+        progress(there, len(patients))
+        # Closed at once should ``progress`` raise: its processes end with it.
         with closing(self._make(missing, workers)) as made:
             for done, (patient, problem) in enumerate(made, start=there + 1):
                 if problem is not None:
                     problems[patient.row] = problem
-                report(done, len(patients))
+                progress(done, len(patients))
         if problems:
             in_order = [problems[row] for row in sorted(problems)]
             raise ProblemListError("the images of these patients cannot be used", in_order)
@@ -192,6 +195,18 @@ class TensorCache:
         make = partial(_try_make_entry, data=self._data, imaging=self._imaging)
         for position, problem in in_processes(make, missing, workers, doing="reads images"):
             yield missing[position][0], problem
+
+    def _find_entries(
+        self, patients: Sequence[Patient], threads: int, hashed: Progress
+    ) -> Generator[Path | PcrnetError]:
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                found = pool.map(self._try_entry, patients)
+                for done, entry in enumerate(found, start=1):
+                    hashed(done, len(patients))
+                    yield entry
+            finally:  # should ``hashed`` raise, nobody waits for the files of all others
+                pool.shutdown(cancel_futures=True)
 
     def _try_entry(self, patient: Patient) -> Path | PcrnetError:
         try:

@@ -29,7 +29,7 @@ from pcrnet.models.contract import FitRequest, Logits, Needs, Shown
 from pcrnet.models.rivals.chain import RidgeChain
 from pcrnet.models.rivals.imputation import Imputation, Standardisation
 from pcrnet.models.rivals.ridge import FloatArray, Ridge
-from pcrnet.storage import read_record, taking_apart, write_bytes, write_json
+from pcrnet.storage import read_arrays, read_record, taking_apart, write_bytes, write_json
 
 if TYPE_CHECKING:
     from torch import device
@@ -260,13 +260,7 @@ def _hidden(data: DataConfig, seen: Shown) -> frozenset[str]:
 
 
 def _read_arrays(path: Path, features: int) -> dict[str, FloatArray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays: dict[str, FloatArray] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise IntegrityError("the ridge cannot be loaded", file=path, remedy=_REMEDY) from error
+    arrays = read_arrays(path, "ridge", remedy=_REMEDY)
     vectors = ("centre", "spread", "low", "high", "mean", "breast", "nodes")
     shapes = dict.fromkeys(vectors, (features,)) | {
         "covariance": (features, features),

@@ -17,7 +17,7 @@ from pcrnet.data.dataset import Batch
 from pcrnet.data.held import MOST_BYTES
 from pcrnet.machine import available_cores, available_memory, in_words
 from pcrnet.training.demands.rehearsal import rehearse
-from pcrnet.training.devices import fits_at_a_time, uses_gpu
+from pcrnet.training.devices import fits_at_a_time, lightning_precision, uses_gpu
 from pcrnet.training.events import Listener, Remark
 from pcrnet.training.fit import FitJob, networks_of_fit
 
@@ -26,7 +26,8 @@ _PROCESS_BYTES = 600_000_000
 _COPIES_OF_WEIGHTS = 7
 """Weights, gradients, two moments, average, best so far, and one on its way to the disk."""
 _COPIES_OF_INPUT = 4
-"""float32 of the batch: as read, warped, its noise, in the network's units."""
+"""Of the batch: as read, warped, its noise, in the network's units."""
+_FLOAT32_BYTES = 4
 _CONTEXT_BYTES = 600_000_000
 """What CUDA and its libraries take of a GPU for each process."""
 _MOST_FITS_OF_A_GPU = 8
@@ -61,12 +62,13 @@ def images_alone(config: TrainingConfig, voxels: int) -> int:
     """Bytes that the images of one fit take, or of the one patient by whom the rest is found out.
 
     Args:
-        config: Batch size and device.
+        config: Batch size, device and precision.
         voxels: Of one patient, in all visits and channels.
     """
     # A patient is made as float32 and halved; a GPU's batches lie on the GPU.
     one = 6 * voxels
-    return one if uses_gpu(config) else max(one, config.batch_size * _COPIES_OF_INPUT * 4 * voxels)
+    batch = config.batch_size * _COPIES_OF_INPUT * _bytes_of_a_number(config) * voxels
+    return one if uses_gpu(config) else max(one, batch)
 
 
 def memory_need(
@@ -75,22 +77,25 @@ def memory_need(
     """What training takes.
 
     Args:
-        network: One network of a fit.
+        network: One network of a fit, in float32.
         batch: One patient.
-        config: Batch size and device.
+        config: Batch size, device and precision.
         networks: Networks of a fit.
         patients: Of the cohort.
     """
     image = batch.image.numel()
-    weights = sum(parameter.numel() * 4 for parameter in network.parameters())
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    number = _bytes_of_a_number(config)
+    activations = saved_bytes(network, batch) * number // _FLOAT32_BYTES
     training = (
-        _COPIES_OF_WEIGHTS * weights
-        + config.batch_size * (_COPIES_OF_INPUT * image * 4)
-        + int(_BACKWARD * config.batch_size * saved_bytes(network, batch))
+        _COPIES_OF_WEIGHTS * weights * number
+        + config.batch_size * _COPIES_OF_INPUT * image * number
+        + int(_BACKWARD * config.batch_size * activations)
     )
     on_gpu = uses_gpu(config)  # it has memory of its own
-    # Finished networks wait for the last where they have predicted for those they left out.
-    training += (networks - 1) * weights
+    # Finished networks wait, in float32, for the last where they have predicted for those they left
+    # out.
+    training += (networks - 1) * weights * _FLOAT32_BYTES
     cohort = patients * image * batch.image.element_size()
     held = min(cohort, MOST_BYTES)
     return MemoryNeed(
@@ -98,6 +103,11 @@ def memory_need(
         cohort=cohort,
         gpu=training if on_gpu else 0,
     )
+
+
+def _bytes_of_a_number(config: TrainingConfig) -> int:
+    """Of weights, input and activations in training; bf16-mixed is taken for float32."""
+    return 8 if lightning_precision(config) == "64-true" else _FLOAT32_BYTES
 
 
 def saved_bytes(network: nn.Module, batch: Batch) -> int:

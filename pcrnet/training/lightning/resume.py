@@ -7,11 +7,11 @@ can be lost or disagree.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pcrnet.drafts import draft_of
 from pcrnet.storage import atomic_path, sha256_file, writing_to
 
 _PATTERN = "resume.*"
@@ -65,7 +65,7 @@ def forget(directory: Path) -> None:
 def keep(directory: Path, fingerprint: str, save: Callable[[Path], None]) -> None:
     """Let ``save`` write a checkpoint, and forget those before it once the new one is on disk."""
     before = list(directory.glob(_PATTERN))
-    draft = directory / f".{os.getpid()}.partial.resume"
+    draft = draft_of(directory / "resume")
     try:
         with writing_to(draft):
             save(draft)

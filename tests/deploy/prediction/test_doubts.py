@@ -1,12 +1,20 @@
 """What stands beside a prediction: in the table, on the console, or in a refusal."""
 
+import math
+
 import pytest
 
 from pcrnet.applicability.certainty import ProbInterval
 from pcrnet.applicability.judgement import Doubt, Likeness
 from pcrnet.applicability.scrutiny import Scrutiny
-from pcrnet.deploy.prediction.doubts import doubt_columns, require_alike, say_doubts
+from pcrnet.deploy.prediction.doubts import (
+    doubt_columns,
+    lesion_columns,
+    require_alike,
+    say_doubts,
+)
 from pcrnet.errors import UnlikeError
+from pcrnet.imaging.quantify.record import QuantityFlags
 
 INTERVALS = {head: ProbInterval(0.25, 0.5) for head in ("yT0", "yN0", "yT0yN0")}
 ALIKE = Scrutiny(Likeness(0.6, ()), INTERVALS, (), {})
@@ -25,6 +33,16 @@ def test_columns_say_it_in_the_order_of_the_patients():
 
 def test_a_bundle_that_cannot_say_adds_no_column():
     assert doubt_columns(["x"], {}) == {}
+
+
+def test_columns_say_where_the_lesion_came_from_of_whom_scans_were_looked_at():
+    found = QuantityFlags("found", "baseline", 0.456, {}, ())
+    drawn = QuantityFlags("mask", "baseline", math.nan, {}, ())
+    assert lesion_columns([found, None, drawn]) == {
+        "lesion": ("found", "", "mask"),
+        "lesion_quality": ("0.46", "", ""),
+    }
+    assert lesion_columns([None, None]) == {}
 
 
 def test_the_console_names_patient_and_reason_and_counts_who_is_near():

@@ -126,6 +126,16 @@ def test_a_patient_with_too_few_scans_is_refused_with_the_reason_and_the_others_
     assert "scan" in str(reason)
 
 
+def test_the_table_says_of_each_patient_where_the_lesion_came_from(
+    whole: Predictions, finished_run
+) -> None:
+    """As the run's own table of the same patients does."""
+    with (finished_run.directory / "patients.csv").open(newline="") as stream:
+        of_run = {row["patient_id"]: row for row in csv.DictReader(stream)}
+    for column in ("lesion", "lesion_quality"):
+        assert list(whole.other[column]) == [of_run[name][column] for name in whole.patient_id]
+
+
 def test_a_damaged_image_refuses_its_patient_alone(predictor: Predictor, tiny_trial, rows) -> None:
     broken = tiny_trial.cohort.with_name("broken.nii.gz")
     broken.write_bytes(b"\x1f\x8b nothing")

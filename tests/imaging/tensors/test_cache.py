@@ -215,6 +215,33 @@ def test_building_tells_its_progress_and_does_nothing_twice(folder, patients, ma
     assert len(made) == 4
 
 
+def test_building_tells_whose_files_have_been_hashed_before_any_scan_is_read(
+    folder, patients, made
+):
+    seen = []
+    _cache(folder).build(patients, hashed=lambda *call: seen.append((call, len(made))))
+    assert seen == [((done, 4), 0) for done in (1, 2, 3, 4)]
+
+
+def test_who_stops_the_hashing_does_not_wait_for_all_files(folder, patients, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        cache_module.DigestMemo, "digest", lambda self, path: read.append(path) or "0" * 64
+    )
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    many = [
+        dataclasses.replace(patient, patient_id=f"{patient.patient_id}-{number}")
+        for number in range(500)
+        for patient in patients
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        _cache(folder).build(many, workers=1, hashed=stop)
+    assert len(read) < 2 * len(many)
+
+
 def test_sources_are_not_read_again_at_the_next_start(folder, patients, monkeypatch):
     monkeypatch.setattr(digests, "_SETTLED_NS", -(10**18))
     _cache(folder).build(patients)

@@ -77,6 +77,17 @@ def test_tensors_that_a_process_holds_count_for_each_of_them_up_to_their_limit()
     assert fit(10 * MOST_BYTES) - fit(0) == MOST_BYTES
 
 
+def test_in_double_precision_all_that_trains_is_twice_as_large(make_job: MakeJob) -> None:
+    double = "training.trainer.precision=64-true"
+    one, wide = (estimate_memory(make_job("model.networks=1", *more)) for more in ((), (double,)))
+    assert wide.cohort == one.cohort
+    held = memory._PROCESS_BYTES + one.cohort
+    assert wide.fit - held == pytest.approx(2 * (one.fit - held), abs=8)
+    assert memory.images_alone(TrainingConfig(trainer={"precision": "64-true"}), 1000) == (
+        2 * memory.images_alone(TrainingConfig(), 1000)
+    )
+
+
 @pytest.mark.parametrize(
     ("setting", "free_fits", "expected", "says"),
     [

@@ -1,11 +1,12 @@
-"""An export appears whole, and takes nobody's place."""
+"""Exports and bundles appear whole; only a bundle takes another's place."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from pcrnet.deploy.export.folder import new_folder
+from pcrnet.deploy.folders import folder_draft, new_folder, replace_folder
 from pcrnet.drafts import draft_of
 from pcrnet.errors import OutputError
 from pcrnet.storage import make_folder
@@ -84,3 +85,51 @@ def test_an_empty_folder_may_be_named(tmp_path):
     with new_folder(tmp_path) as folder:
         (folder / "file").write_text("text")
     assert (tmp_path / "file").is_file()
+
+
+def test_a_draft_takes_the_place_of_the_folder_that_was_there(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for text in ("old", "new"):
+        with folder_draft(out) as draft:
+            (draft / text).write_text(text)
+            replace_folder(draft, out)
+    assert [path.name for path in out.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_of_drafts_of_one_folder_none_disturbs_another(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with folder_draft(out) as first, folder_draft(out) as second:
+        for draft in (first, second):
+            (draft / "name").write_text(draft.name)
+        replace_folder(second, out)
+        replace_folder(first, out)
+        assert (out / "name").read_text() == first.name
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_processes_that_replace_a_folder_at_once_leave_a_whole_one(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from pcrnet.deploy.folders import folder_draft, replace_folder\n"
+        "out = pathlib.Path(sys.argv[1])\n"
+        "for _ in range(100):\n"
+        "    with folder_draft(out) as draft:\n"
+        "        for name in 'abc': (draft / name).write_text(sys.argv[2])\n"
+        "        replace_folder(draft, out)\n"
+    )
+    out = tmp_path / "out"
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(out), str(n)]) for n in range(3)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert {path.name for path in out.iterdir()} == set("abc")
+    assert len({path.read_text() for path in out.iterdir()}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_is_no_folder_to_replace(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("precious")
+    with (
+        pytest.raises(OutputError, match="a file stands"),
+        folder_draft(tmp_path / "out") as draft,
+    ):
+        replace_folder(draft, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "precious"
