@@ -96,6 +96,36 @@ class AveragedWeights(WeightAveraging):
         self.on_train_end(trainer, pl_module)
 
 
+class MakesBatches(Protocol):
+    """Whoever can make the next batch while a step is computed."""
+
+    def make_next(self) -> None:
+        """Begin."""
+
+
+class NextBatch(Callback):
+    """Has the next batch made during the backward pass.
+
+    That pass asks nothing of the interpreter: during a forward pass two threads would take it away
+    from each other at every operation, which takes a twentieth of a small step. The last step of an
+    epoch begins the next epoch's first batch.
+
+    Args:
+        data: Makes batches.
+    """
+
+    def __init__(self, data: MakesBatches) -> None:
+        self._data = data
+
+    def on_before_backward(
+        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
+    ) -> None:
+        """Begin, unless nothing is left to train."""
+        over = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        if not (over and trainer.current_epoch + 1 == trainer.max_epochs):
+            self._data.make_next()
+
+
 class History(Callback):
     """Keeps a row an epoch; the rows travel in the checkpoint, so that none is lost or doubled."""
 
