@@ -1,9 +1,12 @@
 """The three logits of the joint outcome as ridge regressions on one set of features.
 
 ℓ₁ is fitted on everybody. ℓ₂ and ℓ₃, the nodes given a breast with and without residue, share their
-coefficients and differ by a step: each alone would rest on half of the patients. A patient whose
-outcome is partly known counts with the probabilities of what it may be (expectation–maximisation),
-so that what is maximised is the marginal likelihood of what is known.
+coefficients and differ by a step: each alone would rest on half of the patients. What tells the
+nodes is a few measurements of the axilla and the clinical stage, where much that is measured says
+something of the breast: there the relevance of a feature counts by its power of 1.5.
+
+A patient whose outcome is partly known counts with the probabilities of what it may be
+(expectation–maximisation), so that what is maximised is the marginal likelihood of what is known.
 
 Shapes: n patients, p features, 4 outcome cells in the order of ``pcrnet.cohort.outcome.CELLS``.
 """
@@ -30,6 +33,7 @@ Design = tuple[FloatArray, FloatArray, FloatArray]
 """Features, labels in [0, 1] and weights of a regression."""
 
 _ROUNDS = 8
+_BREAST_POWER, _NODES_POWER = 1.0, 1.5
 FREEDOM = 3.0  # the step between ℓ₂ and ℓ₃ is penalised a ninth as much as a feature
 _FOLDS, _REPEATS = 5, 2
 
@@ -140,14 +144,22 @@ def _maximise(
     breast, nodes, coding = designs(features, cells)
     if penalties is None:
         doubled = [np.concatenate([fold, fold]) for fold in folds]
-        penalties = (choose_penalty(*breast, folds), choose_penalty(*nodes, doubled))
+        penalties = (
+            choose_penalty(*breast, folds, _BREAST_POWER),
+            choose_penalty(*nodes, doubled, _NODES_POWER),
+        )
     if scales is None:
-        scales = (relevance(*breast), relevance(*nodes))
+        scales = relevances(breast, nodes)
     of_breast, of_nodes = (
         fit_relevant(*of, [heavier for heavier in PENALTIES if heavier >= penalty], scale)[-1]
         for of, penalty, scale in zip((breast, nodes), penalties, scales, strict=True)
     )
     return _Regressions(of_breast, of_nodes, coding, penalties, scales)
+
+
+def relevances(breast: Design, nodes: Design) -> tuple[FloatArray, FloatArray]:
+    """What the features (p,) and (p + 1,) of the two regressions are multiplied by."""
+    return relevance(*breast, _BREAST_POWER), relevance(*nodes, _NODES_POWER)
 
 
 def designs(features: FloatArray, cells: FloatArray) -> tuple[Design, Design, tuple[float, float]]:

@@ -20,8 +20,9 @@ from pcrnet.models.rivals.chain import (
     designs,
     expected_cells,
     first_guess,
+    relevances,
 )
-from pcrnet.models.rivals.ridge import FloatArray, posterior_covariance, relevance
+from pcrnet.models.rivals.ridge import FloatArray, posterior_covariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +52,14 @@ class ChainPosterior:
         """
         informative = ~allowed.all(axis=1)
         features, allowed = features[informative], allowed[informative]
-        guessed = designs(features, first_guess(allowed))
+        guessed_breast, guessed_nodes, _ = designs(features, first_guess(allowed))
+        scales = relevances(guessed_breast, guessed_nodes)
         logits = chain.logits(features)
         breast, nodes, (mean, spread) = designs(features, expected_cells(logits, allowed))
         both = np.concatenate([logits[:, 1], logits[:, 2]])
         return cls(
-            breast=_covariance(breast, guessed[0], logits[:, 0], chain.penalties[0]),
-            nodes=_covariance(nodes, guessed[1], both, chain.penalties[1]),
+            breast=_covariance(breast, scales[0], logits[:, 0], chain.penalties[0]),
+            nodes=_covariance(nodes, scales[1], both, chain.penalties[1]),
             steps=((1.0 - mean) / spread * FREEDOM, -mean / spread * FREEDOM),
         )
 
@@ -76,6 +78,8 @@ class ChainPosterior:
         return found
 
 
-def _covariance(design: Design, guessed: Design, logits: FloatArray, penalty: float) -> FloatArray:
+def _covariance(
+    design: Design, scale: FloatArray, logits: FloatArray, penalty: float
+) -> FloatArray:
     features, _, weights = design
-    return posterior_covariance(features, weights, logits, penalty, relevance(*guessed))
+    return posterior_covariance(features, weights, logits, penalty, scale)

@@ -142,20 +142,29 @@ def losses(logits: FloatArray, labels: FloatArray) -> FloatArray:
     return np.asarray(np.logaddexp(0.0, logits) - labels * logits)
 
 
-def relevance(features: FloatArray, labels: FloatArray, weights: FloatArray) -> FloatArray:
-    """How much each feature (p,) says by itself: |r| with the labels, 1 in the mean square.
+def relevance(
+    features: FloatArray, labels: FloatArray, weights: FloatArray, power: float = 1.0
+) -> FloatArray:
+    """How much each feature (p,) says by itself: |r|^power with the labels, 1 in the mean square.
 
     Features are multiplied by it before they are fitted, which penalises what says little by
-    itself the more: the adaptive ridge, with the correlation for the pilot estimate (Zou, J Am
-    Stat Assoc 2006; 101:1418, section 3, for the lasso). It is learned within each fit and each
-    inner fold, and from nobody else.
+    itself the more: the adaptive ridge, with the correlation for the pilot estimate and the power
+    for its γ (Zou, J Am Stat Assoc 2006; 101:1418, section 3, for the lasso). It is learned within
+    each fit and each inner fold, and from nobody else.
+
+    Args:
+        features: (n, p).
+        labels: (n,) in [0, 1].
+        weights: (n,), not negative.
+        power: 1 where many features say a little each, more where a few say nearly everything.
     """
     total = max(float(weights.sum()), 1e-12)
     event = labels - float(weights @ labels) / total
     centred = features - (weights @ features) / total
     covariance = np.abs((weights * event) @ centred)
     size = np.sqrt((weights @ centred**2) * float(weights @ event**2))
-    strength = _FLOOR + np.where(size > 1e-12, covariance / np.maximum(size, 1e-12), 0.0)
+    correlation = np.where(size > 1e-12, covariance / np.maximum(size, 1e-12), 0.0)
+    strength = (_FLOOR + correlation) ** power
     return np.asarray(strength / np.sqrt(np.mean(strength**2))) if len(strength) else strength
 
 
@@ -164,11 +173,9 @@ def fit_relevant(
     labels: FloatArray,
     weights: FloatArray,
     penalties: Sequence[float],
-    scale: FloatArray | None = None,
+    scale: FloatArray,
 ) -> list[Ridge]:
-    """As :func:`fit_path` on features times ``scale`` (p,), by default their :func:`relevance`."""
-    if scale is None:
-        scale = relevance(features, labels, weights)
+    """As :func:`fit_path` on features times ``scale`` (p,), which is their :func:`relevance`."""
     path = fit_path(features * scale, labels, weights, penalties)
     return [Ridge(model.coefficients * scale, model.intercept) for model in path]
 
@@ -178,7 +185,7 @@ def choose_penalty(
     labels: FloatArray,
     weights: FloatArray,
     folds: Sequence[NDArray[np.int64]],
-    penalties: Sequence[float] = PENALTIES,
+    power: float = 1.0,
 ) -> float:
     """The penalty with the least cross-validated loss, on those whose label is known.
 
@@ -190,16 +197,17 @@ def choose_penalty(
         labels: (n,) in [0, 1].
         weights: (n,).
         folds: Assignments (n,) to folds; the loss is averaged over all of them.
-        penalties: From heavy to light.
+        power: Of the relevance.
     """
     sure = (labels == 0.0) | (labels == 1.0)
     features, labels, weights = features[sure], labels[sure], weights[sure]
-    total = np.zeros(len(penalties))
+    total = np.zeros(len(PENALTIES))
     for fold in (every[sure] for every in folds):
         for own in np.unique(fold):
             left = fold == own
-            path = fit_relevant(features[~left], labels[~left], weights[~left], penalties)
+            kept = features[~left], labels[~left], weights[~left]
+            path = fit_relevant(*kept, PENALTIES, relevance(*kept, power))
             for index, model in enumerate(path):
                 logits = model.logits(features[left])
                 total[index] += float(weights[left] @ losses(logits, labels[left]))
-    return float(penalties[int(np.argmin(total))])
+    return float(PENALTIES[int(np.argmin(total))])

@@ -70,5 +70,5 @@ def test_few_patients_are_predicted_better_and_many_as_before():
 
 def test_with_nobody_there_is_nothing_to_draw_in():
     features = np.empty((0, 3))
-    model = fit_relevant(features, np.empty(0), np.empty(0), [10.0])[0]
+    model = fit_relevant(features, np.empty(0), np.empty(0), [10.0], np.ones(3))[0]
     assert moderated(model, features, np.empty(0), 10.0, np.ones(3)) is model

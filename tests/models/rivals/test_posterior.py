@@ -27,7 +27,10 @@ def test_nine_of_ten_intervals_hold_the_true_logit():
         spread = ChainPosterior.fit(chain, features, allowed).covariance(features)
         error = np.sqrt(np.einsum("nii->ni", spread))
         held.append(np.abs(chain.logits(features) - truth) <= 1.645 * error)
-    assert 0.8 <= np.mean(held) <= 0.98
+    breast, *nodes = np.mean(held, axis=(0, 1))
+    assert 0.8 <= breast <= 0.98
+    # All six features say something here, and what their relevance was learned from is not counted.
+    assert all(0.75 <= each <= 0.98 for each in nodes)
 
 
 def test_more_patients_leave_less_doubt():

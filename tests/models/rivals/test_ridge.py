@@ -109,6 +109,8 @@ def test_relevance_is_the_correlation_with_the_labels_one_in_the_mean_square():
     r = np.abs([np.corrcoef(column, labels)[0, 1] for column in features.T]) + 0.02
     np.testing.assert_allclose(found, r / np.sqrt(np.mean(r**2)))
     assert np.mean(found**2) == pytest.approx(1.0)
+    squared = relevance(features, labels, np.ones(60), 2.0)
+    np.testing.assert_allclose(squared, r**2 / np.sqrt(np.mean(r**4)))
 
 
 def test_a_feature_that_is_one_number_is_not_relevant_and_no_division_by_nothing():
