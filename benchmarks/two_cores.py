@@ -50,7 +50,7 @@ def turn(workers: list[Connection]) -> float:
     """Steps a second of all these workers at once."""
     for worker in workers:
         worker.send(True)
-    return sum(_STEPS / worker.recv() for worker in workers)
+    return sum(_STEPS / float(worker.recv()) for worker in workers)
 
 
 def main() -> None:
