@@ -120,7 +120,7 @@ class NextBatch(Callback):
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
-        """Begin, unless nothing is left to train."""
+        """Begin, unless nothing is left to train; ``loss`` is a scalar."""
         over = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if not (over and trainer.current_epoch + 1 == trainer.max_epochs):
             self._data.make_next()
