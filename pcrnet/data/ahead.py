@@ -7,72 +7,63 @@ What is made is the same, and in the same order, as if it were made between step
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from queue import Full, Queue
-from typing import TypeVar
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import torch
 
-_Raw = TypeVar("_Raw")
 _Ready = TypeVar("_Ready")
 
-_LOOKS_EVERY_S = 0.2
-"""How soon the thread notices that nobody wants what it has made."""
 
+class MadeAhead(Generic[_Ready]):
+    """Items of an iterator, each made by a thread from the moment that somebody says so.
 
-@dataclass(frozen=True)
-class _End:
-    """Of the items: there are no more, or this was raised."""
-
-    error: BaseException | None
-
-
-def made_ahead(raw: Iterable[_Raw], make: Callable[[_Raw], _Ready]) -> Iterator[_Ready]:
-    """What ``make`` makes of each item, one item ahead of whoever asks.
-
-    Nothing is begun before the first is asked for, and the thread ends with this generator.
+    No more than one is made ahead. The thread lives until :meth:`close`, so that whoever asks can
+    have an item made while something else is ended, such as an epoch.
 
     Args:
-        raw: Is iterated in the thread, which has one of torch's threads.
-        make: May use no state that the asker changes meanwhile, torch's global generator least.
-
-    Raises:
-        BaseException: What ``raw`` or ``make`` raised, when its item is asked for.
+        items: Makes an item at every ``next``, in the thread, which has one of torch's threads; it
+            may use no state that the asker changes meanwhile, torch's global generator least.
     """
-    waiting: Queue[_Ready | _End] = Queue(maxsize=1)
-    unwanted = threading.Event()
 
-    def hand_over(item: _Ready | _End) -> None:
-        while not unwanted.is_set():
-            with suppress(Full):
-                waiting.put(item, timeout=_LOOKS_EVERY_S)
-                return
+    def __init__(self, items: Iterator[_Ready]) -> None:
+        self._items = items
+        self._coming: Future[_Ready | _End] | None = None
+        self._thread = ThreadPoolExecutor(
+            1, "batches ahead", initializer=torch.set_num_threads, initargs=(1,)
+        )
 
-    def work() -> None:
-        torch.set_num_threads(1)
-        try:
-            for item in raw:
-                hand_over(make(item))
-                if unwanted.is_set():
-                    return
-        except BaseException as error:  # it is raised where the item is wanted
-            hand_over(_End(error))
-        else:
-            hand_over(_End(None))
+    def begin(self) -> None:
+        """Have the next item made, unless it is in hand or ready."""
+        if self._coming is None:
+            self._coming = self._thread.submit(next, self._items, _End())
 
-    thread = threading.Thread(target=work, daemon=True, name="batches ahead")
-    thread.start()
-    try:
-        while not isinstance(ready := waiting.get(), _End):
-            yield ready
-        if ready.error is not None:
-            raise ready.error
-    finally:
-        unwanted.set()
-        thread.join()
+    def __iter__(self) -> Iterator[_Ready]:
+        return self
+
+    def __next__(self) -> _Ready:
+        """The next item; it is begun now where nobody has begun it.
+
+        Raises:
+            BaseException: What was raised while it was made.
+        """
+        self.begin()
+        assert self._coming is not None  # noqa: S101
+        ready = self._coming.result()
+        self._coming = None
+        if isinstance(ready, _End):
+            raise StopIteration
+        return ready
+
+    def close(self) -> None:
+        """End the thread, once what it has in hand is made; nobody will ask for that."""
+        self._thread.shutdown(cancel_futures=True)
+
+
+class _End:
+    """Of the items: there are no more."""
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import count
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from pcrnet.config.augmentation import AugmentationConfig
 from pcrnet.config.experiment import Experiment
-from pcrnet.data.ahead import made_ahead
+from pcrnet.data.ahead import MadeAhead
 from pcrnet.data.artefacts import (
     ArtefactParameters,
     ChannelPhysics,
@@ -43,20 +44,50 @@ class ReadyBatch(NamedTuple):
 
 
 class AheadLoader(DataLoader[Batch]):
-    """A loader whose batches are augmented in a thread while the step before is computed."""
+    """A loader whose batches are made in a thread, one ahead; see :meth:`make_next`.
+
+    Args:
+        dataset: Its patients.
+        order: Their order; Lightning tells it the epoch.
+        batches: Makes all batches of an epoch and of those after it, in the thread.
+        how: As torch's.
+    """
 
     def __init__(
         self,
         dataset: PatientDataset,
-        make: Callable[[Batch], ReadyBatch],
+        order: EpochSampler,
+        batches: Callable[[int], Iterator[ReadyBatch]],
         **how: Any,  # noqa: ANN401 - as torch has it
     ) -> None:
         super().__init__(dataset, **how)
-        self._make = make
+        self._order = order
+        self._batches = batches
+        self._ahead: MadeAhead[ReadyBatch] | None = None
+        self._due = (0, 0)  # epoch and place of the next batch of the thread
+
+    def make_next(self) -> None:
+        """Begin the next batch, be it of the next epoch, where one was asked for before."""
+        if self._ahead is not None:
+            self._ahead.begin()
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """What the loader gives, augmented."""
-        return made_ahead(super().__iter__(), self._make)
+        """The batches of the epoch that the order has been told of when the first is asked for."""
+        epoch = self._order.epoch
+        if self._ahead is None or self._due != (epoch, 0):  # resumed, or cut short before
+            self.close()
+            self._ahead = MadeAhead(self._batches(epoch))
+        for place in range(len(self)):
+            ready = next(self._ahead)
+            # Known before it is handed over: nobody asks for what lies behind the last.
+            self._due = (epoch, place + 1) if place + 1 < len(self) else (epoch + 1, 0)
+            yield ready
+
+    def close(self) -> None:
+        """End the thread; what it has made ahead is left."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
 
 
 class FitDataModule(LightningDataModule):
@@ -68,9 +99,9 @@ class FitDataModule(LightningDataModule):
         training: The patients that the fit learns from.
         validation: A slice of its own training patients that early stopping watches.
         test: Patients that the fit leaves out, for a trainer that tests or predicts.
-        ahead: Whether a thread makes the next training batch while a step is computed, on a CPU;
-            it needs a core of its own. Where another library augments, none does: it draws from
-            the one generator that dropout draws from.
+        ahead: Whether a thread makes the next training batch while a step is computed, on a CPU,
+            from when :meth:`make_next` is called; it needs a core of its own. Where another
+            library augments, none does: it draws from the one generator that dropout draws from.
 
     Attributes:
         batch_size: Patients a step; Lightning's finder of batch sizes sets it.
@@ -99,15 +130,53 @@ class FitDataModule(LightningDataModule):
         data, imaging = experiment.data, experiment.imaging
         self._physics = self._placed = ChannelPhysics.of(data, imaging)
         self._library = library_augmenter(experiment.augmentation, data, imaging)
+        self._ahead: AheadLoader | None = None
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches in the epoch's own order."""
+        order, chosen = self._epochs()
+        if not self.ahead:
+            return self._loader(self.training, **chosen)
+        self._end_thread()
+        self._ahead = AheadLoader(
+            self.training, order, self._batches_from, collate_fn=_already_a_batch, **chosen
+        )
+        return self._ahead
+
+    def make_next(self) -> None:
+        """Begin the next training batch, where batches are made ahead."""
+        if self._ahead is not None:
+            self._ahead.make_next()
+
+    def teardown(self, stage: str) -> None:
+        """End the thread that makes batches."""
+        self._end_thread()
+
+    def on_exception(self, exception: BaseException) -> None:
+        """The same, for Lightning tears nothing down where a fit is cut short."""
+        self._end_thread()
+
+    def _end_thread(self) -> None:
+        if self._ahead is not None:
+            self._ahead.close()
+
+    def _epochs(self) -> tuple[EpochSampler, dict[str, Any]]:
+        """An order of the training patients, and what a loader is told to follow it."""
         order = EpochSampler(len(self.training), self.experiment.run.seed, self.fit)
         rank, ranks = self._rank()
         if ranks == 1:
-            return self._loader(self.training, batch_size=self.batch_size, sampler=order)
-        shared = SharedBatches(order, self.batch_size, rank, ranks)
-        return self._loader(self.training, batch_sampler=shared)
+            return order, {"batch_size": self.batch_size, "sampler": order}
+        return order, {"batch_sampler": SharedBatches(order, self.batch_size, rank, ranks)}
+
+    def _batches_from(self, first: int) -> Iterator[ReadyBatch]:
+        """Training batches of epoch ``first`` and of all after it, augmented."""
+        order, chosen = self._epochs()  # of its own: the other is told of epochs by Lightning
+        # So is the generator: at every start a loader draws from one, and dropout from the global.
+        loader = self._loader(self.training, generator=torch.Generator(), **chosen)
+        for epoch in count(first):
+            order.set_epoch(epoch)
+            for batch in loader:
+                yield ReadyBatch(self._augmented(self._drawn(batch, epoch)))
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """The patients that early stopping watches; none under a fixed schedule."""
@@ -148,27 +217,25 @@ class FitDataModule(LightningDataModule):
             "pin_memory": self._feeds_gpu() and not dataset.resident,
             "collate_fn": _already_a_batch,
         }
-        if dataset is self.training and self.ahead:
-            return AheadLoader(dataset, self._make_ready, **how)
         return DataLoader(dataset, **how)
-
-    def _make_ready(self, batch: Batch) -> ReadyBatch:
-        return ReadyBatch(self._augmented(self._drawn(batch)))
 
     def on_before_batch_transfer(
         self, batch: Batch | ReadyBatch, dataloader_idx: int
     ) -> Batch | AugmentedBatch:
         """Draw the random numbers while the batch is on the CPU: nothing waits for the device."""
         self.received_at = time.perf_counter()
-        return batch.batch if isinstance(batch, ReadyBatch) else self._drawn(batch)
+        if isinstance(batch, ReadyBatch):
+            return batch.batch
+        if self.trainer is None or not self.trainer.training:
+            return batch
+        return self._drawn(batch, self.trainer.current_epoch)
 
-    def _drawn(self, batch: Batch) -> Batch | AugmentedBatch:
+    def _drawn(self, batch: Batch, epoch: int) -> Batch | AugmentedBatch:
         augmentation = self.experiment.augmentation
-        if self.trainer is None or not self.trainer.training or not augmentation.enabled:
+        if not augmentation.enabled:
             return batch
         data = self.experiment.data
         names = [self.training.patients[index].patient_id for index in batch.patient.tolist()]
-        epoch = self.trainer.current_epoch
         seeds = [derive_seed(self.experiment.run.seed, self.fit, epoch, name) for name in names]
         if not isinstance(augmentation, AugmentationConfig):
             return self._by_library(batch, seeds)

@@ -1,5 +1,6 @@
 """Batches of a fit in Lightning: their order, and where the random numbers come from."""
 
+import threading
 from itertools import chain
 from types import SimpleNamespace
 
@@ -178,3 +179,90 @@ def test_loader_processes_change_nothing(patients, source):
     assert alone.seen == helped.seen
     for key, picture in alone.pictures.items():
         assert torch.equal(picture, helped.pictures[key])
+
+
+def _threads():
+    return [one for one in threading.enumerate() if one.name.startswith("batches ahead")]
+
+
+def _shown(patients, source, *, ahead, begins=True, epochs=3, resume_at=0, **how):
+    """What a recorder is shown in epochs, and how many threads worked ahead in each."""
+    module = _module(patients, source, "augmentation.elastic_mm=2")
+    module.ahead = ahead
+    recorder, threads = _Recorder(), []
+
+    class Hooks(pl.Callback):
+        def on_train_batch_end(self, *_):
+            if begins:
+                module.make_next()
+
+        def on_train_epoch_end(self, *_):
+            threads.append(len(_threads()))
+
+    trainer = pl.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[Hooks()],
+        **how,
+    )
+    trainer.fit_loop.epoch_progress.current.processed = resume_at
+    trainer.fit_loop.epoch_progress.current.completed = resume_at
+    trainer.fit(recorder, datamodule=module)
+    assert not _threads()
+    return recorder, threads
+
+
+@pytest.mark.parametrize(
+    ("begins", "how"),
+    [
+        (True, {}),
+        (False, {}),
+        (True, {"limit_train_batches": 2}),
+        (True, {"max_steps": 4}),
+        (True, {"resume_at": 1}),
+    ],
+)
+def test_what_is_made_ahead_is_what_is_made_in_its_place(patients, source, begins, how):
+    expected, none = _shown(patients, source, ahead=False, **how)
+    found, one = _shown(patients, source, ahead=True, begins=begins, **how)
+    assert set(none) == {0}
+    assert set(one) == {1}
+    assert found.seen == expected.seen
+    assert found.pictures.keys() == expected.pictures.keys()
+    for key, picture in expected.pictures.items():
+        assert torch.equal(found.pictures[key], picture), key
+
+
+def test_a_fit_that_fails_leaves_no_thread(patients, source):
+    module = _module(patients, source)
+    module.ahead = True
+
+    class Failing(_Recorder):
+        def training_step(self, batch, index):
+            module.make_next()
+            assert _threads()
+            if self.current_epoch == 1:
+                raise LookupError("in the second epoch")
+
+    trainer = pl.Trainer(
+        max_epochs=3,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    with pytest.raises(LookupError, match="in the second epoch"):
+        trainer.fit(Failing(), datamodule=module)
+    assert not _threads()
+
+
+def test_making_ahead_draws_nothing_from_the_generator_of_dropout(patients, source):
+    module = _module(patients, source)
+    before = torch.random.get_rng_state()
+    next(iter(module._batches_from(0)))
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -74,7 +74,7 @@ class AveragedWeights(WeightAveraging):
             torch._foreach_lerp_(*self._pairs, 1.0 - self._decay)
             if self._statistics[0]:
                 torch._foreach_copy_(*self._statistics)
-            average.n_averaged += 1
+            average.n_averaged.add_(1)
             self._latest_update_step = trainer.global_step
 
     def _pair(self, pl_module: LightningModule) -> None:
@@ -94,6 +94,36 @@ class AveragedWeights(WeightAveraging):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Hand over the average where a resumed fit had no epoch left to train."""
         self.on_train_end(trainer, pl_module)
+
+
+class MakesBatches(Protocol):
+    """Whoever can make the next batch while a step is computed."""
+
+    def make_next(self) -> None:
+        """Begin."""
+
+
+class NextBatch(Callback):
+    """Has the next batch made during the backward pass.
+
+    That pass asks nothing of the interpreter: during a forward pass two threads would take it away
+    from each other at every operation, which takes a twentieth of a small step. The last step of an
+    epoch begins the next epoch's first batch.
+
+    Args:
+        data: Makes batches.
+    """
+
+    def __init__(self, data: MakesBatches) -> None:
+        self._data = data
+
+    def on_before_backward(
+        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
+    ) -> None:
+        """Begin, unless nothing is left to train; ``loss`` is a scalar."""
+        over = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        if not (over and trainer.current_epoch + 1 == trainer.max_epochs):
+            self._data.make_next()
 
 
 class History(Callback):
@@ -230,6 +260,7 @@ class FiniteNumbers(Callback):
         self.fit = fit
         self.norm: Tensor | None = None
         self._watched: list[tuple[str, nn.Parameter]] = []
+        self._state: dict[str, Tensor] = {}  # all that a checkpoint holds of the module
         self._names: tuple[str, ...] = ()
         self._first_bad: Tensor | None = None  # bool, one a gradient: those of the first bad step
 
@@ -267,7 +298,11 @@ class FiniteNumbers(Callback):
             loss = trainer.callback_metrics.get(what)
             if loss is not None and not bool(torch.isfinite(loss)):
                 raise self._error(trainer, f"the {what.split('/')[0]} loss")
-        name = first_not_finite(pl_module.state_dict())
+        if not self._state:  # gathered once: it takes a tenth of a small step, and stays the same
+            kept = pl_module.state_dict().keys()
+            named = (*pl_module.named_parameters(), *pl_module.named_buffers())
+            self._state = {name: value.detach() for name, value in named if name in kept}
+        name = first_not_finite(self._state)
         if name is not None:
             raise self._error(trainer, f"the weight {name.removeprefix('network.')}")
 

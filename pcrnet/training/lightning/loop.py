@@ -105,6 +105,7 @@ class TrainingLoop:
             EpochReporter,
             FiniteNumbers,
             History,
+            NextBatch,
             ResumePoint,
         )
         from pcrnet.training.lightning.checkpoints import Checkpoints
@@ -145,6 +146,7 @@ class TrainingLoop:
         meter = Meter(clock, finite)
         callbacks = [
             clock,
+            *([NextBatch(data)] if data.ahead else []),
             *(callback for callback in (best, averaged) if callback is not None),
             history,
             meter,

@@ -17,6 +17,12 @@ def test_the_first_tensor_that_is_not_finite_is_named() -> None:
     assert first_not_finite(broken) == "b"
 
 
+def test_values_whose_sum_of_squares_overflows_are_finite() -> None:
+    large = {"a": torch.full((4,), 3e38), "b": torch.full((2,), 6e4).half(), "c": torch.empty(0)}
+    assert first_not_finite(large) is None
+    assert first_not_finite(large | {"d": torch.tensor([0.0, float("nan")]).double()}) == "d"
+
+
 def test_a_network_or_logits_that_are_not_finite_are_not_written() -> None:
     network = nn.Linear(1, 1)
     require_finite("without-0", network)
