@@ -37,8 +37,7 @@ class MadeAhead(Generic[_Ready]):
 
     def begin(self) -> None:
         """Have the next item made, unless it is in hand or ready."""
-        if self._coming is None:
-            self._coming = self._thread.submit(next, self._items, _End())
+        self._begun()
 
     def __iter__(self) -> Iterator[_Ready]:
         return self
@@ -49,13 +48,16 @@ class MadeAhead(Generic[_Ready]):
         Raises:
             BaseException: What was raised while it was made.
         """
-        self.begin()
-        assert self._coming is not None  # noqa: S101
-        ready = self._coming.result()
+        ready = self._begun().result()
         self._coming = None
         if isinstance(ready, _End):
             raise StopIteration
         return ready
+
+    def _begun(self) -> Future[_Ready | _End]:
+        if self._coming is None:
+            self._coming = self._thread.submit(next, self._items, _End())
+        return self._coming
 
     def close(self) -> None:
         """End the thread, once what it has in hand is made; nobody will ask for that."""

@@ -106,9 +106,9 @@ class MakesBatches(Protocol):
 class NextBatch(Callback):
     """Has the next batch made during the backward pass.
 
-    That pass asks nothing of the interpreter: during a forward pass two threads would take it away
-    from each other at every operation, which takes a twentieth of a small step. The last step of an
-    epoch begins the next epoch's first batch.
+    That pass asks nothing of the interpreter, which two threads take away from each other at every
+    operation of a forward pass. The last step of an epoch begins the next epoch's first batch, so
+    that the epoch's end is time to make it in.
 
     Args:
         data: Makes batches.
