@@ -19,6 +19,7 @@ from pcrnet.imaging.known_scans import repeated_scans
 from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
+from pcrnet.imaging.quantify.twins import measured_twins
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.imaging.tensors.preprocess import PatientTensor, scans_present
 from pcrnet.models.kinds import KINDS
@@ -281,6 +282,8 @@ def _preprocess(
         for name, tensor in tensors.items()
     }
     measured = {name: tensor.quantities for name, tensor in tensors.items()}
+    if problems := list(measured_twins(measured, data.timepoints)):
+        raise ProblemListError("scans are there more than once", problems)
     return scans, measured, cache.verified
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from pcrnet.config.layers import load_experiment
@@ -41,6 +44,35 @@ def test_a_word_among_numbers_is_refused_before_any_image_is_read(
         prepare(experiment, run, lambda event: None)
     assert "elderly" not in str(caught.value)
     assert not list(experiment.cache_directory.glob("*"))
+
+
+def test_a_person_whose_scans_were_saved_anew_under_another_name_is_refused(
+    tiny_trial, tmp_path: Path
+) -> None:
+    """Other bytes, the same scans: in another folder, with other numbers in the last digits."""
+    with tiny_trial.cohort.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    scans = [name for name in rows[0] if name.endswith((".pet", ".t2", ".adc"))]
+    copy = {**rows[0], "patient_id": "Zwilling"}
+    for row in rows:
+        row |= {name: str(tiny_trial.cohort.parent / row[name]) for name in scans if row[name]}
+    for name in (name for name in scans if copy[name]):
+        image = nib.load(rows[0][name])
+        values = np.asarray(image.dataobj, dtype=np.float64) * (1 + 1e-7)
+        copy[name] = str(tmp_path / f"{name}.nii.gz")
+        nib.save(nib.Nifti1Image(values.astype(np.float32), image.affine), copy[name])
+    table = tmp_path / "cohort.csv"
+    with table.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows([*rows, copy])
+    experiment = tiny_trial.experiment(tmp_path / "run", f"data.cohort={table}")
+    run = RunDirectory(experiment.run.directory)
+    with (
+        run.opened(experiment),
+        pytest.raises(ProblemListError, match=rf"of the patient {rows[0]['patient_id']} in"),
+    ):
+        prepare(experiment, run, lambda event: None)
 
 
 def test_a_model_of_covariates_without_any_is_refused_before_any_image_is_read(
