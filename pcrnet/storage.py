@@ -250,7 +250,7 @@ def read_rows(
 
 
 def read_arrays(path: Path, what: str, *, remedy: str = _RESTORE) -> dict[str, NDArray[np.float64]]:
-    """Read arrays that pcrnet wrote as safetensors; what shape they have is for the caller to see.
+    """Read arrays (any shape) that pcrnet wrote as safetensors; their shapes are for the caller.
 
     Args:
         path: The file.

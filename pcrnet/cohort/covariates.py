@@ -23,7 +23,7 @@ def as_number(text: str) -> float | None:
 
 
 def number_of(patient: Patient, name: str) -> float | None:
-    """The number in a column that held numbers in training; None where it is unknown.
+    """The number, in the unit of its column, where training had numbers; None where unknown.
 
     Raises:
         CohortError: The patient has text there.

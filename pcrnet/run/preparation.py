@@ -19,11 +19,11 @@ from pcrnet.imaging.known_scans import repeated_scans
 from pcrnet.imaging.quantify.record import Quantities
 from pcrnet.imaging.quantify.specs import quantity_specs
 from pcrnet.imaging.quantify.table import write_quantities
-from pcrnet.imaging.quantify.twins import measured_twins
 from pcrnet.imaging.tensors.cache import Identity, TensorCache
 from pcrnet.imaging.tensors.preprocess import PatientTensor, scans_present
 from pcrnet.models.kinds import KINDS
 from pcrnet.review.channel_rules import rules_in_words
+from pcrnet.review.measured_twins import measured_twins
 from pcrnet.run.directory import RunDirectory
 from pcrnet.run.judging import check_calibration
 from pcrnet.run_layout import RunLayout

@@ -121,14 +121,14 @@ def test_a_refit_keeps_the_penalties():
     np.testing.assert_array_equal(same.logits(features), chain.logits(features))
 
 
-def test_nodes_that_one_feature_tells_are_told_by_it_though_eighty_say_nothing(monkeypatch):
+def test_nodes_that_one_feature_tells_are_told_by_it_though_sixty_say_nothing(monkeypatch):
     """Nearer to the truth than with the relevance itself."""
-    errors, powers = np.zeros((20, 2)), (1.0, chain_module._NODES_POWER)
+    errors, powers = np.zeros((8, 2)), (1.0, chain_module._NODES_POWER)
     for seed in range(len(errors)):
         generator = np.random.default_rng(300 + seed)
-        features = generator.normal(size=(720, 81))
-        nodes = generator.random(720) < expit(1.5 * features[:, 0])
-        breast = generator.random(720) < expit(features[:, 1:41] @ np.full(40, 0.25))
+        features = generator.normal(size=(420, 61))
+        nodes = generator.random(420) < expit(1.5 * features[:, 0])
+        breast = generator.random(420) < expit(features[:, 1:41] @ np.full(40, 0.25))
         allowed = np.eye(4, dtype=bool)[2 * ~breast + ~nodes]
         for column, power in enumerate(powers):
             monkeypatch.setattr(chain_module, "_NODES_POWER", power)

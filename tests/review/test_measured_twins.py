@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pcrnet.imaging.quantify.record import Quantities
-from pcrnet.imaging.quantify.twins import ALIKE, FEWEST, measured_twins
+from pcrnet.review.measured_twins import ALIKE, FEWEST, measured_twins
 
 _VISITS = ("baseline", "interim")
 
