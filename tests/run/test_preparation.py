@@ -66,7 +66,9 @@ def test_a_person_whose_scans_were_saved_anew_under_another_name_is_refused(
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows([*rows, copy])
-    experiment = tiny_trial.experiment(tmp_path / "run", f"data.cohort={table}")
+    experiment = tiny_trial.experiment(
+        tmp_path / "run", f"data.cohort={table}", f"data.cache={tmp_path / 'tensors'}"
+    )
     run = RunDirectory(experiment.run.directory)
     with (
         run.opened(experiment),
