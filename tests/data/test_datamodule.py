@@ -63,15 +63,22 @@ class _Recorder(pl.LightningModule):
         return None
 
 
-def _run(module, epochs):
-    recorder = _Recorder()
-    trainer = pl.Trainer(
-        max_epochs=epochs,
+def _trainer(**how):
+    """On a CPU, and it leaves and says nothing."""
+    return pl.Trainer(
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **how,
+    )
+
+
+def _run(module, epochs):
+    recorder = _Recorder()
+    trainer = _trainer(
+        max_epochs=epochs,
         num_sanity_val_steps=0,
     )
     trainer.fit(recorder, datamodule=module)
@@ -199,13 +206,8 @@ def _shown(patients, source, *, ahead, begins=True, epochs=3, resume_at=0, **how
         def on_train_epoch_end(self, *_):
             threads.append(len(_threads()))
 
-    trainer = pl.Trainer(
+    trainer = _trainer(
         max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         callbacks=[Hooks()],
         **how,
     )
@@ -248,13 +250,8 @@ def test_a_fit_that_fails_leaves_no_thread(patients, source):
             if self.current_epoch == 1:
                 raise LookupError("in the second epoch")
 
-    trainer = pl.Trainer(
+    trainer = _trainer(
         max_epochs=3,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
     with pytest.raises(LookupError, match="in the second epoch"):
         trainer.fit(Failing(), datamodule=module)
