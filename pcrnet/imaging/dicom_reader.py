@@ -39,6 +39,7 @@ _MODALITIES: dict[ChannelKind, frozenset[str]] = {
 """What z-scored channels show is for their user to say."""
 _RESCALED = "value = RescaleSlope × stored + RescaleIntercept, slice by slice"
 _MAPPED = "value = RealWorldValueSlope × stored + RealWorldValueIntercept, slice by slice"
+_AIR_HU = -1000.0
 _CODED_TERMS = frozenset({"BQML", "CNTS", "GML", "CM2ML", "START", "ADMIN", "NONE"})
 
 
@@ -111,7 +112,8 @@ def _to_unit(
         case "adc":
             return _to_adc(frames, stored)
         case "hu":
-            return linear_values(stored, rescaling(frames)), "HU", Provenance(_RESCALED)
+            values = linear_values(stored, rescaling(frames), padding=_AIR_HU)
+            return values, "HU", Provenance(_RESCALED)
     return linear_values(stored, rescaling(frames)), "arbitrary", Provenance(_RESCALED)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from pcrnet.commands.registry import SETTINGS, Commands
 from pcrnet.config.layers import load_experiment
 from pcrnet.disk_room import require_writable
 from pcrnet.errors import PcrnetError
+
+_PLAUSIBLE = (
+    ("t1_ms", (100.0, 5000.0), "ms"),  # fat has some 300, free water 4000
+    ("relaxivity", (1.0, 50.0), "l/(mmol s)"),  # agents of gadolinium have 3 to 20
+)
+"""What tissue and agents can have; other units are off by 1000, and their maps look like maps."""
+_LATEST_ARRIVAL_S = 300.0
 
 
 def register(commands: Commands) -> None:
@@ -29,6 +37,13 @@ def register(commands: Commands) -> None:
 def _kinetics(options: argparse.Namespace) -> None:
     from pcrnet.imaging.kinetic_maps import TissueModel, write_kinetic_maps
 
+    if not math.isfinite(options.arrival_s) or abs(options.arrival_s) > _LATEST_ARRIVAL_S:
+        raise PcrnetError(
+            f"an arrival {options.arrival_s:g} s after the injection is not plausible; expected at "
+            f"most {_LATEST_ARRIVAL_S:g} s",
+            field="--arrival-s",
+            remedy="give the seconds from injection to artery",
+        )
     model = None
     if options.t1_ms is not None or options.relaxivity is not None:
         for name in ("t1_ms", "relaxivity"):
@@ -37,6 +52,14 @@ def _kinetics(options: argparse.Namespace) -> None:
                     "the Tofts model needs the T1 of the tissue and the relaxivity of the agent",
                     field=f"--{name.replace('_', '-')}",
                     remedy="give both as positive numbers, or leave both out",
+                )
+        for name, (low, high), unit in _PLAUSIBLE:
+            if not low <= getattr(options, name) <= high:
+                raise PcrnetError(
+                    f"{getattr(options, name):g} is no such number in {unit}; expected {low:g} to "
+                    f"{high:g}",
+                    field=f"--{name.replace('_', '-')}",
+                    remedy=f"give it in {unit}",
                 )
         model = TissueModel(options.t1_ms / 1000.0, options.relaxivity, options.arrival_s)
     settings = load_experiment(options.overrides).imaging.dicom

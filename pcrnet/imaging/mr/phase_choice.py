@@ -203,7 +203,8 @@ def seconds_after_injection(
         # A time of day: the one nearest to the first phase, whatever side of midnight.
         stated = nearest_day_s(stated, known[0])
     comparable = stated if of_day else None
-    injection, notes = _believed(comparable, known, [read_phase(n) for n in range(len(phases))])
+    volumes = [read_phase(n) for n in range(len(phases))]
+    injection, notes = _believed(comparable, known, volumes, _temporal_positions(phases))
     if stated is not None and not of_day:
         notes = (*notes, "ContrastBolusStartTime is of no use: the phases state no time of day")
     if phases[0].timed_by == "ContentTime":
@@ -211,10 +212,46 @@ def seconds_after_injection(
     return [middle - injection for middle in middles if middle is not None], notes
 
 
+def _temporal_positions(phases: Sequence[Phase]) -> tuple[float, ...]:
+    """The number of each phase in its scan; empty where they do not number the phases."""
+    stated = [{frame.temporal_index for frame in phase.frames} for phase in phases]
+    numbers = tuple(next(iter(of)) for of in stated)
+    known = tuple(number for number in numbers if number is not None)
+    steps = np.diff(known)
+    # Some scanners number the slices, or count in steps of their own.
+    usable = len(known) == len(phases) and all(len(of) == 1 for of in stated) and steps.min() == 1
+    return known if usable else ()
+
+
+def _check_beginning(positions: Sequence[float], first: int) -> None:
+    """Images tell the injection only where no phase is lost before contrast shows.
+
+    Raises:
+        PhaseError: The phases up to the first enhanced one are not numbered without a gap from 1
+            (or 0, as some count).
+    """
+    begun = positions[: first + 1]
+    if begun and (begun[0] > 1 or any(np.diff(begun) != 1)):
+        raise PhaseError(
+            "the injection time is to be told by the images, and phases are missing before "
+            "contrast shows: those up to the first enhanced one are temporal positions "
+            f"{', '.join(f'{number:g}' for number in begun)}",
+            field="TemporalPositionIdentifier",
+            remedy="export the dynamic series with all its phases, or name one folder a phase",
+        )
+
+
 def _believed(
-    stated_s: float | None, starts_s: Sequence[float], volumes: Sequence[NDArray[np.float32]]
+    stated_s: float | None,
+    starts_s: Sequence[float],
+    volumes: Sequence[NDArray[np.float32]],
+    positions: Sequence[float],
 ) -> tuple[float, tuple[str, ...]]:
-    """The injection as stated, else, or where the images contradict it, as these tell."""
+    """The injection as stated, else, or where the images contradict it, as these tell.
+
+    Raises:
+        PhaseError: Nothing enhances, or a phase is missing before something does.
+    """
     first, gain = _first_enhanced(volumes)
     if stated_s is None:
         if not gain > _LEAST_ENHANCEMENT:
@@ -228,6 +265,7 @@ def _believed(
         problem = "cannot be true, for the images show otherwise"
     else:
         return stated_s, ()
+    _check_beginning(positions, first)
     return starts_s[first], (
         f"ContrastBolusStartTime {problem}: injection is taken to be simultaneous with the start "
         f"of the first enhanced phase (number {first + 1} of {len(starts_s)})",

@@ -51,3 +51,26 @@ def test_half_a_tissue_model_is_refused_before_anything_is_read(
     assert main(["kinetics", str(tmp_path / "absent"), str(out), *given]) == 2
     assert f"field {field}: the Tofts model needs" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        pytest.param(["--t1-ms", "1.4", "--relaxivity", "4.5"], "--t1-ms", id="T1 in seconds"),
+        pytest.param(
+            ["--t1-ms", "1400", "--relaxivity", "0.0045"], "--relaxivity", id="l/(mmol ms)"
+        ),
+        pytest.param(["--t1-ms", "1400", "--relaxivity", "4500"], "--relaxivity", id="l/(mol s)"),
+        pytest.param(
+            ["--t1-ms", "1400", "--relaxivity", "4.5", "--arrival-s", "8000"],
+            "--arrival-s",
+            id="arrival in milliseconds",
+        ),
+        pytest.param(["--arrival-s", "nan"], "--arrival-s", id="no number"),
+    ],
+)
+def test_a_tissue_model_in_other_units_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], field: str
+) -> None:
+    assert main(["kinetics", str(tmp_path / "absent"), str(tmp_path / "maps"), *given]) == 2
+    assert f"field {field}: " in capsys.readouterr().err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,11 +16,23 @@ NOON_S = 12 * 3600.0
 
 
 def dynamic(
-    starts_s: Sequence[float], *, injected_s: float | None = None, duration_s: float | None = None
+    starts_s: Sequence[float],
+    *,
+    injected_s: float | None = None,
+    duration_s: float | None = None,
+    positions: Sequence[float] = (),
 ) -> tuple[Phase, ...]:
-    """Phases that begin so many seconds after noon."""
-    frames = (SimpleNamespace(injected_s=injected_s),)
-    return tuple(Phase(frames, NOON_S + start, duration_s, None, None) for start in starts_s)
+    """Phases that begin so many seconds after noon, with the numbers that their scan gave them."""
+    return tuple(
+        Phase(
+            (SimpleNamespace(injected_s=injected_s, temporal_index=number),),
+            NOON_S + start,
+            duration_s,
+            None,
+            None,
+        )
+        for start, number in zip_longest(starts_s, positions)
+    )
 
 
 def flat(_: int) -> np.ndarray:
@@ -152,6 +165,31 @@ def test_phases_at_0_and_354_s_are_before_and_early() -> None:
 def test_a_series_in_which_nothing_enhances_is_refused() -> None:
     with pytest.raises(PhaseError, match="no phase is brighter"):
         pick(dynamic([0.0, 60.0, 120.0]), "dce_early", signals(120, 120, 120))
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param({1, 2}, id="the phases before contrast are in another folder"),
+        pytest.param({3}, id="the first enhanced phase is lost"),
+    ],
+)
+def test_images_do_not_tell_the_injection_where_phases_before_contrast_shows_are_lost(lost) -> None:
+    """A scan of seven phases, of which contrast shows in the third and rises further."""
+    levels = dict(zip(range(1, 8), (120, 122, 200, 290, 310, 300, 290), strict=True))
+    kept = [number for number in levels if number not in lost]
+    starts = [60.0 * number for number in kept]
+    read = signals(*(levels[number] for number in kept))
+    with pytest.raises(PhaseError, match="phases are missing before contrast shows"):
+        pick(dynamic(starts, positions=kept), "dce_pre", read)
+    stated = dynamic(starts, injected_s=NOON_S + 170.0, positions=kept)
+    assert pick(stated, "dce_early", read) == kept.index(5)  # 130 s
+
+
+@pytest.mark.parametrize("positions", [range(1, 6), range(5), (7,) * 5, (11, 21, 31, 41, 51)])
+def test_numbers_that_count_every_phase_or_no_phase_stand_in_nobodys_way(positions) -> None:
+    read = signals(120, 122, 260, 300, 310)
+    assert pick(dynamic(np.arange(5) * 60.0, positions=positions), "dce_pre", read) == 1
 
 
 def test_phases_without_times_cannot_be_picked_by_time() -> None:
