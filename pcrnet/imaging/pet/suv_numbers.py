@@ -11,6 +11,8 @@ from pcrnet.errors import UnitError
 from pcrnet.imaging.dicom.tags import missing
 from pcrnet.imaging.pet.suv_tags import SuvTags
 
+_LIGHTEST_ADULT_KG = 25.0
+
 
 @dataclass(frozen=True)
 class CheckedNumber:
@@ -21,8 +23,15 @@ class CheckedNumber:
 
 
 def read_weight_kg(tags: SuvTags) -> CheckedNumber:
-    """Body weight; what exceeds 1000 is in grams (IBSI-SUV manual)."""
+    """Body weight; what exceeds 1000 is in grams (IBSI-SUV manual).
+
+    Phantoms weigh little, so that a weight no adult has is noted, not refused.
+    """
     weight = positive(tags.weight, "PatientWeight")
+    if 1.0 <= weight < _LIGHTEST_ADULT_KG:
+        return CheckedNumber(
+            weight, f"no adult weighs {weight:g} kg (PatientWeight); SUV grows with it"
+        )
     if 1.0 <= weight <= 700.0:
         return CheckedNumber(weight)
     if 1_000.0 < weight <= 700_000.0:

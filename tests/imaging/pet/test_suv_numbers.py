@@ -66,6 +66,16 @@ def test_weight_in_grams_and_height_in_centimetres_are_noted(tags: SuvTags) -> N
     assert "centimetres" in height.note
 
 
+@pytest.mark.parametrize(
+    ("weight", "noted"), [(7.0, True), (24.9, True), (25.0, False), (160.0, False)]
+)
+def test_a_weight_that_no_adult_has_is_noted(tags: SuvTags, weight: float, noted: bool) -> None:
+    """A digit that is lost makes every SUV ten times too low, and looks like a cold scan."""
+    read = read_weight_kg(replace(tags, weight=weight))
+    assert read.value == weight
+    assert ("no adult" in read.note) == noted
+
+
 @pytest.mark.parametrize(("weight", "size"), [(0.5, 9.0), (850.0, 2.9)])
 def test_impossible_bodies_are_refused(tags: SuvTags, weight: float, size: float) -> None:
     impossible = replace(tags, weight=weight, size=size)
