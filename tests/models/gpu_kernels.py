@@ -1,4 +1,4 @@
-"""Where our kernels can be tried: on a GPU, or in Triton's interpreter, in another process."""
+"""Where our kernels can be tried: on a GPU, in Triton's interpreter or compiler."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ import pytest
 import torch
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-in_interpreter = pytest.mark.skipif(
-    find_spec("triton") is None, reason="Triton, which torch for GPUs brings, is not installed"
+with_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="Triton is not installed: there is none for this machine"
 )
 
 

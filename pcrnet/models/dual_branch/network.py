@@ -20,6 +20,7 @@ from pcrnet.config.model import FusionConfig, NetworkConfig, TransformerFusionCo
 from pcrnet.models.dual_branch.fusion import Tokens, build_fusion
 from pcrnet.models.dual_branch.joint_head import JointHead
 from pcrnet.models.dual_branch.summary import IntensitySummary, lesion_voxels, measure
+from pcrnet.models.encoders.banks import FilterBanks
 from pcrnet.models.encoders.build import build_encoders, common_stride
 from pcrnet.models.encoders.layers import channels_last
 
@@ -102,6 +103,7 @@ class PcrNet(nn.Module):
         for parameter in self.encoders.parameters():
             if parameter.ndim == 5:  # measured: convolutions run up to twice as fast this way
                 parameter.data = channels_last(parameter.data)
+        self._banks = FilterBanks(self.encoders)
 
     def forward(
         self,
@@ -112,6 +114,19 @@ class PcrNet(nn.Module):
         covariate_present: Tensor,
     ) -> Tensor:
         """Logits (B, 3); the arguments are the fields of :class:`NetworkInput`."""
+        if not (self.training and _in_banks(image.device)):
+            return self._logits(image, present, days, covariates, covariate_present)
+        with self._banks.ready(image.device):
+            return self._logits(image, present, days, covariates, covariate_present)
+
+    def _logits(
+        self,
+        image: Tensor,
+        present: Tensor,
+        days: Tensor,
+        covariates: Tensor,
+        covariate_present: Tensor,
+    ) -> Tensor:
         image = image.to(self.head.linear.weight.dtype)
         when = self.time_embedding(days)  # (B, T, W)
         groups: list[Tensor] = []
@@ -145,6 +160,11 @@ class PcrNet(nn.Module):
         )
         logits: Tensor = self.head(self.fusion(present_tokens))
         return logits
+
+
+def _in_banks(device: torch.device) -> bool:
+    """Whether filters are made ready together there."""
+    return device.type == "cuda"
 
 
 def network_units(scans: Tensor, suv: Sequence[bool]) -> Tensor:

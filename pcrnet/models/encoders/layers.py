@@ -88,11 +88,15 @@ class ScaledConv3d(nn.Conv3d):
         self.gain = nn.Parameter(torch.ones(outputs))
         fan_in = inputs * kernel**3
         self.scale = fan_in**-0.5
+        self.ready: tuple[Tensor, Tensor] | None = None
+        """Filters and bias, times their factor, while others have made them ready."""
         nn.init.normal_(self.weight)
         nn.init.zeros_(self.bias) if self.bias is not None else None
 
     def forward(self, values: Tensor, factor: Tensor | None = None) -> Tensor:
         """Convolve (N, C, X, Y, Z), times a factor of one number: on the filters it costs least."""
+        if self.ready is not None:
+            return functional.conv3d(values, *self.ready, self.stride, self.padding)
         bias = self.bias
         if factor is not None:
             bias = None if bias is None else bias * factor

@@ -14,6 +14,7 @@ outputs filled up to a power of two.
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import torch
@@ -27,6 +28,9 @@ _TAPS = 27
 _ROW = 32  # taps of a channel, filled up to a power of two
 _ONES = tl.constexpr(27)  # in the gradient's row behind the taps: what the shift sees
 _CELLS, _CELLS_OF_GRADIENT = 128, 256  # at a time; the fastest that were tried on an H100
+_LEAST_CELLS = 16  # that a product of matrices takes
+_SUMS = 128 * 64  # cells × outputs that the registers of a block hold
+_RESERVED = 1 << 10  # bytes of shared memory that CUDA keeps for itself in each block
 _SPLITS = 64  # programs that share the gradient of one visit and channel
 
 
@@ -73,7 +77,8 @@ class _Convolution(torch.autograd.Function):
             device=image.device,
             memory_format=torch.channels_last_3d,
         )
-        _convolve[(triton.cdiv(math.prod(cells), _CELLS), number)](
+        block = cells_of_convolution(bank.shape[2])
+        _convolve[(triton.cdiv(math.prod(cells), block), number)](
             image,
             present,
             bank.to(_TYPE),
@@ -85,7 +90,7 @@ class _Convolution(torch.autograd.Function):
             channels=channels,
             outputs=outputs,
             padded=bank.shape[2],
-            block=_CELLS,
+            block=block,
         )
         ctx.save_for_backward(image, present)
         ctx.bank = bank.shape
@@ -99,6 +104,7 @@ class _Convolution(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=torch.channels_last_3d)
         number, outputs, *cells = gradient.shape
         sums = torch.empty((number, _SPLITS, channels, row, padded), device=image.device)
+        block = cells_of_gradient(padded, _shared_memory(image.device))
         _correlate[(_SPLITS, number, channels)](
             image,
             present,
@@ -111,13 +117,41 @@ class _Convolution(torch.autograd.Function):
             outputs=outputs,
             padded=padded,
             splits=_SPLITS,
-            rounds=triton.cdiv(math.prod(cells), _SPLITS * _CELLS_OF_GRADIENT),
-            block=_CELLS_OF_GRADIENT,
+            rounds=triton.cdiv(math.prod(cells), _SPLITS * block),
+            block=block,
         )
         of_visits = sums.sum(dim=1)  # (N, C, 32, P)
         of_bank = of_visits.sum(dim=0)
         of_bank[:, _TAPS:] = 0.0
         return None, None, of_bank, of_visits[:, 0, _TAPS], None
+
+
+def cells_of_convolution(padded: int) -> int:
+    """How many cells are convolved at a time, so that registers hold their sums of P outputs."""
+    return max(_LEAST_CELLS, min(_CELLS, _SUMS // padded))
+
+
+def cells_of_gradient(padded: int, memory: int) -> int:
+    """How many cells the gradient takes at a time, so that they fit a card's shared memory.
+
+    Args:
+        padded: Outputs P.
+        memory: Bytes that a block may take; 99 KiB on cards for workstations, up to 227 on others.
+    """
+    # While one round is multiplied the next is read, voxels as float32 and slopes as bf16; the
+    # voxels that are multiplied are there as bf16, too.
+    of_cell = 2 * (4 * _ROW + 2 * padded) + 2 * _ROW
+    cells = _CELLS_OF_GRADIENT
+    while cells > _LEAST_CELLS and cells * of_cell > memory:
+        cells //= 2
+    return cells
+
+
+def _shared_memory(device: torch.device) -> int:
+    """Bytes that a block may take on a device."""
+    if device.type != "cuda":  # Triton's interpreter has no such limit
+        return sys.maxsize
+    return torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor - _RESERVED
 
 
 @triton.jit

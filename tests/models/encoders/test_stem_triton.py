@@ -4,18 +4,37 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pcrnet.models.encoders import layers
 from pcrnet.models.encoders.layers import Stem
-from tests.models.gpu_kernels import in_interpreter, interpreted, on_gpu
+from tests.models.gpu_compiler import (
+    REGISTERS,
+    SHARED_MEMORY,
+    compiling,
+    nothing,
+    shipped_stems,
+)
+from tests.models.gpu_kernels import interpreted, on_gpu, with_triton
 
 _SCRIPT = """
 import torch
 from torch.nn import functional
 from pcrnet.models.encoders import stem_triton
 stem_triton._TYPE = torch.float32  # the interpreter cannot multiply bf16
+# Small grids take several programs and rounds all the same.
+stem_triton._CELLS, stem_triton._CELLS_OF_GRADIENT, stem_triton._SPLITS = 32, 16, 2
 torch.manual_seed(0)
-for channels, outputs, size in ((1, 24, (8, 6, 10)), (5, 24, (9, 8, 7)), (3, 12, (4, 4, 4))):
+for channels, outputs, size, there in (
+    (1, 24, (8, 6, 10), 0.7),
+    (5, 24, (9, 8, 7), 0.7),
+    (3, 12, (4, 4, 4), 0.7),
+    (1, 1, (1, 1, 1), 1.0),
+    (6, 17, (1, 5, 3), 0.7),
+    (2, 16, (7, 1, 1), 0.7),
+    (6, 12, (5, 3, 2), 0.0),
+    (1, 140, (5, 6, 7), 1.0),
+):
     image = torch.randn(3, channels + 1, *size)[:, 1:]
-    present = torch.rand(3, channels) > 0.3
+    present = torch.rand(3, channels) < there
     filters = torch.randn(outputs, channels, 3, 3, 3, requires_grad=True)
     shift = torch.randn(3, outputs, requires_grad=True)
     absent = ~present[:, :, None, None, None]
@@ -35,10 +54,51 @@ print("alike")
 """
 
 
-@in_interpreter
+@with_triton
 @pytest.mark.slow
 def test_interpreted_kernels_are_torchs_convolution():
     assert interpreted(_SCRIPT).strip() == "alike"
+
+
+def _compiled(capability, stems, monkeypatch, folder):
+    """The kernels of stems, each with one visit more than it has channels."""
+    from pcrnet.models.encoders import stem_triton
+
+    memory = SHARED_MEMORY[capability]
+    monkeypatch.setattr(layers, "_in_kernels", lambda image: True)
+    monkeypatch.setattr(stem_triton, "_shared_memory", lambda device: memory)
+    for channels, outputs, size in stems:
+        with compiling(stem_triton, capability, folder) as found:
+            stem = Stem(channels, outputs).to("meta")
+            image = nothing(16, 6, *size)[:, 6 - channels :]
+            stem(image, nothing(16, channels, dtype=torch.bool)).float().sum().backward()
+        assert [kernel.name for kernel in found] == ["_convolve", "_correlate"]
+        yield from found
+
+
+@with_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", [80, 90])
+def test_kernels_of_all_configurations_compile_for_cards(capability, monkeypatch, tmp_path):
+    for kernel in _compiled(capability, shipped_stems(), monkeypatch, tmp_path):
+        assert kernel.shared <= SHARED_MEMORY[capability], kernel.name
+        assert kernel.registers <= REGISTERS
+        assert kernel.stack == 0, f"{kernel.name} spills {kernel.stack} bytes a thread"
+        assert "mma" in kernel.ptx  # the product is one of matrices, in bf16
+        assert ".f64" not in kernel.ptx
+
+
+@with_triton
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("capability", "outputs"),
+    [(80, 128), (80, 256), (86, 24), (89, 24), (89, 64), (90, 256), (120, 24)],
+)
+def test_kernels_fit_smaller_cards_and_wider_stems(capability, outputs, monkeypatch, tmp_path):
+    stems = [(5, outputs, (128, 128, 96))]
+    for kernel in _compiled(capability, stems, monkeypatch, tmp_path):
+        assert kernel.shared <= SHARED_MEMORY[capability], kernel.name
+        assert kernel.stack <= 16, f"{kernel.name} spills {kernel.stack} bytes a thread"
 
 
 @on_gpu
