@@ -32,6 +32,7 @@ def test_a_folded_network_gives_the_same_and_holds_no_scaled_convolution(encoder
         torch.zeros(2, 0, dtype=torch.bool),
     )
     with torch.no_grad():
-        torch.testing.assert_close(plain(*inputs), network(*inputs), rtol=0, atol=1e-6)
+        # Logits of 5: processors add in another order where filters lie otherwise in memory.
+        torch.testing.assert_close(plain(*inputs), network(*inputs), rtol=1e-6, atol=1e-6)
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
