@@ -264,3 +264,15 @@ def test_importing_it_loads_no_deep_learning(room):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=_ROOT
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_naming_the_commands_imports_none_of_what_they_need():
+    """``pcrnet --help`` waits for it; numpy and scipy alone take as long as all the rest."""
+    program = (
+        "import sys, pcrnet.cli\n"
+        "print(sorted({'numpy', 'scipy', 'matplotlib', 'SimpleITK'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=_ROOT
+    )
+    assert done.stdout.strip() == "[]"

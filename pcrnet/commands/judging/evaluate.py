@@ -8,12 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcrnet.commands.bundles.bundle_use import add_bundle_checks, opened, predicted, took_part
-from pcrnet.commands.judging.validated_bundle import (
-    flow_of,
-    identity_of,
-    require_outcomes,
-    write_patients_beside,
-)
 from pcrnet.commands.registry import Commands
 from pcrnet.config.layers import load_experiment
 from pcrnet.disk_room import require_writable
@@ -48,6 +42,7 @@ def register(commands: Commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from pcrnet.commands.judging.validated_bundle import identity_of, write_patients_beside
     from pcrnet.evaluation.analysis import evaluate_run, evaluate_table
     from pcrnet.evaluation.given_files import require_given_files
 
@@ -111,6 +106,7 @@ def _refuse_idle(options: argparse.Namespace, *, of_run: bool, of_bundle: bool) 
 
 def _predict_others(options: argparse.Namespace, out: Path) -> tuple[Bundle, tuple[FlowStep, ...]]:
     """Predict patients who took no part in training, for an external validation."""
+    from pcrnet.commands.judging.validated_bundle import flow_of, require_outcomes
     from pcrnet.deploy.prediction.prediction_files import check_destination, write_record
 
     cohort: Path = options.cohort
