@@ -28,12 +28,10 @@ def read_weight_kg(tags: SuvTags) -> CheckedNumber:
     Phantoms weigh little, so that a weight no adult has is noted, not refused.
     """
     weight = positive(tags.weight, "PatientWeight")
-    if 1.0 <= weight < _LIGHTEST_ADULT_KG:
-        return CheckedNumber(
-            weight, f"no adult weighs {weight:g} kg (PatientWeight); SUV grows with it"
-        )
     if 1.0 <= weight <= 700.0:
-        return CheckedNumber(weight)
+        light = weight < _LIGHTEST_ADULT_KG
+        note = f"no adult weighs {weight:g} kg (PatientWeight); SUV grows with it" if light else ""
+        return CheckedNumber(weight, note)
     if 1_000.0 < weight <= 700_000.0:
         return CheckedNumber(weight / 1000.0, "PatientWeight can only be in grams, and is read so")
     raise _implausible("PatientWeight", "a weight in kg")

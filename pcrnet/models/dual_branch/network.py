@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -114,44 +115,32 @@ class PcrNet(nn.Module):
         covariate_present: Tensor,
     ) -> Tensor:
         """Logits (B, 3); the arguments are the fields of :class:`NetworkInput`."""
-        if not (self.training and _in_banks(image.device)):
-            return self._logits(image, present, days, covariates, covariate_present)
-        with self._banks.ready(image.device):
-            return self._logits(image, present, days, covariates, covariate_present)
-
-    def _logits(
-        self,
-        image: Tensor,
-        present: Tensor,
-        days: Tensor,
-        covariates: Tensor,
-        covariate_present: Tensor,
-    ) -> Tensor:
         image = image.to(self.head.linear.weight.dtype)
         when = self.time_embedding(days)  # (B, T, W)
         groups: list[Tensor] = []
         group_present: list[Tensor] = []
         vectors = [self.covariate_embedding(covariates)]
         vector_present = [covariate_present]
-        for own, suv, encoder, summary, embed_presence in zip(
-            self.branch_slices,
-            self.branch_suv,
-            self.encoders,
-            self.summaries,
-            self.presence_embeddings,
-            strict=True,
-        ):
-            branch_present = present[:, :, own]  # (B, T, c)
-            scans = network_units(image[:, :, own], suv)  # (B, T, c, X, Y, Z)
-            features = encoder(scans.flatten(0, 1), branch_present.flatten(0, 1))
-            tokens = averaged(features, self.pooled).flatten(2).transpose(1, 2)  # (B·T, s, W)
-            tokens = torch.unflatten(tokens, 0, present.shape[:2]) + self.position
-            which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
-            groups.append(tokens + (which + when)[:, :, None])
-            group_present.append(branch_present.any(dim=2))
-            summaries, known = summary(measure(scans, self.lesion), branch_present)
-            vectors.append(summaries)
-            vector_present.append(known)
+        with self._filters_ready(image.device):
+            for own, suv, encoder, summary, embed_presence in zip(
+                self.branch_slices,
+                self.branch_suv,
+                self.encoders,
+                self.summaries,
+                self.presence_embeddings,
+                strict=True,
+            ):
+                branch_present = present[:, :, own]  # (B, T, c)
+                scans = network_units(image[:, :, own], suv)  # (B, T, c, X, Y, Z)
+                features = encoder(scans.flatten(0, 1), branch_present.flatten(0, 1))
+                tokens = averaged(features, self.pooled).flatten(2).transpose(1, 2)  # (B·T, s, W)
+                tokens = torch.unflatten(tokens, 0, present.shape[:2]) + self.position
+                which = embed_presence(branch_present.to(tokens.dtype))  # (B, T, W)
+                groups.append(tokens + (which + when)[:, :, None])
+                group_present.append(branch_present.any(dim=2))
+                summaries, known = summary(measure(scans, self.lesion), branch_present)
+                vectors.append(summaries)
+                vector_present.append(known)
         present_tokens = Tokens(
             image=torch.cat(groups, dim=1),
             image_present=torch.cat(group_present, dim=1),
@@ -160,6 +149,11 @@ class PcrNet(nn.Module):
         )
         logits: Tensor = self.head(self.fusion(present_tokens))
         return logits
+
+    def _filters_ready(self, device: torch.device) -> AbstractContextManager[None]:
+        if self.training and _in_banks(device):
+            return self._banks.ready(device)
+        return nullcontext()
 
 
 def _in_banks(device: torch.device) -> bool:

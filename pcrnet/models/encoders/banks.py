@@ -70,7 +70,7 @@ class FilterBanks:
     def _constants_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Scale of each filter, and 1: sent once, for nothing may be sent while a graph is made."""
         if device not in self._constants:
-            scales = [scale for part in self._convolutions for scale in _scales(part)]
+            scales = [part.scale for part in self._convolutions for _ in range(part.out_channels)]
             self._constants[device] = (
                 torch.tensor(scales, device=device),
                 torch.ones((), device=device),
@@ -92,10 +92,6 @@ def _rounded(values: Tensor) -> Tensor:
     if not torch.is_autocast_enabled(kind):
         return values
     return values.to(torch.get_autocast_dtype(kind))
-
-
-def _scales(part: ActivatedConv3d) -> list[float]:
-    return [part.scale] * part.out_channels
 
 
 def _bias(part: ActivatedConv3d) -> Tensor:
